@@ -1,0 +1,103 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "shoal/options.hpp"
+#include "shoal/result.hpp"
+#include "shoal/runtime.hpp"
+
+namespace shoal {
+
+enum class Qos : std::uint8_t { at_most_once = 0, at_least_once = 1, exactly_once = 2 };
+
+/// A message as a subscriber sees it, or as the host gives it. The views belong to the caller of
+/// the function that receives the Message and are valid during that call only.
+struct Message {
+  std::string_view topic{};
+  std::string_view payload{};
+  Qos qos = Qos::at_most_once;
+  bool retain = false;
+};
+
+/// Totals since start, and gauges where the comment says "now".
+struct Stats {
+  std::uint64_t connections_now = 0;
+  std::uint64_t connections_accepted = 0;
+  std::uint64_t connections_refused = 0;  ///< CONNECT answered with an error, or closed before it
+  std::uint64_t connections_dropped = 0;  ///< ended for a protocol error, a timeout or a limit
+  std::uint64_t sessions_now = 0;
+  std::uint64_t subscriptions_now = 0;
+  std::uint64_t retained_now = 0;
+  std::uint64_t retained_bytes_now = 0;
+  std::uint64_t queued_messages_now = 0;
+  std::uint64_t queued_bytes_now = 0;
+  std::uint64_t messages_received = 0;       ///< PUBLISH packets accepted from clients and the host
+  std::uint64_t messages_delivered = 0;      ///< PUBLISH packets handed to connections and host subscribers
+  std::uint64_t messages_dropped_slow = 0;   ///< QoS 0, reader too slow
+  std::uint64_t messages_dropped_queue = 0;  ///< QoS 1 and 2, session queue full
+  std::uint64_t messages_dropped_size = 0;   ///< larger than the client's maximum packet size
+  std::uint64_t messages_expired = 0;        ///< message expiry passed before delivery
+  std::uint64_t publishes_refused = 0;       ///< answered with an error (quota, topic, retained limit)
+  std::uint64_t bytes_received = 0;
+  std::uint64_t bytes_sent = 0;
+  std::uint64_t auth_failures = 0;
+  std::uint64_t limit_hits = 0;  ///< times any configured bound was reached
+};
+
+/// One MQTT broker: its own listeners, client ids, topics, sessions, users, limits and log. Any
+/// number of them live in one Runtime. A resource held by unique_ptr. Its functions may be called
+/// from any thread except where a comment says otherwise; calls from a subscriber's callback that
+/// would have to wait for the instance's own thread run in place.
+class Broker {
+ public:
+  using OnMessage = std::function<void(const Message&)>;
+
+  /// Checks the options, binds the listeners (or takes their descriptors), loads the users and
+  /// serves: when it returns, connects succeed. Nothing is left behind on failure.
+  static Result<std::unique_ptr<Broker>> start(Runtime& runtime, BrokerOptions options);
+
+  /// Same as `stop()` without a drain.
+  ~Broker();
+  Broker(const Broker&) = delete;
+  Broker& operator=(const Broker&) = delete;
+
+  const std::string& name() const;
+  /// Port of the n-th listener; 0 when there is no such listener.
+  std::uint16_t port(std::size_t listener = 0) const;
+
+  /// Publishes to this instance's subscribers as if a client had. Returns once the instance has
+  /// taken the message; the strings are copied.
+  /// Errors: invalid_argument (topic), resource_exhausted (retained or queue limit), closed.
+  Result<void> publish(const Message& message);
+
+  /// Calls `on_message` on the instance's thread for every message that matches `filter`, retained
+  /// ones first. Ends with the broker. Errors: invalid_argument (filter), closed.
+  Result<void> subscribe(std::string_view filter, Qos qos, OnMessage on_message);
+
+  Stats stats() const;
+
+  /// Reads the users file again; on error the users stay as they were. Connected clients stay.
+  Result<void> reload_users();
+  /// Closes and opens the log file again (for rotation by others).
+  Result<void> reopen_log();
+
+  /// Stops accepting, tells clients (v5: DISCONNECT 0x8B), lets what is on its way out leave, and
+  /// returns when all connections are closed or `limit` has passed.
+  void drain(std::chrono::milliseconds limit);
+  /// Ends everything at once and frees it: connections, sessions, timers, descriptors. Idempotent.
+  void stop();
+
+  struct Impl;  // internal
+
+ private:
+  explicit Broker(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace shoal

@@ -1,0 +1,97 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace shoal {
+
+/// Where an instance accepts connections.
+struct ListenerOptions {
+  /// `mqtt://HOST:PORT`. HOST is a numeric IPv4 address, a numeric IPv6 address in brackets, or
+  /// `localhost` (127.0.0.1). PORT 0 lets the system choose; `Broker::port()` tells which.
+  std::string url{};
+  /// A socket that is already bound and listening, or -1 to bind `url` here. The broker owns it from
+  /// `Broker::start` on, also when start fails.
+  int fd = -1;
+};
+
+/// Who may connect. Without `anonymous` and without `users_file` nobody may.
+struct AuthOptions {
+  /// Accept clients that present no user name.
+  bool anonymous = false;
+  /// File of `name:argon2id-hash` lines (see docs/reference/users-file.md). Empty: no users.
+  std::string users_file{};
+};
+
+/// What happens to a QoS 1 or 2 message for a session whose queue is full.
+enum class QueueFull {
+  drop_new,    ///< the arriving message is dropped for that session
+  drop_old,    ///< the oldest queued message makes room
+  disconnect,  ///< the slow client is disconnected (0x97); offline sessions drop the new message
+};
+
+/// What survives a restart. The store that the other values need does not exist yet.
+enum class Persistence {
+  none,  ///< memory only
+};
+
+/// Bounds of one instance. Every one has a counter in `Stats` and a reaction; 0 is not "unlimited"
+/// unless the comment says so.
+struct Limits {
+  std::uint32_t connections = 10'000;               ///< then CONNACK 0x97, or 3 for MQTT 3.1.1
+  std::uint32_t connects_per_second = 1'000;        ///< then accept later
+  std::uint32_t half_open = 1'000;                  ///< connections without a CONNECT yet; then close
+  std::uint32_t connect_timeout_s = 10;             ///< seconds from accept to a complete CONNECT
+  std::uint32_t packet_size_bytes = 1024 * 1024;    ///< whole packet, then 0x95
+  std::uint16_t receive_maximum = 100;              ///< inbound QoS 1 and 2 in flight, then 0x93
+  std::uint16_t inflight = 100;                     ///< outbound QoS 1 and 2 in flight per session
+  std::uint32_t queued_messages = 10'000;           ///< per session, then `queue_full`
+  std::uint64_t queued_bytes = 16ull << 20;         ///< per session, then `queue_full`
+  std::uint64_t queued_bytes_total = 256ull << 20;  ///< per instance, then 0x97 to publishers
+  std::uint32_t sessions = 100'000;                 ///< then CONNACK 0x97
+  std::uint32_t session_expiry_s = 7 * 24 * 3600;   ///< the longest a session is kept; echoed when lowered
+  std::uint32_t subscriptions = 1'000;              ///< per session, then 0x97 for the filter
+  std::uint32_t retained_messages = 100'000;        ///< then 0x97
+  std::uint64_t retained_bytes = 256ull << 20;      ///< topic, payload and properties; then 0x97
+  std::uint32_t topic_levels = 128;                 ///< then 0x90
+  std::uint32_t topic_bytes = 4'096;                ///< then 0x90
+  std::uint16_t topic_aliases = 16;                 ///< inbound aliases a v5 client may use; 0: none
+  std::uint16_t keep_alive_max_s = 0;               ///< 0: off; else clients asking for more (or 0) get this
+  std::uint32_t output_bytes = 1024 * 1024;         ///< unsent bytes per connection: QoS 0 dropped, 1 and 2 queued
+};
+
+enum class LogLevel { debug, info, warn, error, off };
+
+/// One thing that happened. Valid during the call only.
+struct LogRecord {
+  LogLevel level;
+  std::string_view instance;
+  std::string_view text;  ///< constant phrase, then `key=value` fields
+};
+
+/// Where an instance tells what happened. Both may be used; by default it is silent.
+struct LogOptions {
+  LogLevel level = LogLevel::info;
+  /// Appended to; created with its last folder level when missing. Empty: no file.
+  std::string file{};
+  /// Called on the instance's thread; must not block and must not call the broker.
+  std::function<void(const LogRecord&)> sink{};
+};
+
+/// Everything one instance is made of. Every field has a default; `auth` must be set for anybody to
+/// get in.
+struct BrokerOptions {
+  std::string name = "shoal";  ///< 1 to 64 of a-z A-Z 0-9 . _ - and not starting with . or -
+  std::vector<ListenerOptions> listeners{};
+  AuthOptions auth{};
+  Limits limits{};
+  QueueFull queue_full = QueueFull::drop_new;
+  Persistence persistence = Persistence::none;
+  LogOptions log{};
+};
+
+}  // namespace shoal

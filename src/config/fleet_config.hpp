@@ -1,0 +1,98 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "shoal/options.hpp"
+
+namespace shoal::config {
+
+/// Where something was written. Printed as `FILE:LINE:COLUMN`, or `FILE` when the line is 0.
+struct Position {
+  std::string file;
+  unsigned line = 0;
+  unsigned column = 0;
+
+  std::string text() const;
+};
+
+/// One thing that is wrong: where, what, and what to do, in one line.
+struct Problem {
+  Position at;
+  std::string message;
+
+  /// `FILE:LINE:COLUMN: MESSAGE`
+  std::string text() const { return at.text() + ": " + message; }
+};
+
+/// A listener as written. `port` is empty for `auto`.
+struct ListenerConfig {
+  std::string host;  ///< numeric address without brackets
+  bool ipv6 = false;
+  std::optional<std::uint16_t> port;
+  Position at;
+
+  /// `mqtt://HOST:PORT`, with `auto` where the port is not known.
+  std::string url() const;
+};
+
+/// One instance as written, with templates and defaults applied and every path absolute.
+struct InstanceConfig {
+  std::string name;
+  std::string worker = "own";  ///< "own", or the group that shares a process
+  std::vector<ListenerConfig> listeners;
+  /// `options.listeners` is empty (the ports and sockets are the controller's); `options.log.file`
+  /// is `<log_dir>/<name>.log`.
+  BrokerOptions options;
+  std::string state_dir;  ///< `<state_dir>/<name>`
+  Position at;            ///< its table
+  Position users_at;      ///< its users_file key, when it has one
+};
+
+/// Inclusive.
+struct PortRange {
+  std::uint16_t first = 18000;
+  std::uint16_t last = 18999;
+};
+
+/// A whole configuration, checked.
+struct FleetConfig {
+  std::string file;  ///< absolute path of the main file
+  std::string state_dir;
+  std::string log_dir;
+  std::string run_dir;  ///< control socket and lock
+  PortRange port_range;
+  std::vector<InstanceConfig> instances;  ///< in the order of the files
+
+  const InstanceConfig* find(std::string_view name) const;
+  std::string control_socket() const { return run_dir + "/control.sock"; }
+  std::string controller_log() const { return log_dir + "/controller.log"; }
+};
+
+/// What `load` found: a configuration when there are no problems.
+struct Loaded {
+  std::optional<FleetConfig> config;
+  std::vector<Problem> problems;
+};
+
+/// Where configuration, state, logs and sockets are when the file does not say. Relative paths in a
+/// file are relative to that file.
+struct Places {
+  std::string file;       ///< main file, absolute
+  std::string state_dir;  ///< default of fleet.state_dir
+  std::string log_dir;    ///< default of fleet.log_dir
+  std::string run_dir;    ///< folder of the control socket
+
+  /// `-c FILE` (may be empty), `SHOAL_CONFIG`, `SHOAL_HOME` (empty: not set). With a home, everything
+  /// is under it: `shoal.toml`, `state/`, `log/`, `run/`. Without: /etc/shoal/shoal.toml,
+  /// /var/lib/shoal, /var/log/shoal, /run/shoal.
+  static Places find(const std::string& option, const std::string& config_env, const std::string& home_env);
+};
+
+/// Reads the main file and `instances.d/*.toml` beside it, and checks everything that can be checked
+/// without touching the network. All problems are collected, not just the first.
+Loaded load(const Places& places);
+
+}  // namespace shoal::config
