@@ -1,0 +1,41 @@
+#pragma once
+
+#include <boost/json/fwd.hpp>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "shoal/result.hpp"
+
+namespace shoal::api {
+
+/// An instance as `/v1` shows it: the object of `ps --json`.
+struct Instance {
+  std::string name;
+  std::string state;                     ///< stopped starting ready stopping backoff failed
+  std::int64_t pid = 0;                  ///< of its worker; 0 (null in JSON): none
+  std::string worker;                    ///< "own" or the group
+  std::vector<std::string> listeners;    ///< `mqtt://HOST:PORT` with the real port
+  std::optional<std::uint64_t> clients;  ///< connected now; null when the worker did not answer in time
+  unsigned restarts = 0;                 ///< after deaths, since it was started
+  std::uint64_t uptime_s = 0;            ///< since it became ready
+  std::string last_exit;                 ///< why it last ended, one line; empty: null in JSON
+  std::string log;                       ///< log file
+  std::string state_dir;
+  /// All counters of `shoal::Stats` by name; only in the object of a single instance.
+  std::vector<std::pair<std::string, std::uint64_t>> stats;
+};
+
+boost::json::object to_json(const Instance& instance);
+/// Unknown members are ignored, missing ones keep their defaults. Error: not an instance object.
+Result<Instance> instance_from_json(std::string_view text);
+/// The same for an array of them.
+Result<std::vector<Instance>> instances_from_json(std::string_view text);
+
+/// The `message` of an error body, or the body itself when it is something else.
+std::string error_message(std::string_view body);
+
+}  // namespace shoal::api
