@@ -1,0 +1,28 @@
+# The front door. `make help` lists what there is; tools/ holds the longer recipes.
+MAKEFLAGS += --no-print-directory
+.PHONY: help build run test soak fmt fresh deps
+help:  ## This list
+	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1#\2/p' Makefile | awk -F'#' '{ printf "%-14s %s\n", $$1, $$2 }'
+
+build: deps  ## Build the release: build/release/shoal and build/release/shoal-worker
+	@tools/build release shoal shoal-worker
+
+run: build  ## Build and run the example fleet in the foreground; Ctrl-C stops it
+	@exec tools/run
+
+test:  ## Build with sanitizers, run unit and end-to-end tests, smoke-test the release build
+	@tools/test
+
+soak:  ## The end-to-end tests that load the machine, on the release build (minutes)
+	@tools/test soak
+
+fmt:  ## Format the C++ sources
+	@tools/install-deps fmt
+	@git ls-files '*.cpp' '*.hpp' | xargs -r clang-format -i
+
+fresh:  ## What a newcomer does: an empty Debian 12, clone, make run, make test (root)
+	@tools/install-deps fresh
+	@tools/fresh
+
+deps:
+	@tools/install-deps build
