@@ -75,6 +75,9 @@ struct FleetConfig {
 struct Loaded {
   std::optional<FleetConfig> config;
   std::vector<Problem> problems;
+  /// Where the controller's socket is: `fleet.run_dir` when it could be read, also from a file that
+  /// has problems elsewhere, else that of `Places`. So a running fleet stays reachable.
+  std::string run_dir;
 };
 
 /// Where configuration, state, logs and sockets are when the file does not say. Relative paths in a
@@ -91,8 +94,16 @@ struct Places {
   static Places find(const std::string& option, const std::string& config_env, const std::string& home_env);
 };
 
+/// Whether a users file that is named but cannot be read is a problem.
+enum class UsersFiles {
+  required,
+  may_be_missing,  ///< for `shoal users add`, which makes it
+};
+
 /// Reads the main file and `instances.d/*.toml` beside it, and checks everything that can be checked
-/// without touching the network. All problems are collected, not just the first.
-Loaded load(const Places& places);
+/// without touching the network. All problems are collected, not just the first; they come in the
+/// order of the files and lines. Positions show a path relative to the working folder where that is
+/// shorter.
+Loaded load(const Places& places, UsersFiles users_files = UsersFiles::required);
 
 }  // namespace shoal::config
