@@ -1,0 +1,163 @@
+#include "link/fields.hpp"
+
+#include <limits>
+#include <span>
+#include <type_traits>
+
+namespace shoal::link {
+namespace {
+
+// The names of enum values on the wire, in the order of the enum.
+constexpr std::string_view kQueueFullNames[] = {"drop_new", "drop_old", "disconnect"};
+constexpr std::string_view kPersistenceNames[] = {"none"};
+constexpr std::string_view kLogLevelNames[] = {"debug", "info", "warn", "error", "off"};
+
+std::span<const std::string_view> names_of(QueueFull) { return kQueueFullNames; }
+std::span<const std::string_view> names_of(Persistence) { return kPersistenceNames; }
+std::span<const std::string_view> names_of(LogLevel) { return kLogLevelNames; }
+
+/// All there is to an option: its name on the wire and its place.
+template <class Options, class Visit>
+void for_each_option(Options& o, Visit&& visit) {
+  visit("name", o.name);
+  visit("auth.anonymous", o.auth.anonymous);
+  visit("auth.users_file", o.auth.users_file);
+  visit("queue_full", o.queue_full);
+  visit("persistence", o.persistence);
+  visit("log.level", o.log.level);
+  visit("log.file", o.log.file);
+  auto& l = o.limits;
+  visit("limits.connections", l.connections);
+  visit("limits.connects_per_second", l.connects_per_second);
+  visit("limits.half_open", l.half_open);
+  visit("limits.connect_timeout_s", l.connect_timeout_s);
+  visit("limits.packet_size_bytes", l.packet_size_bytes);
+  visit("limits.receive_maximum", l.receive_maximum);
+  visit("limits.inflight", l.inflight);
+  visit("limits.queued_messages", l.queued_messages);
+  visit("limits.queued_bytes", l.queued_bytes);
+  visit("limits.queued_bytes_total", l.queued_bytes_total);
+  visit("limits.sessions", l.sessions);
+  visit("limits.session_expiry_s", l.session_expiry_s);
+  visit("limits.subscriptions", l.subscriptions);
+  visit("limits.retained_messages", l.retained_messages);
+  visit("limits.retained_bytes", l.retained_bytes);
+  visit("limits.topic_levels", l.topic_levels);
+  visit("limits.topic_bytes", l.topic_bytes);
+  visit("limits.topic_aliases", l.topic_aliases);
+  visit("limits.keep_alive_max_s", l.keep_alive_max_s);
+  visit("limits.output_bytes", l.output_bytes);
+}
+
+/// The same for a counter.
+template <class S, class Visit>
+void for_each_counter(S& s, Visit&& visit) {
+  visit("connections_now", s.connections_now);
+  visit("connections_accepted", s.connections_accepted);
+  visit("connections_refused", s.connections_refused);
+  visit("connections_dropped", s.connections_dropped);
+  visit("sessions_now", s.sessions_now);
+  visit("subscriptions_now", s.subscriptions_now);
+  visit("retained_now", s.retained_now);
+  visit("retained_bytes_now", s.retained_bytes_now);
+  visit("queued_messages_now", s.queued_messages_now);
+  visit("queued_bytes_now", s.queued_bytes_now);
+  visit("messages_received", s.messages_received);
+  visit("messages_delivered", s.messages_delivered);
+  visit("messages_dropped_slow", s.messages_dropped_slow);
+  visit("messages_dropped_queue", s.messages_dropped_queue);
+  visit("messages_dropped_size", s.messages_dropped_size);
+  visit("messages_expired", s.messages_expired);
+  visit("publishes_refused", s.publishes_refused);
+  visit("bytes_received", s.bytes_received);
+  visit("bytes_sent", s.bytes_sent);
+  visit("auth_failures", s.auth_failures);
+  visit("limit_hits", s.limit_hits);
+}
+
+struct Writer {
+  Message& message;
+
+  void operator()(std::string_view key, const std::string& value) { message.add(key, std::string_view(value)); }
+  void operator()(std::string_view key, bool value) { message.add(key, std::string_view(value ? "true" : "false")); }
+  template <std::unsigned_integral T>
+  requires(!std::same_as<T, bool>) void operator()(std::string_view key, T value) { message.add(key, value); }
+  template <class T>
+  requires std::is_enum_v<T>
+  void operator()(std::string_view key, T value) { message.add(key, names_of(value)[static_cast<std::size_t>(value)]); }
+};
+
+struct Reader {
+  const Message& message;
+  std::string bad_key{};
+
+  void operator()(std::string_view key, std::string& value) {
+    if (message.has(key)) value = message.text(key);
+  }
+  void operator()(std::string_view key, bool& value) {
+    if (!message.has(key)) return;
+    const auto text = message.text(key);
+    if (text != "true" && text != "false") bad_key = key;
+    value = text == "true";
+  }
+  template <std::unsigned_integral T>
+  requires(!std::same_as<T, bool>) void operator()(std::string_view key, T& value) {
+    if (!message.has(key)) return;
+    if (const auto number = message.number(key, std::numeric_limits<T>::max())) value = static_cast<T>(*number);
+    else bad_key = key;
+  }
+  template <class T>
+  requires std::is_enum_v<T>
+  void operator()(std::string_view key, T& value) {
+    if (!message.has(key)) return;
+    const auto names = names_of(value);
+    for (std::size_t i = 0; i < names.size(); ++i) {
+      if (names[i] != message.text(key)) continue;
+      value = static_cast<T>(i);
+      return;
+    }
+    bad_key = key;
+  }
+};
+
+}  // namespace
+
+Message to_start(const BrokerOptions& options) {
+  Message message(type::kStart);
+  for_each_option(options, Writer{message});
+  for (const ListenerOptions& listener : options.listeners) message.add("listener", std::string_view(listener.url));
+  return message;
+}
+
+Result<BrokerOptions> options_from(const Message& start) {
+  BrokerOptions options;
+  Reader reader{start};
+  for_each_option(options, reader);
+  if (!reader.bad_key.empty()) {
+    return Error{ErrorCode::invalid_argument, "start message: bad value of " + reader.bad_key};
+  }
+  for (const auto& [key, value] : start.fields())
+    if (key == "listener") options.listeners.push_back({.url = value});
+  return options;
+}
+
+Message to_message(const std::string& instance, const Stats& stats) {
+  Message message(type::kStats);
+  message.add("name", std::string_view(instance));
+  for_each_counter(stats, Writer{message});
+  return message;
+}
+
+Stats stats_from(const Message& message) {
+  Stats stats;
+  for_each_counter(stats, Reader{message});
+  return stats;
+}
+
+std::vector<std::pair<std::string, std::uint64_t>> named(const Stats& stats) {
+  std::vector<std::pair<std::string, std::uint64_t>> all;
+  for_each_counter(stats, [&](const char* name, std::uint64_t value) { all.emplace_back(name, value); });
+  return all;
+}
+
+}  // namespace shoal::link

@@ -1,0 +1,111 @@
+#include "link/fields.hpp"
+
+#include <gtest/gtest.h>
+
+namespace shoal::link {
+namespace {
+
+// Numbers every field by its place. A new member makes the binding fail to compile: add its line here
+// and in fields.cpp.
+Limits numbered_limits() {
+  Limits limits;
+  auto& [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t] = limits;
+  std::uint16_t next = 1;
+  const auto number = [&](auto&... field) { ((field = next++), ...); };
+  number(a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t);
+  return limits;
+}
+
+Stats numbered_stats() {
+  Stats stats;
+  auto& [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t, u] = stats;
+  std::uint64_t next = UINT64_MAX;
+  const auto number = [&](auto&... field) { ((field = next--), ...); };
+  number(a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t, u);
+  return stats;
+}
+
+TEST(Fields, OptionsRoundTrip) {
+  BrokerOptions options;
+  options.name = "plant-a";
+  options.listeners = {{.url = "mqtt://127.0.0.1:11883"}, {.url = "mqtt://[::1]:11883"}};
+  options.auth = {.anonymous = true, .users_file = "/tmp/a file\nwith a line end"};
+  options.limits = numbered_limits();
+  options.queue_full = QueueFull::disconnect;
+  options.log.level = LogLevel::off;
+  options.log.file = "/var/log/shoal/plant-a.log";
+
+  const auto wire = Message::decode(to_start(options).encode());
+  ASSERT_TRUE(wire.ok());
+  const auto back = options_from(*wire);
+  ASSERT_TRUE(back.ok()) << back.error().message;
+  EXPECT_EQ(back->name, options.name);
+  ASSERT_EQ(back->listeners.size(), 2u);
+  EXPECT_EQ(back->listeners[1].url, options.listeners[1].url);
+  EXPECT_EQ(back->listeners[1].fd, -1);
+  EXPECT_TRUE(back->auth.anonymous);
+  EXPECT_EQ(back->auth.users_file, options.auth.users_file);
+  EXPECT_EQ(back->queue_full, QueueFull::disconnect);
+  EXPECT_EQ(back->log.level, LogLevel::off);
+  EXPECT_EQ(back->log.file, options.log.file);
+  // The encoding of what came back is the encoding of what went: every limit is in the table.
+  EXPECT_EQ(to_start(*back).encode(), to_start(options).encode());
+  const auto& [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t] = back->limits;
+  std::uint64_t next = 1;
+  for (const std::uint64_t limit : {std::uint64_t{a},
+                                    std::uint64_t{b},
+                                    std::uint64_t{c},
+                                    std::uint64_t{d},
+                                    std::uint64_t{e},
+                                    std::uint64_t{f},
+                                    std::uint64_t{g},
+                                    std::uint64_t{h},
+                                    i,
+                                    j,
+                                    std::uint64_t{k},
+                                    std::uint64_t{l},
+                                    std::uint64_t{m},
+                                    std::uint64_t{n},
+                                    o,
+                                    std::uint64_t{p},
+                                    std::uint64_t{q},
+                                    std::uint64_t{r},
+                                    std::uint64_t{s},
+                                    std::uint64_t{t}}) {
+    EXPECT_EQ(limit, next++);
+  }
+}
+
+TEST(Fields, UnknownOptionsAreIgnoredAndMissingOnesKeepTheirDefaults) {
+  Message start(type::kStart);
+  start.add("name", std::string_view("a")).add("limits.of_tomorrow", 7u);
+  const auto options = options_from(start);
+  ASSERT_TRUE(options.ok());
+  EXPECT_EQ(options->limits.connections, Limits{}.connections);
+}
+
+TEST(Fields, ValuesThatDoNotFitAreNamed) {
+  for (const auto& [key, value] :
+       std::initializer_list<std::pair<std::string_view, std::string_view>>{{"limits.receive_maximum", "65536"},
+                                                                            {"limits.connections", "many"},
+                                                                            {"auth.anonymous", "maybe"},
+                                                                            {"log.level", "loud"}}) {
+    const auto options = options_from(Message(type::kStart).add(key, value));
+    ASSERT_FALSE(options.ok()) << key;
+    EXPECT_NE(options.error().message.find(key), std::string::npos) << options.error().message;
+  }
+}
+
+TEST(Fields, StatsRoundTrip) {
+  const Stats stats = numbered_stats();
+  const auto wire = Message::decode(to_message("lab", stats).encode());
+  ASSERT_TRUE(wire.ok());
+  EXPECT_EQ(wire->text("name"), "lab");
+  const auto before = named(stats);
+  EXPECT_EQ(named(stats_from(*wire)), before);
+  EXPECT_EQ(before.size(), sizeof(Stats) / sizeof(std::uint64_t));
+  for (std::size_t i = 0; i < before.size(); ++i) EXPECT_EQ(before[i].second, UINT64_MAX - i);
+}
+
+}  // namespace
+}  // namespace shoal::link
