@@ -74,12 +74,12 @@ std::string Node::describe() const {
   switch (kind) {
     case Kind::boolean: return boolean ? "true" : "false";
     case Kind::integer: return "the integer " + std::to_string(integer);
-    case Kind::text: return "the string " + quoted(text);
+    case Kind::text: return "the string " + in_quotes(text);
     default: return std::string(with_article(kind));
   }
 }
 
-std::string quoted(std::string_view text) {
+std::string in_quotes(std::string_view text) {
   std::string out = "\"";
   for (const char c : text) {
     const auto u = static_cast<unsigned char>(c);

@@ -40,7 +40,7 @@ struct Entry {
 };
 
 /// `text` in double quotes, on one line.
-std::string quoted(std::string_view text);
+std::string in_quotes(std::string_view text);
 
 /// The table a TOML text is; or the one thing that is wrong with it. `file` is what positions show.
 std::variant<Node, Problem> parse(std::string_view text, const std::string& file);

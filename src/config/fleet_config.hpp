@@ -16,6 +16,8 @@ struct Position {
   unsigned column = 0;
 
   std::string text() const;
+  /// `FILE:LINE`, to point at another place within a message.
+  std::string line_text() const;
 };
 
 /// One thing that is wrong: where, what, and what to do, in one line.

@@ -1,0 +1,36 @@
+#include "config/fleet_config.hpp"
+
+#include <algorithm>
+#include <filesystem>
+
+namespace shoal::config {
+
+std::string Position::text() const { return line == 0 ? file : line_text() + ':' + std::to_string(column); }
+
+std::string Position::line_text() const { return line == 0 ? file : file + ':' + std::to_string(line); }
+
+std::string ListenerConfig::url() const {
+  return "mqtt://" + (ipv6 ? '[' + host + ']' : host) + ':' + (port ? std::to_string(*port) : "auto");
+}
+
+const InstanceConfig* FleetConfig::find(std::string_view name) const {
+  const auto found =
+      std::find_if(instances.begin(), instances.end(), [&](const InstanceConfig& i) { return i.name == name; });
+  return found == instances.end() ? nullptr : &*found;
+}
+
+Places Places::find(const std::string& option, const std::string& config_env, const std::string& home_env) {
+  namespace fs = std::filesystem;
+  const auto absolute = [](const fs::path& path) { return fs::absolute(path).lexically_normal(); };
+
+  Places places{"/etc/shoal/shoal.toml", "/var/lib/shoal", "/var/log/shoal", "/run/shoal"};
+  if (!home_env.empty()) {
+    const fs::path home = absolute(home_env);
+    places = {home / "shoal.toml", home / "state", home / "log", home / "run"};
+  }
+  const std::string& named = option.empty() ? config_env : option;
+  if (!named.empty()) places.file = absolute(named);
+  return places;
+}
+
+}  // namespace shoal::config

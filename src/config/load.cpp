@@ -1,0 +1,242 @@
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <map>
+#include <tuple>
+#include <utility>
+
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "config/layer.hpp"
+#include "config/listener.hpp"
+
+namespace shoal::config {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// As people would write it from here.
+std::string shown(const fs::path& path) {
+  std::error_code error;
+  const fs::path here = fs::current_path(error);
+  const std::string near = error ? std::string() : path.lexically_relative(here).string();
+  return near.empty() || near.size() >= path.string().size() ? path.string() : near;
+}
+
+class Loader {
+ public:
+  Loader(const Places& places, UsersFiles users_files)
+      : users_files_(users_files), main_(places.file), folder_(main_.parent_path()), main_shown_(shown(main_)) {
+    fleet_.file = places.file;
+    fleet_.state_dir = places.state_dir;
+    fleet_.log_dir = places.log_dir;
+    fleet_.run_dir = places.run_dir;
+  }
+
+  Loaded load() {
+    auto parsed = parse_file(main_, main_shown_);
+    if (auto* problem = std::get_if<Problem>(&parsed)) {
+      if (problem->at.line == 0) problem->message += "; name another one with -c FILE or SHOAL_CONFIG";
+      problems_.push_back(std::move(*problem));
+    } else {
+      read_main(std::get<Node>(parsed));
+      read_folder();
+      check_listeners();
+    }
+    Loaded loaded;
+    loaded.run_dir = fleet_.run_dir;
+    sort_problems();
+    loaded.problems = std::move(problems_);
+    if (loaded.problems.empty()) loaded.config = std::move(fleet_);
+    return loaded;
+  }
+
+ private:
+  void report(Position at, std::string message) { problems_.push_back({std::move(at), std::move(message)}); }
+
+  /// The table below `entry`, or null after reporting that it is something else.
+  const Node* table(const Entry& entry, const std::string& name) {
+    if (entry.value.kind == Kind::table) return &entry.value;
+    report(entry.value.at, name + ": expected a table, found " + entry.value.describe());
+    return nullptr;
+  }
+
+  void read_main(const Node& root) {
+    // [instances] may stand before the templates they use.
+    for (const Entry& entry : root.entries) {
+      if (entry.key == "routes") report(entry.at, "routes do not exist yet; remove them");
+      else if (entry.key == "fleet") read_fleet(entry);
+      else if (entry.key == "templates") read_templates(entry);
+      else if (entry.key == "defaults") {
+        if (const Node* node = table(entry, "defaults")) defaults_ = read_shared(*node, "[defaults]");
+      } else if (entry.key != "instances") {
+        static constexpr std::string_view kTables[] = {"fleet", "defaults", "templates", "instances"};
+        report(entry.at, unknown_name("key", entry.key, kTables));
+      }
+    }
+    const Entry* instances = root.find("instances");
+    if (!instances || !table(*instances, "instances")) return;
+    for (const Entry& entry : instances->value.entries)
+      if (const Node* node = table(entry, "instances." + entry.key)) read_instance(entry.key, entry.at, *node, folder_);
+  }
+
+  void read_fleet(const Entry& entry) {
+    const Node* node = table(entry, "fleet");
+    if (!node) return;
+    const Layer layer = read_layer(Scope::fleet, *node, folder_, problems_);
+    layer.apply(fleet_);
+    const std::size_t length = fleet_.control_socket().size();
+    constexpr std::size_t kLongest = sizeof(sockaddr_un::sun_path) - 1;
+    const Setting* run_dir = layer.find("run_dir");
+    if (run_dir && length > kLongest)
+      report(run_dir->value_at, "run_dir: too long for a socket in it (" + std::to_string(length) +
+                                    " bytes of at most " + std::to_string(kLongest) + ")");
+  }
+
+  void read_templates(const Entry& entry) {
+    if (!table(entry, "templates")) return;
+    for (const Entry& one : entry.value.entries) {
+      const std::string name = "templates." + one.key;
+      if (!valid_name(one.key)) report(one.at, bad_name("template", one.key));
+      else if (const Node* node = table(one, name)) templates_[one.key] = read_shared(*node, '[' + name + ']');
+    }
+  }
+
+  /// A layer for several instances.
+  Layer read_shared(const Node& node, const std::string& name) {
+    Layer layer = read_layer(Scope::instance, node, folder_, problems_);
+    if (const Setting* setting = layer.find("template"))
+      report(setting->key_at, name + " cannot use a template; write the keys here");
+    return layer;
+  }
+
+  void read_folder() {
+    const fs::path folder = folder_ / "instances.d";
+    std::error_code error;
+    std::vector<fs::path> files;
+    for (fs::directory_iterator it(folder, error), end; !error && it != end; it.increment(error)) {
+      const fs::path& path = it->path();
+      if (path.extension() == ".toml" && !path.filename().string().starts_with('.')) files.push_back(path);
+    }
+    if (error && error != std::errc::no_such_file_or_directory)
+      return report({shown(folder)}, "cannot read this folder: " + error.message());
+    std::sort(files.begin(), files.end());
+    for (const fs::path& path : files) {
+      const std::string file = shown(path);
+      auto parsed = parse_file(path, file);
+      if (auto* problem = std::get_if<Problem>(&parsed)) problems_.push_back(std::move(*problem));
+      else read_instance(path.stem(), {file}, std::get<Node>(parsed), folder);
+    }
+  }
+
+  static std::string bad_name(const std::string& what, const std::string& name) {
+    return in_quotes(name) + " cannot be the name of " + (what == "instance" ? "an " : "a ") + what +
+           "; use 1 to 64 of a-z A-Z 0-9 . _ - and no . or - in front";
+  }
+
+  void read_instance(const std::string& name, const Position& at, const Node& node, const fs::path& folder) {
+    if (!valid_name(name)) return report(at, bad_name("instance", name));
+    if (name == "controller")
+      return report(at, "\"controller\" cannot be the name of an instance: it is the controller's log");
+    if (const auto* other = fleet_.find(name))
+      return report(at, "instance " + name + " is already defined (" + other->at.line_text() + "); remove one of them");
+
+    const Layer own = read_layer(Scope::instance, node, folder, problems_);
+    bool complete = !own.broken && !defaults_.broken;
+    InstanceConfig instance;
+    instance.name = name;
+    instance.at = at;
+    defaults_.apply(instance);
+    if (const Setting* setting = own.find("template")) {
+      const auto found = templates_.find(setting->value.text);
+      if (found == templates_.end()) {
+        std::vector<std::string_view> names;
+        for (const auto& [known, layer] : templates_) names.push_back(known);
+        report(setting->value_at, unknown_name("template", setting->value.text, names));
+        complete = false;
+      } else {
+        found->second.apply(instance);
+        complete = complete && !found->second.broken;
+      }
+    }
+    own.apply(instance);
+    instance.options.name = name;
+    instance.options.log.file = fleet_.log_dir + '/' + name + ".log";
+    instance.state_dir = fleet_.state_dir + '/' + name;
+    if (complete) check_complete(instance);
+    check_users_file(instance);
+    fleet_.instances.push_back(std::move(instance));
+  }
+
+  void check_complete(const InstanceConfig& instance) {
+    if (instance.listeners.empty())
+      report(instance.at,
+             "instance " + instance.name + R"( has no listeners; write listeners = ["mqtt://127.0.0.1:auto"])");
+    const AuthOptions& auth = instance.options.auth;
+    if (!auth.anonymous && auth.users_file.empty())
+      report(instance.at, "instance " + instance.name + " lets nobody in; write auth = { users_file = \"" +
+                              instance.name + ".users\" } or, for clients without a name, auth = { anonymous = true }");
+  }
+
+  void check_users_file(const InstanceConfig& instance) {
+    const std::string& path = instance.options.auth.users_file;
+    if (path.empty()) return;
+    const std::string what = "users file " + shown(path) + " of instance " + instance.name;
+    const std::string command = "`shoal users add " + instance.name + " USER`";
+    struct stat status {};
+    const int failure = ::stat(path.c_str(), &status) == 0 ? 0 : errno;
+    if (failure == ENOENT) {
+      if (users_files_ == UsersFiles::required)
+        report(instance.users_at, what + " does not exist; make it with " + command);
+    } else if (failure == 0 && !S_ISREG(status.st_mode)) {
+      report(instance.users_at, what + " is not a file; name one that " + command + " can make");
+    } else if (failure != 0 || ::access(path.c_str(), R_OK) != 0) {
+      report(instance.users_at, what + " cannot be read: " + std::strerror(failure ? failure : errno));
+    }
+  }
+
+  void check_listeners() {
+    using Held = std::pair<const InstanceConfig*, const ListenerConfig*>;
+    std::map<std::uint16_t, std::vector<Held>> by_port;
+    for (const InstanceConfig& instance : fleet_.instances) {
+      for (const ListenerConfig& listener : instance.listeners) {
+        if (!listener.port) continue;
+        std::vector<Held>& held = by_port[*listener.port];
+        const auto other =
+            std::find_if(held.begin(), held.end(), [&](const Held& h) { return overlaps(*h.second, listener); });
+        if (other != held.end())
+          report(listener.at, "instance " + instance.name + ": port " + std::to_string(*listener.port) +
+                                  " is held by instance " + other->first->name + " (" + other->second->at.line_text() +
+                                  "); choose another, or auto");
+        held.emplace_back(&instance, &listener);
+      }
+    }
+  }
+
+  /// Main file first, then by name; line by line.
+  void sort_problems() {
+    const auto key = [this](const Problem& p) {
+      return std::tuple(p.at.file != main_shown_, std::string_view(p.at.file), p.at.line, p.at.column);
+    };
+    std::stable_sort(problems_.begin(), problems_.end(),
+                     [&](const Problem& a, const Problem& b) { return key(a) < key(b); });
+  }
+
+  UsersFiles users_files_;
+  fs::path main_;
+  fs::path folder_;
+  std::string main_shown_;
+  FleetConfig fleet_;
+  Layer defaults_;
+  std::map<std::string, Layer, std::less<>> templates_;
+  std::vector<Problem> problems_;
+};
+
+}  // namespace
+
+Loaded load(const Places& places, UsersFiles users_files) { return Loader(places, users_files).load(); }
+
+}  // namespace shoal::config

@@ -1,0 +1,175 @@
+#include "config/schema.hpp"
+
+#include <cassert>
+#include <limits>
+#include <type_traits>
+
+#include "config/quantity.hpp"
+
+namespace shoal::config {
+namespace {
+
+constexpr std::uint64_t kMillion = 1'000'000;
+constexpr std::uint64_t kMiB = 1ull << 20;
+constexpr std::uint64_t kTiB = 1ull << 40;
+constexpr std::uint64_t kMax16 = std::numeric_limits<std::uint16_t>::max();
+constexpr std::uint64_t kMax32 = std::numeric_limits<std::uint32_t>::max();
+
+/// A key of `limits`, whose default is that of the public API.
+template <auto Member>
+Key limit(std::string_view path, Type type, std::uint64_t min, std::uint64_t max, std::string_view doc) {
+  using Field = std::remove_cvref_t<decltype(Limits{}.*Member)>;
+  assert(max <= std::numeric_limits<Field>::max());
+  return {.scope = Scope::instance,
+          .path = path,
+          .type = type,
+          .fallback = format_number(type, Limits{}.*Member),
+          .doc = doc,
+          .min = min,
+          .max = max,
+          .set_instance = [](InstanceConfig& instance, const Value& value) {
+            instance.options.limits.*Member = static_cast<Field>(value.number);
+          }};
+}
+
+Key folder(std::string_view path, std::string fallback, std::string_view doc, void (*set)(FleetConfig&, const Value&)) {
+  return {.scope = Scope::fleet,
+          .path = path,
+          .type = Type::path,
+          .fallback = std::move(fallback),
+          .doc = doc,
+          .set_fleet = set};
+}
+
+std::vector<Key> make_schema() {
+  const auto instance = Scope::instance;
+  std::vector<Key> keys;
+
+  keys.push_back(folder("state_dir", "/var/lib/shoal", "State of every instance, in a folder with its name.",
+                        [](FleetConfig& f, const Value& v) { f.state_dir = v.text; }));
+  keys.push_back(folder("log_dir", "/var/log/shoal", "`NAME.log` of every instance, and `controller.log`.",
+                        [](FleetConfig& f, const Value& v) { f.log_dir = v.text; }));
+  keys.push_back(folder("run_dir", "/run/shoal", "The control socket and the controller's lock.",
+                        [](FleetConfig& f, const Value& v) { f.run_dir = v.text; }));
+  keys.push_back({.scope = Scope::fleet,
+                  .path = "port_range",
+                  .type = Type::ports,
+                  .fallback = "18000-18999",
+                  .doc = "Where a port for `auto` is looked for, both ends included.",
+                  .set_fleet = [](FleetConfig& f, const Value& v) { f.port_range = v.ports; }});
+
+  keys.push_back({.scope = instance,
+                  .path = "template",
+                  .type = Type::name,
+                  .fallback = "",
+                  .doc = "The `[templates.NAME]` this instance starts from. Not in templates and defaults."});
+  keys.push_back({.scope = instance,
+                  .path = "worker",
+                  .type = Type::name,
+                  .fallback = "own",
+                  .doc = "`own`: a process of its own. Any other name: one process for all instances with that name; "
+                         "they share its fate (a crash, its memory).",
+                  .set_instance = [](InstanceConfig& i, const Value& v) { i.worker = v.text; }});
+  keys.push_back({.scope = instance,
+                  .path = "listeners",
+                  .type = Type::listeners,
+                  .fallback = "",
+                  .doc =
+                      "Required. Where it accepts connections: `mqtt://HOST:PORT`. HOST is a numeric IPv4 address, "
+                      "an IPv6 address in brackets (IPv6 only, also `[::]`), or `localhost` (127.0.0.1). PORT `auto` "
+                      "takes a free one from `fleet.port_range` and keeps it for the life of the instance.",
+                  .set_instance = [](InstanceConfig& i, const Value& v) { i.listeners = v.listeners; }});
+  keys.push_back({.scope = instance,
+                  .path = "auth.anonymous",
+                  .type = Type::boolean,
+                  .fallback = "false",
+                  .doc = "Accept clients that present no user name. This or `users_file` must be written.",
+                  .set_instance = [](InstanceConfig& i, const Value& v) { i.options.auth.anonymous = v.number != 0; }});
+  keys.push_back({.scope = instance,
+                  .path = "auth.users_file",
+                  .type = Type::path,
+                  .fallback = "",
+                  .doc = "Names and password hashes, made by `shoal users add INSTANCE USER`.",
+                  .set_instance = [](InstanceConfig& i, const Value& v) { i.options.auth.users_file = v.text; }});
+  keys.push_back({.scope = instance,
+                  .path = "persistence",
+                  .type = Type::choice,
+                  .fallback = "none",
+                  .doc = "What survives a restart. `none`: nothing, all is in memory. `crash_safe` will be the default "
+                         "once the store exists.",
+                  .choices = {"none"},
+                  .later = {"crash_safe", "power_safe"},
+                  .set_instance = [](InstanceConfig& i, const Value&) { i.options.persistence = Persistence::none; }});
+  keys.push_back({.scope = instance,
+                  .path = "queue_full",
+                  .type = Type::choice,
+                  .fallback = "drop_new",
+                  .doc = "What happens to a QoS 1 or 2 message for a session whose queue is full: it is dropped, the "
+                         "oldest one makes room, or the client is disconnected (0x97).",
+                  .choices = {"drop_new", "drop_old", "disconnect"},
+                  .set_instance = [](InstanceConfig& i, const Value& v) {
+                    i.options.queue_full = static_cast<QueueFull>(v.number);
+                  }});
+  keys.push_back({.scope = instance,
+                  .path = "log.level",
+                  .type = Type::choice,
+                  .fallback = "info",
+                  .doc = "The least important line that is written.",
+                  .choices = {"debug", "info", "warn", "error", "off"},
+                  .set_instance = [](InstanceConfig& i, const Value& v) {
+                    i.options.log.level = static_cast<LogLevel>(v.number);
+                  }});
+
+  using L = Limits;
+  const Type integer = Type::integer, size = Type::size, duration = Type::duration;
+  keys.insert(
+      keys.end(),
+      {limit<&L::connections>("limits.connections", integer, 1, kMillion, "Then CONNACK 0x97; MQTT 3.1.1: 3."),
+       limit<&L::connects_per_second>("limits.connects_per_second", integer, 1, kMillion, "Then accept later."),
+       limit<&L::half_open>("limits.half_open", integer, 1, kMillion, "Connections without a CONNECT yet; then close."),
+       limit<&L::connect_timeout_s>("limits.connect_timeout", duration, 1, 3'600,
+                                    "From accept to a complete CONNECT; then close."),
+       limit<&L::packet_size_bytes>("limits.packet_size", size, 128, 256 * kMiB, "A whole packet; then 0x95."),
+       limit<&L::receive_maximum>("limits.receive_maximum", integer, 1, kMax16,
+                                  "QoS 1 and 2 messages in flight from a client; then 0x93, MQTT 3.1.1: close."),
+       limit<&L::inflight>("limits.inflight", integer, 1, kMax16,
+                           "QoS 1 and 2 messages in flight to a session (or the client's receive maximum, when "
+                           "smaller); then queue."),
+       limit<&L::queued_messages>("limits.queued_messages", integer, 1, 100 * kMillion,
+                                  "Per session; then `queue_full`."),
+       limit<&L::queued_bytes>("limits.queued_bytes", size, 1'024, kTiB, "Per session; then `queue_full`."),
+       limit<&L::queued_bytes_total>("limits.queued_bytes_total", size, 1'024, kTiB,
+                                     "Per instance; then 0x97 to publishers."),
+       limit<&L::sessions>("limits.sessions", integer, 1, 100 * kMillion, "Then CONNACK 0x97."),
+       limit<&L::session_expiry_s>("limits.session_expiry", duration, 0, kMax32,
+                                   "The longest a session is kept after its connection; a lowered value is told to the "
+                                   "client."),
+       limit<&L::subscriptions>("limits.subscriptions", integer, 1, kMillion, "Per session; then 0x97 for the filter."),
+       limit<&L::retained_messages>("limits.retained_messages", integer, 0, 100 * kMillion, "Then 0x97."),
+       limit<&L::retained_bytes>("limits.retained_bytes", size, 0, kTiB,
+                                 "Topics, payloads and properties of retained messages; then 0x97."),
+       limit<&L::topic_levels>("limits.topic_levels", integer, 1, kMax16, "Then 0x90."),
+       limit<&L::topic_bytes>("limits.topic_bytes", size, 1, kMax16, "Length of a topic; then 0x90."),
+       limit<&L::topic_aliases>("limits.topic_aliases", integer, 0, kMax16,
+                                "Aliases a v5 client may use towards the broker; 0: none."),
+       limit<&L::keep_alive_max_s>("limits.keep_alive_max", duration, 0, kMax16,
+                                   "0: off. Else clients that ask for more, or for 0, get this."),
+       limit<&L::output_bytes>("limits.output_bytes", size, 4'096, 1'024 * kMiB,
+                               "Unsent bytes of a connection; then QoS 0 is dropped, QoS 1 and 2 are queued.")});
+  return keys;
+}
+
+}  // namespace
+
+std::span<const Key> schema() {
+  static const std::vector<Key> keys = make_schema();
+  return keys;
+}
+
+std::string format_number(Type type, std::uint64_t number) {
+  if (type == Type::size) return format_size(number);
+  if (type == Type::duration) return format_duration(number);
+  return std::to_string(number);
+}
+
+}  // namespace shoal::config
