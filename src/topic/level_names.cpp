@@ -1,0 +1,87 @@
+#include "topic/level_names.hpp"
+
+#include <cassert>
+#include <functional>
+
+namespace shoal::topic {
+namespace {
+
+std::uint32_t hash_of(std::string_view text) {
+  const std::size_t hash = std::hash<std::string_view>{}(text);
+  return static_cast<std::uint32_t>(hash ^ hash >> 32);
+}
+
+}  // namespace
+
+LevelNames::LevelNames() : slots_(8, kNone) {
+  acquire("+");
+  acquire("#");
+}
+
+std::size_t LevelNames::slot_of(std::string_view text, std::uint32_t hash) const {
+  const std::size_t mask = slots_.size() - 1;
+  std::size_t slot = hash & mask;
+  while (slots_[slot] != kNone) {
+    const Name& name = names_[slots_[slot]];
+    if (name.hash == hash && name.text == text) break;
+    slot = (slot + 1) & mask;
+  }
+  return slot;
+}
+
+std::uint32_t LevelNames::find(std::string_view text) const { return slots_[slot_of(text, hash_of(text))]; }
+
+std::uint32_t LevelNames::acquire(std::string_view text) {
+  const std::uint32_t hash = hash_of(text);
+  std::size_t slot = slot_of(text, hash);
+  if (slots_[slot] == kNone) {
+    if ((used_ + 1) * 4 > slots_.size() * 3) {
+      grow();
+      slot = slot_of(text, hash);
+    }
+    std::uint32_t id;
+    if (free_.empty()) {
+      id = static_cast<std::uint32_t>(names_.size());
+      names_.emplace_back();
+    } else {
+      id = free_.back();
+      free_.pop_back();
+    }
+    names_[id] = {std::string(text), hash, 0};
+    slots_[slot] = id;
+    ++used_;
+  }
+  const std::uint32_t id = slots_[slot];
+  ++names_[id].uses;
+  return id;
+}
+
+void LevelNames::release(std::uint32_t id) {
+  assert(names_[id].uses > 0);
+  if (--names_[id].uses > 0) return;
+  const std::size_t mask = slots_.size() - 1;
+  std::size_t hole = slot_of(names_[id].text, names_[id].hash);
+  // Entries behind the hole move up unless that would put them before their home slot.
+  for (std::size_t next = (hole + 1) & mask; slots_[next] != kNone; next = (next + 1) & mask) {
+    const std::size_t home = names_[slots_[next]].hash & mask;
+    if (((next - home) & mask) >= ((next - hole) & mask)) {
+      slots_[hole] = slots_[next];
+      hole = next;
+    }
+  }
+  slots_[hole] = kNone;
+  names_[id] = {};
+  free_.push_back(id);
+  --used_;
+}
+
+void LevelNames::grow() {
+  std::vector<std::uint32_t> old(slots_.size() * 2, kNone);
+  old.swap(slots_);
+  for (const std::uint32_t id : old) {
+    if (id == kNone) continue;
+    slots_[slot_of(names_[id].text, names_[id].hash)] = id;
+  }
+}
+
+}  // namespace shoal::topic

@@ -1,0 +1,46 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace shoal::topic {
+
+/// Interns the levels of names and filters: equal text, equal number. Counted, so that a level goes
+/// when its last user does. A resource of one thread.
+class LevelNames {
+ public:
+  static constexpr std::uint32_t kNone = UINT32_MAX;
+  static constexpr std::uint32_t kPlus = 0;  ///< always there
+  static constexpr std::uint32_t kHash = 1;  ///< always there
+
+  LevelNames();
+
+  /// Number of `text`, or `kNone`.
+  std::uint32_t find(std::string_view text) const;
+  /// Number of `text`, made when missing; one more use.
+  std::uint32_t acquire(std::string_view text);
+  /// One use less.
+  void release(std::uint32_t id);
+
+  std::string_view text(std::uint32_t id) const { return names_[id].text; }
+  std::size_t size() const { return used_; }
+
+ private:
+  struct Name {
+    std::string text;
+    std::uint32_t hash = 0;
+    std::uint32_t uses = 0;
+  };
+
+  std::size_t slot_of(std::string_view text, std::uint32_t hash) const;
+  void grow();
+
+  std::vector<Name> names_;
+  std::vector<std::uint32_t> free_;
+  std::vector<std::uint32_t> slots_;  // open addressing, a power of two; kNone is empty
+  std::size_t used_ = 0;
+};
+
+}  // namespace shoal::topic

@@ -1,0 +1,162 @@
+#include "topic/subscription_tree.hpp"
+
+#include <algorithm>
+#include <functional>
+
+namespace shoal::topic {
+namespace {
+
+constexpr std::size_t kCacheSizeMin = 16;
+constexpr std::size_t kCacheSizeMax = 4096;
+constexpr std::size_t kCacheWeightMax = 256 * 1024;  // matches and identifiers in all cached results
+
+}  // namespace
+
+SubscriptionTree::Handle SubscriptionTree::subscribe(std::string_view filter, Subscriber* subscriber,
+                                                     mqtt::SubscriptionOptions options, std::uint32_t id) {
+  Handle handle;
+  if (free_ != kNone) {
+    handle = free_;
+    free_ = entries_[handle].next;
+  } else {
+    handle = static_cast<Handle>(entries_.size());
+    entries_.emplace_back();
+  }
+  const Node node = tree_.insert(filter);
+  const Handle first = tree_.value(node).handle;
+  entries_[handle] = {subscriber, node, first, kNone, id, options};
+  if (first != kNone) entries_[first].previous = handle;
+  tree_.value(node).handle = handle;
+  ++size_;
+  ++generation_;
+  return handle;
+}
+
+void SubscriptionTree::update(Handle handle, mqtt::SubscriptionOptions options, std::uint32_t id) {
+  entries_[handle].options = options;
+  entries_[handle].id = id;
+  ++generation_;
+}
+
+void SubscriptionTree::unsubscribe(Handle handle) {
+  Entry& entry = entries_[handle];
+  if (entry.previous != kNone) entries_[entry.previous].next = entry.next;
+  else tree_.value(entry.node).handle = entry.next;
+  if (entry.next != kNone) entries_[entry.next].previous = entry.previous;
+  tree_.prune(entry.node);
+  entry = Entry{};
+  entry.next = free_;
+  free_ = handle;
+  --size_;
+  ++generation_;
+}
+
+// Finds the entries of all matching nodes, level by level: the frontier holds the nodes whose path
+// matches the levels read so far.
+void SubscriptionTree::collect(std::string_view topic) {
+  found_.clear();
+  const auto take = [&](Node node) {
+    for (Handle handle = tree_.value(node).handle; handle != kNone; handle = entries_[handle].next) {
+      found_.push_back(handle);
+    }
+  };
+  const bool dollar = mqtt::starts_with_dollar(topic);
+  const LevelNames& names = tree_.names();
+  frontier_.assign(1, LevelTree<First>::kRoot);
+  mqtt::Levels levels(topic);
+  bool first = true;
+  for (std::string_view text; levels.next(text) && !frontier_.empty();) {
+    const std::uint32_t level = names.find(text);
+    const bool wildcards = !(first && dollar);  // MQTT-4.7.2-1
+    first = false;
+    next_frontier_.clear();
+    for (const Node node : frontier_) {
+      if (wildcards && tree_.has_hash(node)) take(tree_.child(node, LevelNames::kHash));
+      if (wildcards && tree_.has_plus(node)) next_frontier_.push_back(tree_.child(node, LevelNames::kPlus));
+      const Node child = tree_.child(node, level);
+      if (child != kNone) next_frontier_.push_back(child);
+    }
+    frontier_.swap(next_frontier_);
+  }
+  for (const Node node : frontier_) {
+    take(node);
+    if (tree_.has_hash(node)) take(tree_.child(node, LevelNames::kHash));  // the parent level (4.7.1.2)
+  }
+}
+
+// Makes one match per subscriber out of the entries found.
+void SubscriptionTree::merge(Matches& matches) {
+  matches.list.clear();
+  matches.ids.clear();
+  if (found_.size() > 1) {
+    std::sort(found_.begin(), found_.end(), [&](Handle a, Handle b) {
+      const std::less<> before;  // a total order, also over unrelated objects
+      if (entries_[a].subscriber != entries_[b].subscriber) {
+        return before(entries_[a].subscriber, entries_[b].subscriber);
+      }
+      return a < b;
+    });
+  }
+  for (const Handle handle : found_) {
+    const Entry& entry = entries_[handle];
+    if (matches.list.empty() || matches.list.back().subscriber != entry.subscriber) {
+      matches.list.push_back({.subscriber = entry.subscriber,
+                              .first_id = static_cast<std::uint32_t>(matches.ids.size()),
+                              .qos = entry.options.qos});
+    }
+    Match& match = matches.list.back();
+    match.qos = std::max(match.qos, entry.options.qos);
+    match.retain_as_published |= entry.options.retain_as_published;
+    match.no_local |= entry.options.no_local;
+    if (entry.id != 0) {
+      matches.ids.push_back(entry.id);
+      ++match.id_count;
+    }
+  }
+}
+
+SubscriptionTree::Cached& SubscriptionTree::cached(std::string_view topic) {
+  const std::size_t hash = std::hash<std::string_view>{}(topic);
+  if (cache_.empty()) cache_.resize(kCacheSizeMin);
+  Cached& slot = cache_[hash & (cache_.size() - 1)];
+  if (slot.topic == topic || slot.generation != generation_) return slot;
+  // A live result has to go. When that happens often the cache is too small.
+  if (++cache_conflicts_ > cache_.size() && cache_.size() < kCacheSizeMax) {
+    const std::size_t size = cache_.size() * 2;
+    cache_ = std::vector<Cached>(size);
+    cache_weight_ = 0;
+    cache_conflicts_ = 0;
+    return cache_[hash & (size - 1)];
+  }
+  return slot;
+}
+
+const Matches& SubscriptionTree::match(std::string_view topic) {
+  Cached& slot = cached(topic);
+  if (slot.generation == generation_ && slot.topic == topic) return slot.matches;
+  collect(topic);
+  if (cache_weight_ + found_.size() * 2 > kCacheWeightMax) {
+    cache_weight_ = 0;
+    for (Cached& other : cache_) other = Cached{};
+    if (found_.size() * 2 > kCacheWeightMax) {
+      merge(uncached_);
+      return uncached_;
+    }
+  }
+  cache_weight_ -= slot.matches.weight();
+  slot.generation = generation_;
+  slot.topic.assign(topic);
+  merge(slot.matches);
+  cache_weight_ += slot.matches.weight();
+  return slot.matches;
+}
+
+void SubscriptionTree::match_own(std::string_view topic, Subscriber* subscriber, Matches& matches) {
+  collect(topic);
+  std::erase_if(found_, [&](Handle handle) {
+    return entries_[handle].subscriber != subscriber || entries_[handle].options.no_local;
+  });
+  merge(matches);
+}
+
+}  // namespace shoal::topic

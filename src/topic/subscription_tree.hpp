@@ -1,0 +1,112 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "mqtt/packet.hpp"
+#include "topic/level_tree.hpp"
+
+namespace shoal::topic {
+
+/// Whoever subscribes. The tree only tells them apart; the owner derives its type from this.
+struct Subscriber {};
+
+/// One subscriber's copy of a message: what all its matching subscriptions come to (one copy, highest
+/// QoS, every identifier; MQTT-3.3.4-2, MQTT-3.3.4-4).
+struct Match {
+  Subscriber* subscriber = nullptr;
+  std::uint32_t first_id = 0;  ///< into `Matches::ids`
+  std::uint32_t id_count = 0;
+  std::uint8_t qos = 0;
+  bool retain_as_published = false;
+  bool no_local = false;  ///< some matching subscription is no-local: ask `match_own` for its own messages
+};
+
+/// Everybody a topic goes to.
+struct Matches {
+  std::vector<Match> list;
+  std::vector<std::uint32_t> ids;  ///< subscription identifiers
+
+  std::size_t weight() const { return list.size() + ids.size(); }
+};
+
+/// All ordinary subscriptions of an instance: filters in, matches out. The last results are cached by
+/// topic until a subscription changes. A resource of one thread.
+class SubscriptionTree {
+ public:
+  /// One subscription, valid from `subscribe` to `unsubscribe`.
+  using Handle = std::uint32_t;
+  using Node = std::uint32_t;
+  static constexpr Node kNone = UINT32_MAX;
+
+  /// Node of a filter, for a subscriber to see whether it has it already; `kNone` when nobody has.
+  Node find(std::string_view filter) const { return tree_.find(filter); }
+  Node node(Handle handle) const { return entries_[handle].node; }
+
+  /// Adds a subscription. The caller sees to it that the subscriber has none with this filter.
+  /// `id` 0 means no identifier. The filter is valid (`mqtt::is_topic_filter`).
+  Handle subscribe(std::string_view filter, Subscriber* subscriber, mqtt::SubscriptionOptions options,
+                   std::uint32_t id);
+  /// Replaces options and identifier (MQTT-3.8.4-3).
+  void update(Handle handle, mqtt::SubscriptionOptions options, std::uint32_t id);
+  void unsubscribe(Handle handle);
+
+  /// Who gets a message on `topic`. Valid until the next call of anything that is not const.
+  const Matches& match(std::string_view topic);
+  /// The subscriber's copy of its own message: no-local subscriptions do not count (MQTT-3.8.3-3).
+  /// `matches.list` has one entry or none.
+  void match_own(std::string_view topic, Subscriber* subscriber, Matches& matches);
+
+  std::string filter(Handle handle) const { return tree_.path(entries_[handle].node); }
+  mqtt::SubscriptionOptions options(Handle handle) const { return entries_[handle].options; }
+  std::uint32_t id(Handle handle) const { return entries_[handle].id; }
+  std::size_t size() const { return size_; }
+  /// Grows with every change: results of different values may differ.
+  std::uint64_t generation() const { return generation_; }
+
+ private:
+  struct Entry {
+    Subscriber* subscriber = nullptr;
+    Node node = kNone;
+    Handle next = kNone;
+    Handle previous = kNone;
+    std::uint32_t id = 0;
+    mqtt::SubscriptionOptions options;
+  };
+
+  // The value of a tree node: the first of its entries.
+  struct First {
+    Handle handle = kNone;
+    bool operator!() const { return handle == kNone; }
+  };
+
+  struct Cached {
+    std::uint64_t generation = 0;
+    std::string topic;
+    Matches matches;
+  };
+
+  void collect(std::string_view topic);
+  void merge(Matches& matches);
+  Cached& cached(std::string_view topic);
+
+  LevelTree<First> tree_;
+  std::vector<Entry> entries_;
+  Handle free_ = kNone;
+  std::size_t size_ = 0;
+  std::uint64_t generation_ = 1;
+
+  std::vector<Cached> cache_;  // direct-mapped, a power of two
+  std::size_t cache_weight_ = 0;
+  std::size_t cache_conflicts_ = 0;
+  Matches uncached_;
+
+  // Scratch of one match, kept for its capacity.
+  std::vector<Node> frontier_;
+  std::vector<Node> next_frontier_;
+  std::vector<Handle> found_;
+};
+
+}  // namespace shoal::topic
