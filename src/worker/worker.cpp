@@ -1,0 +1,218 @@
+#include "worker/worker.hpp"
+
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cerrno>
+#include <csignal>
+#include <cstring>
+#include <thread>
+
+#include "link/fields.hpp"
+
+namespace shoal::worker {
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr milliseconds kDrain{5'000};
+constexpr milliseconds kDrainMax{3'600'000};
+
+milliseconds drain_of(const link::Message& message) {
+  const auto asked = message.number("drain_ms");
+  return asked ? std::min(milliseconds(std::min<std::uint64_t>(*asked, kDrainMax.count())), kDrainMax) : kDrain;
+}
+
+Error system_error(const char* what) {
+  return {ErrorCode::resource_exhausted, std::string(what) + ": " + std::strerror(errno)};
+}
+
+}  // namespace
+
+struct Worker::Hosted {
+  std::unique_ptr<Broker> broker;
+  std::thread drain;  // joinable: it is ending
+  std::atomic<bool> drained = false;
+
+  ~Hosted() {
+    if (drain.joinable()) drain.join();
+  }
+};
+
+Worker::Worker(base::UniqueFd control, base::UniqueFd signals)
+    : channel_(std::move(control)),
+      signals_(std::move(signals)),
+      poll_(::epoll_create1(EPOLL_CLOEXEC)),
+      drained_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
+      runtime_({.threads = 1, .use_calling_thread = true}) {}
+
+Worker::~Worker() = default;
+
+Result<void> Worker::run() {
+  if (auto prepared = prepare(); !prepared) return prepared;
+  send(link::Message(link::type::kHello).add("version", link::kVersion).add("pid", unsigned(::getpid())));
+  return runtime_.run();
+}
+
+Result<void> Worker::prepare() {
+  if (!poll_ || !drained_) return system_error("worker cannot wait for events");
+  epoll_event interest{.events = EPOLLIN, .data = {}};
+  if (::epoll_ctl(poll_.get(), EPOLL_CTL_ADD, channel_.fd(), &interest) != 0) {
+    return system_error("worker cannot wait for the controller");
+  }
+  if (auto ok = runtime_.watch(poll_.get(), [this] { on_control(); }); !ok) return ok;
+  if (auto ok = runtime_.watch(drained_.get(), [this] { on_drained(); }); !ok) return ok;
+  if (!signals_) return {};
+  return runtime_.watch(signals_.get(), [this] { on_signal(); });
+}
+
+void Worker::on_control() {
+  if (auto flushed = channel_.flush(); !flushed) return lose_controller();
+  while (connected_) {
+    auto received = channel_.receive();
+    if (!received) return lose_controller();
+    if (!received->has_value()) break;
+    obey(std::move(**received));
+  }
+  want_write(channel_.waiting());
+}
+
+void Worker::on_signal() {
+  signalfd_siginfo info;
+  while (::read(signals_.get(), &info, sizeof info) == sizeof info) {
+    if (info.ssi_signo == SIGTERM) shutdown(kDrain);
+    if (info.ssi_signo == SIGUSR1) reopen_logs();
+  }
+}
+
+void Worker::obey(link::Received received) {
+  const link::Message& message = received.message;
+  const std::string& type = message.type();
+  const std::string name(message.text("name"));
+  if (type == link::type::kStart) start(received);
+  else if (type == link::type::kStop) stop(name, drain_of(message));
+  else if (type == link::type::kReloadUsers) reload_users(name);
+  else if (type == link::type::kReopenLogs) reopen_logs();
+  else if (type == link::type::kStats) tell_stats(name);
+  else if (type == link::type::kShutdown) shutdown(drain_of(message));
+}
+
+void Worker::start(link::Received& received) {
+  const std::string name(received.message.text("name"));
+  const auto refuse = [&](std::string_view error) {
+    send(link::Message(link::type::kRefused).add("name", std::string_view(name)).add("error", error));
+  };
+  auto options = link::options_from(received.message);
+  if (!options) return refuse(options.error().message);
+  if (ending_) return refuse("its worker is ending");
+  if (hosted_.contains(name)) return refuse("its worker hosts it already");
+  if (received.fds.size() != options->listeners.size()) return refuse("its sockets did not arrive in the worker");
+  for (std::size_t i = 0; i < received.fds.size(); ++i) options->listeners[i].fd = received.fds[i].release();
+  const std::size_t listeners = options->listeners.size();
+
+  auto broker = Broker::start(runtime_, std::move(*options));
+  if (!broker) return refuse(broker.error().message);
+  link::Message ready(link::type::kReady);
+  ready.add("name", std::string_view(name));
+  for (std::size_t i = 0; i < listeners; ++i) ready.add("port", (*broker)->port(i));
+  auto hosted = std::make_unique<Hosted>();
+  hosted->broker = std::move(*broker);
+  hosted_.emplace(name, std::move(hosted));
+  send(ready);
+}
+
+void Worker::stop(const std::string& name, milliseconds drain) {
+  const auto found = hosted_.find(name);
+  if (found == hosted_.end()) return send(link::Message(link::type::kStopped).add("name", std::string_view(name)));
+  Hosted& hosted = *found->second;
+  if (hosted.drain.joinable()) return;
+  hosted.drain = std::thread([&hosted, drain, done = drained_.get()] {
+    hosted.broker->drain(drain);
+    hosted.drained = true;
+    const std::uint64_t one = 1;
+    [[maybe_unused]] const ssize_t written = ::write(done, &one, sizeof one);
+  });
+}
+
+void Worker::on_drained() {
+  std::uint64_t count = 0;
+  [[maybe_unused]] const ssize_t got = ::read(drained_.get(), &count, sizeof count);
+  for (auto at = hosted_.begin(); at != hosted_.end();) {
+    if (!at->second->drained) {
+      ++at;
+      continue;
+    }
+    at->second->drain.join();
+    at->second->broker->stop();
+    const link::Message stopped = link::Message(link::type::kStopped).add("name", std::string_view(at->first));
+    at = hosted_.erase(at);
+    send(stopped);
+  }
+  end_when_empty();
+}
+
+void Worker::reload_users(const std::string& name) {
+  link::Message reply(link::type::kReply);
+  reply.add("name", std::string_view(name)).add("to", link::type::kReloadUsers);
+  const auto found = hosted_.find(name);
+  if (found == hosted_.end()) {
+    reply.add("error", std::string_view("its worker does not host it"));
+  } else if (auto reloaded = found->second->broker->reload_users(); !reloaded) {
+    reply.add("error", std::string_view(reloaded.error().message));
+  }
+  send(reply);
+}
+
+void Worker::reopen_logs() {
+  for (auto& [name, hosted] : hosted_) {
+    auto reopened = hosted->broker->reopen_log();
+    if (reopened) continue;
+    send(link::Message(link::type::kReply)
+             .add("name", std::string_view(name))
+             .add("to", link::type::kReopenLogs)
+             .add("error", std::string_view(reopened.error().message)));
+  }
+}
+
+void Worker::tell_stats(std::string_view name) {
+  const auto found = hosted_.find(name);
+  if (found != hosted_.end()) send(link::to_message(found->first, found->second->broker->stats()));
+}
+
+void Worker::shutdown(milliseconds drain) {
+  ending_ = true;
+  for (auto& [name, hosted] : hosted_) stop(name, drain);
+  end_when_empty();
+}
+
+void Worker::end_when_empty() {
+  if (ending_ && hosted_.empty()) runtime_.stop();
+}
+
+void Worker::lose_controller() {
+  if (!connected_) return;
+  connected_ = false;
+  runtime_.unwatch(poll_.get());
+  shutdown(kDrain);
+}
+
+void Worker::send(const link::Message& message) {
+  if (!connected_) return;
+  // Refused: the controller is gone (the next read tells) or does not read; it will see our state when
+  // it asks again.
+  [[maybe_unused]] const auto sent = channel_.send(message);
+  want_write(channel_.waiting());
+}
+
+void Worker::want_write(bool wanted) {
+  if (wanted == write_wanted_) return;
+  write_wanted_ = wanted;
+  epoll_event interest{.events = wanted ? EPOLLIN | EPOLLOUT : EPOLLIN, .data = {}};
+  ::epoll_ctl(poll_.get(), EPOLL_CTL_MOD, channel_.fd(), &interest);
+}
+
+}  // namespace shoal::worker

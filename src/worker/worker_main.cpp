@@ -1,0 +1,56 @@
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <string_view>
+
+#include "worker/worker.hpp"
+
+namespace shoal::worker {
+namespace {
+
+void say(std::string_view line) { [[maybe_unused]] const ssize_t n = ::write(STDERR_FILENO, line.data(), line.size()); }
+
+bool is_control_socket(int fd) {
+  int type = 0;
+  socklen_t length = sizeof type;
+  return ::getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &length) == 0 && type == SOCK_SEQPACKET;
+}
+
+void raise_descriptor_limit() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  ::setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+// Ctrl-C and a closing terminal are the controller's business.
+base::UniqueFd take_signals() {
+  for (const int ignored : {SIGPIPE, SIGINT, SIGHUP}) std::signal(ignored, SIG_IGN);
+  sigset_t wanted;
+  sigemptyset(&wanted);
+  sigaddset(&wanted, SIGTERM);
+  sigaddset(&wanted, SIGUSR1);
+  ::sigprocmask(SIG_BLOCK, &wanted, nullptr);
+  return base::UniqueFd(::signalfd(-1, &wanted, SFD_CLOEXEC | SFD_NONBLOCK));
+}
+
+}  // namespace
+
+int worker_main(int control_fd) {
+  if (!is_control_socket(control_fd)) {
+    say("shoal-worker: no control socket; workers are started by `shoal run` or `shoal up`\n");
+    return 2;
+  }
+  raise_descriptor_limit();
+  Worker worker{base::UniqueFd(control_fd), take_signals()};
+  if (auto served = worker.run(); !served) {
+    say("shoal-worker: " + served.error().message + "\n");
+    return 1;
+  }
+  return 0;
+}
+
+}  // namespace shoal::worker
