@@ -1,0 +1,109 @@
+#include "api/instance.hpp"
+
+#include <boost/json.hpp>
+
+namespace shoal::api {
+namespace {
+
+namespace json = boost::json;
+
+json::value text_or_null(const std::string& text) { return text.empty() ? json::value() : json::value(text); }
+
+std::string text(const json::object& object, std::string_view key) {
+  const json::value* found = object.if_contains(key);
+  return found != nullptr && found->is_string() ? std::string(found->get_string()) : std::string();
+}
+
+std::optional<std::uint64_t> number(const json::object& object, std::string_view key) {
+  const json::value* found = object.if_contains(key);
+  if (found == nullptr) return std::nullopt;
+  if (found->is_uint64()) return found->get_uint64();
+  if (found->is_int64() && found->get_int64() >= 0) return static_cast<std::uint64_t>(found->get_int64());
+  return std::nullopt;
+}
+
+std::optional<Instance> from(const json::value& value) {
+  if (!value.is_object()) return std::nullopt;
+  const json::object& object = value.get_object();
+  Instance instance;
+  instance.name = text(object, "name");
+  if (instance.name.empty()) return std::nullopt;
+  instance.state = text(object, "state");
+  instance.pid = static_cast<std::int64_t>(number(object, "pid").value_or(0));
+  instance.worker = text(object, "worker");
+  instance.clients = number(object, "clients");
+  instance.restarts = static_cast<unsigned>(number(object, "restarts").value_or(0));
+  instance.uptime_s = number(object, "uptime_s").value_or(0);
+  instance.last_exit = text(object, "last_exit");
+  instance.log = text(object, "log");
+  instance.state_dir = text(object, "state_dir");
+  if (const auto* listeners = object.if_contains("listeners"); listeners != nullptr && listeners->is_array()) {
+    for (const json::value& url : listeners->get_array())
+      if (url.is_string()) instance.listeners.emplace_back(url.get_string());
+  }
+  if (const auto* stats = object.if_contains("stats"); stats != nullptr && stats->is_object()) {
+    for (const auto& [key, ignored] : stats->get_object())
+      instance.stats.emplace_back(key, number(stats->get_object(), key).value_or(0));
+  }
+  return instance;
+}
+
+json::value parsed(std::string_view text) {
+  boost::system::error_code error;
+  auto value = json::parse(text, error);
+  return error ? json::value() : value;
+}
+
+Error not_understood() { return {ErrorCode::io, "the controller's answer is not understood"}; }
+
+}  // namespace
+
+json::object to_json(const Instance& instance) {
+  json::object object;
+  object["name"] = instance.name;
+  object["state"] = instance.state;
+  object["pid"] = instance.pid > 0 ? json::value(instance.pid) : json::value();
+  object["worker"] = instance.worker;
+  object["listeners"] = json::array(instance.listeners.begin(), instance.listeners.end());
+  object["clients"] = instance.clients ? json::value(*instance.clients) : json::value();
+  object["restarts"] = instance.restarts;
+  object["uptime_s"] = instance.uptime_s;
+  object["last_exit"] = text_or_null(instance.last_exit);
+  object["log"] = text_or_null(instance.log);
+  object["state_dir"] = text_or_null(instance.state_dir);
+  if (!instance.stats.empty()) {
+    json::object stats;
+    for (const auto& [key, value] : instance.stats) stats[key] = value;
+    object["stats"] = std::move(stats);
+  }
+  return object;
+}
+
+Result<Instance> instance_from_json(std::string_view text) {
+  auto instance = from(parsed(text));
+  if (!instance) return not_understood();
+  return std::move(*instance);
+}
+
+Result<std::vector<Instance>> instances_from_json(std::string_view text) {
+  const json::value value = parsed(text);
+  if (!value.is_array()) return not_understood();
+  std::vector<Instance> instances;
+  for (const json::value& element : value.get_array()) {
+    auto instance = from(element);
+    if (!instance) return not_understood();
+    instances.push_back(std::move(*instance));
+  }
+  return instances;
+}
+
+std::string error_message(std::string_view body) {
+  const json::value value = parsed(body);
+  if (value.is_object()) {
+    const json::value* error = value.get_object().if_contains("error");
+    if (error != nullptr && error->is_object()) return text(error->get_object(), "message");
+  }
+  return std::string(body);
+}
+
+}  // namespace shoal::api

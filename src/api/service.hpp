@@ -1,0 +1,56 @@
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "api/http.hpp"
+#include "api/instance.hpp"
+
+namespace shoal::api {
+
+/// What can be asked of an instance.
+enum class Verb { start, stop, restart, reload_users };
+
+/// Why a request was not done.
+struct Failure {
+  int status = 500;  ///< HTTP
+  std::string code;  ///< stable, for programs: no_such_instance, already_so, failed, stopping, ...
+  std::string message;
+};
+
+/// Called once with the answer; now or later, on the service's thread.
+template <class T>
+using Reply = std::function<void(std::variant<T, Failure>)>;
+
+/// Outcome of a verb.
+struct Acted {
+  Instance instance;
+  bool settled = true;  ///< false: not there yet when the waiting time was over
+};
+
+/// What `/v1` offers, without HTTP. The controller implements it. One thread.
+class Service {
+ public:
+  virtual ~Service() = default;
+  virtual std::string version() const = 0;
+  virtual void list(Reply<std::vector<Instance>> reply) = 0;
+  /// With its counters. Failure: no_such_instance.
+  virtual void get(const std::string& name, Reply<Instance> reply) = 0;
+  /// Answers when the outcome is known or `wait` is over. Failures: no_such_instance, already_so,
+  /// failed (the message says why), stopping (the fleet is ending).
+  virtual void act(const std::string& name, Verb verb, std::chrono::milliseconds wait, Reply<Acted> reply) = 0;
+  /// Begins to drain and stop everything; the process ends by itself.
+  virtual void shutdown() = 0;
+};
+
+/// Longest `?wait=` in milliseconds; more is cut.
+inline constexpr std::chrono::milliseconds kWaitMax{600'000};
+
+/// Answers a request by asking `service`. `reply` is called once, now or later.
+void route(const Request& request, Service& service, std::function<void(Response)> reply);
+
+}  // namespace shoal::api
