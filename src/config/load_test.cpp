@@ -1,0 +1,440 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+
+#include "config/fleet_config.hpp"
+
+namespace shoal::config {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+namespace fs = std::filesystem;
+
+/// A folder with files, where the test works; gone at the end.
+class Load : public testing::Test {
+ protected:
+  Load() {
+    std::string path = fs::temp_directory_path() / "shoal-config-XXXXXX";
+    folder_ = ::mkdtemp(path.data());
+    previous_ = fs::current_path();
+    fs::current_path(folder_);
+  }
+  ~Load() override {
+    fs::current_path(previous_);
+    fs::remove_all(folder_);
+  }
+
+  void write(const std::string& name, const std::string& text) {
+    fs::create_directories((folder_ / name).parent_path());
+    std::ofstream(folder_ / name) << text;
+  }
+
+  Loaded load_main(const std::string& text, UsersFiles users = UsersFiles::required) {
+    write("shoal.toml", text);
+    return load(Places::find("shoal.toml", "", "home"), users);
+  }
+
+  std::vector<std::string> problems(const std::string& text) {
+    std::vector<std::string> lines;
+    for (const Problem& problem : load_main(text).problems) lines.push_back(problem.text());
+    return lines;
+  }
+
+  /// The configuration; a problem fails the test.
+  FleetConfig good(const std::string& text) {
+    Loaded loaded = load_main(text);
+    for (const Problem& problem : loaded.problems) ADD_FAILURE() << problem.text();
+    return loaded.config.value_or(FleetConfig{});
+  }
+
+  fs::path folder_;
+  fs::path previous_;
+};
+
+const std::string kLab = "[instances.lab]\nlisteners = ['mqtt://127.0.0.1:auto']\nauth = { anonymous = true }\n";
+
+TEST_F(Load, AnInstanceWithNothingButTheNecessaryHasTheDocumentedDefaults) {
+  const FleetConfig fleet = good(kLab);
+  EXPECT_EQ(fleet.file, (folder_ / "shoal.toml").string());
+  EXPECT_EQ(fleet.state_dir, (folder_ / "home/state").string());
+  EXPECT_EQ(fleet.control_socket(), (folder_ / "home/run/control.sock").string());
+  EXPECT_EQ(fleet.port_range.first, 18000);
+  EXPECT_EQ(fleet.port_range.last, 18999);
+  ASSERT_EQ(fleet.instances.size(), 1u);
+  const InstanceConfig& lab = fleet.instances[0];
+  EXPECT_EQ(lab.name, "lab");
+  EXPECT_EQ(lab.worker, "own");
+  EXPECT_EQ(lab.at.text(), "shoal.toml:1:12");
+  EXPECT_EQ(lab.state_dir, fleet.state_dir + "/lab");
+  ASSERT_EQ(lab.listeners.size(), 1u);
+  EXPECT_EQ(lab.listeners[0].url(), "mqtt://127.0.0.1:auto");
+  EXPECT_EQ(lab.listeners[0].at.text(), "shoal.toml:2:14");
+  EXPECT_EQ(lab.options.name, "lab");
+  EXPECT_TRUE(lab.options.listeners.empty());
+  EXPECT_TRUE(lab.options.auth.anonymous);
+  EXPECT_EQ(lab.options.log.file, fleet.log_dir + "/lab.log");
+  EXPECT_EQ(lab.options.limits.connections, Limits{}.connections);
+  EXPECT_EQ(lab.options.persistence, Persistence::none);
+  EXPECT_EQ(fleet.find("lab"), &lab);
+  EXPECT_EQ(fleet.find("la"), nullptr);
+}
+
+TEST_F(Load, EveryKeyArrives) {
+  write("x.users", "");
+  const FleetConfig fleet = good(R"(
+[fleet]
+state_dir = "s"
+log_dir = "/l/"
+run_dir = "../run"
+port_range = "20000-20010"
+[instances.x]
+worker = "small"
+listeners = ["mqtt://0.0.0.0:1", "mqtt://[0::1]:65535", "mqtt://localhost:auto"]
+auth = { anonymous = false, users_file = "x.users" }
+persistence = "none"
+queue_full = "disconnect"
+log.level = "off"
+[instances.x.limits]
+connections = 1
+connects_per_second = 2
+half_open = 3
+connect_timeout = "4m"
+packet_size = "5 KiB"
+receive_maximum = 6
+inflight = 7
+queued_messages = 8
+queued_bytes = "9MiB"
+queued_bytes_total = "10 GiB"
+sessions = 11
+session_expiry = "12d"
+subscriptions = 13
+retained_messages = 14
+retained_bytes = 15
+topic_levels = 16
+topic_bytes = 17
+topic_aliases = 18
+keep_alive_max = "1h"
+output_bytes = "20 KiB"
+)");
+  EXPECT_EQ(fleet.state_dir, (folder_ / "s").string());
+  EXPECT_EQ(fleet.log_dir, "/l");
+  EXPECT_EQ(fleet.run_dir, (folder_.parent_path() / "run").string());
+  EXPECT_EQ(fleet.port_range.first, 20000);
+  EXPECT_EQ(fleet.port_range.last, 20010);
+  ASSERT_EQ(fleet.instances.size(), 1u);
+  const InstanceConfig& x = fleet.instances[0];
+  EXPECT_EQ(x.worker, "small");
+  ASSERT_EQ(x.listeners.size(), 3u);
+  EXPECT_EQ(x.listeners[0].url(), "mqtt://0.0.0.0:1");
+  EXPECT_EQ(x.listeners[1].url(), "mqtt://[::1]:65535");
+  EXPECT_EQ(x.listeners[2].url(), "mqtt://127.0.0.1:auto");
+  EXPECT_FALSE(x.options.auth.anonymous);
+  EXPECT_EQ(x.options.auth.users_file, (folder_ / "x.users").string());
+  EXPECT_EQ(x.users_at.text(), "shoal.toml:10:29");
+  EXPECT_EQ(x.options.queue_full, QueueFull::disconnect);
+  EXPECT_EQ(x.options.log.level, LogLevel::off);
+  const Limits& limits = x.options.limits;
+  EXPECT_EQ(limits.connections, 1u);
+  EXPECT_EQ(limits.connects_per_second, 2u);
+  EXPECT_EQ(limits.half_open, 3u);
+  EXPECT_EQ(limits.connect_timeout_s, 240u);
+  EXPECT_EQ(limits.packet_size_bytes, 5u << 10);
+  EXPECT_EQ(limits.receive_maximum, 6u);
+  EXPECT_EQ(limits.inflight, 7u);
+  EXPECT_EQ(limits.queued_messages, 8u);
+  EXPECT_EQ(limits.queued_bytes, 9ull << 20);
+  EXPECT_EQ(limits.queued_bytes_total, 10ull << 30);
+  EXPECT_EQ(limits.sessions, 11u);
+  EXPECT_EQ(limits.session_expiry_s, 12u * 86400);
+  EXPECT_EQ(limits.subscriptions, 13u);
+  EXPECT_EQ(limits.retained_messages, 14u);
+  EXPECT_EQ(limits.retained_bytes, 15u);
+  EXPECT_EQ(limits.topic_levels, 16u);
+  EXPECT_EQ(limits.topic_bytes, 17u);
+  EXPECT_EQ(limits.topic_aliases, 18u);
+  EXPECT_EQ(limits.keep_alive_max_s, 3600u);
+  EXPECT_EQ(limits.output_bytes, 20u << 10);
+}
+
+TEST_F(Load, DefaultsThenTemplateThenInstanceTheLastOneCounts) {
+  const FleetConfig fleet = good(R"(
+[instances.a]
+template = "t"
+limits.sessions = 3
+[templates.t]
+worker = "small"
+limits = { sessions = 2, connections = 2 }
+[defaults]
+listeners = ["mqtt://127.0.0.1:auto"]
+auth.anonymous = true
+limits = { sessions = 1, connections = 1, half_open = 1 }
+[instances.b]
+)");
+  ASSERT_EQ(fleet.instances.size(), 2u);
+  const InstanceConfig& a = fleet.instances[0];
+  EXPECT_EQ(a.worker, "small");
+  EXPECT_EQ(a.options.limits.sessions, 3u);
+  EXPECT_EQ(a.options.limits.connections, 2u);
+  EXPECT_EQ(a.options.limits.half_open, 1u);
+  EXPECT_EQ(a.listeners.at(0).at.text(), "shoal.toml:9:14");
+  const InstanceConfig& b = fleet.instances[1];
+  EXPECT_EQ(b.worker, "own");
+  EXPECT_EQ(b.options.limits.sessions, 1u);
+}
+
+TEST_F(Load, DefaultsThatLetAnybodyInDoNotAddToAnInstancesUsers) {
+  write("a.users", "");
+  const FleetConfig fleet = good(R"(
+[defaults]
+listeners = ["mqtt://127.0.0.1:auto"]
+auth.anonymous = true
+[instances.a]
+auth.users_file = "a.users"
+)");
+  EXPECT_FALSE(fleet.instances.at(0).options.auth.anonymous);
+  EXPECT_FALSE(fleet.instances.at(0).options.auth.users_file.empty());
+}
+
+TEST_F(Load, OneInstancePerFileInTheFolderBesideTheMainFile) {
+  write("instances.d/zoo.toml", "template = 't'\nauth.users_file = 'zoo.users'\n");
+  write("instances.d/ant.toml", "template = 't'\nauth.anonymous = true\n");
+  write("instances.d/notes.txt", "not TOML");
+  write("instances.d/.hidden.toml", "not TOML");
+  write("instances.d/zoo.users", "");
+  const FleetConfig fleet = good(kLab + "[templates.t]\nlisteners = ['mqtt://127.0.0.1:auto']\n");
+  ASSERT_EQ(fleet.instances.size(), 3u);
+  EXPECT_EQ(fleet.instances[1].name, "ant");
+  EXPECT_EQ(fleet.instances[2].name, "zoo");
+  EXPECT_EQ(fleet.instances[2].at.text(), "instances.d/zoo.toml");
+  EXPECT_EQ(fleet.instances[2].options.auth.users_file, (folder_ / "instances.d/zoo.users").string());
+}
+
+TEST_F(Load, ProblemsOfAllFilesAreCollectedInOrder) {
+  write("instances.d/bad name.toml", "");
+  write("instances.d/broken.toml", "a = \n");
+  write("instances.d/lab.toml", "");
+  write("instances.d/ok.toml", "wrong = 1\n");
+  EXPECT_THAT(
+      problems(kLab + "[fleet]\nstate = 's'\n"),
+      ElementsAre(
+          R"(shoal.toml:5:1: unknown key "state"; did you mean "state_dir"?)",
+          R"(instances.d/bad name.toml: "bad name" cannot be the name of an instance; use 1 to 64 of a-z A-Z 0-9 . _ - and no . or - in front)",
+          HasSubstr("instances.d/broken.toml:1:5: "),
+          R"(instances.d/lab.toml: instance lab is already defined (shoal.toml:1); remove one of them)",
+          HasSubstr(
+              R"(instances.d/ok.toml:1:1: unknown key "wrong"; there are: template, worker, listeners, auth, )")));
+}
+
+struct Case {
+  const char* name;
+  std::string text;  ///< of the main file
+  std::string problem;
+};
+
+class Wrong : public Load, public testing::WithParamInterface<Case> {};
+
+TEST_P(Wrong, IsOneLineWithItsPlace) { EXPECT_THAT(problems(GetParam().text), ElementsAre(GetParam().problem)); }
+
+std::string lab_with(const std::string& line) { return kLab + line + '\n'; }
+
+std::string listening(const std::string& list) {
+  return "[instances.lab]\nauth.anonymous = true\nlisteners = " + list + '\n';
+}
+
+const std::string kWriteListener =
+    R"(; write "mqtt://HOST:PORT" or "mqtt://HOST:auto" with a numeric HOST, IPv6 in brackets)";
+const std::string kNobody =
+    R"( lets nobody in; write auth = { users_file = "lab.users" } or, for clients without a name, auth = { anonymous = true })";
+
+INSTANTIATE_TEST_SUITE_P(
+    Cases, Wrong,
+    testing::ValuesIn(std::vector<Case>{
+        // Keys
+        {"Routes", kLab + "[[routes]]\nfrom = 'a'", "shoal.toml:4:3: routes do not exist yet; remove them"},
+        {"UnknownTable", kLab + "[instance.x]", R"(shoal.toml:4:2: unknown key "instance"; did you mean "instances"?)"},
+        {"UnknownKey", lab_with("presistence = 'none'"),
+         R"(shoal.toml:4:1: unknown key "presistence"; did you mean "persistence"?)"},
+        {"UnknownKeyBegun", lab_with("queue = 'none'"),
+         R"(shoal.toml:4:1: unknown key "queue"; did you mean "queue_full"?)"},
+        {"UnknownLimit", lab_with("limits.conections = 1"),
+         R"(shoal.toml:4:8: unknown key "conections"; did you mean "connections"?)"},
+        {"KeyOfAnotherTable", lab_with("topic_levels = 1"),
+         R"(shoal.toml:4:1: unknown key "topic_levels"; did you mean "limits.topic_levels" of an instance?)"},
+        {"KeyOfTheFleet", lab_with("port_range = '1-2'"),
+         R"(shoal.toml:4:1: unknown key "port_range"; did you mean "port_range" of [fleet]?)"},
+        {"UnknownKeyFar", kLab + "[fleet]\nxyzzy = 1",
+         R"(shoal.toml:5:1: unknown key "xyzzy"; there are: state_dir, log_dir, run_dir, port_range)"},
+        {"UnknownTemplate", lab_with("template = 'smal'") + "[templates.small]",
+         R"(shoal.toml:4:12: unknown template "smal"; did you mean "small"?)"},
+        {"NoTemplates", lab_with("template = 'smal'"), R"(shoal.toml:4:12: unknown template "smal"; there are none)"},
+        {"TemplateOfTemplate", kLab + "[templates.t]\ntemplate = 'u'",
+         "shoal.toml:5:1: [templates.t] cannot use a template; write the keys here"},
+        {"TemplateInDefaults", kLab + "[defaults]\ntemplate = 'u'",
+         "shoal.toml:5:1: [defaults] cannot use a template; write the keys here"},
+        // Types and ranges
+        {"NotATable", "instances = 1", "shoal.toml:1:13: instances: expected a table, found the integer 1"},
+        {"LimitsNotATable", lab_with("limits = 1"), "shoal.toml:4:10: limits: expected a table, found the integer 1"},
+        {"WrongType", lab_with("limits.sessions = 'many'"),
+         R"(shoal.toml:4:19: limits.sessions: expected an integer, found the string "many")"},
+        {"BooleanForInteger", lab_with("limits.sessions = true"),
+         "shoal.toml:4:19: limits.sessions: expected an integer, found true"},
+        {"FractionForSize", lab_with("limits.packet_size = 1.5"),
+         R"(shoal.toml:4:22: limits.packet_size: expected an integer or a size such as "64 KiB", found a number with a fraction)"},
+        {"UnknownUnit", lab_with("limits.packet_size = '1 MB'"),
+         R"(shoal.toml:4:22: limits.packet_size: expected an integer or a size such as "64 KiB", found the string "1 MB")"},
+        {"DateForDuration", lab_with("limits.session_expiry = 2024-01-01"),
+         R"(shoal.toml:4:25: limits.session_expiry: expected an integer (seconds) or a duration such as "10s" or "7d", found a date or time)"},
+        {"TooLarge", lab_with("limits.packet_size = '1 GiB'"),
+         R"(shoal.toml:4:22: limits.packet_size: expected 128 B to 256 MiB, found the string "1 GiB")"},
+        {"TooSmall", lab_with("limits.inflight = 0"),
+         "shoal.toml:4:19: limits.inflight: expected 1 to 65535, found the integer 0"},
+        {"Negative", lab_with("limits.session_expiry = -1"),
+         "shoal.toml:4:25: limits.session_expiry: expected 0 to 4294967295s, found the integer -1"},
+        {"Choice", lab_with("queue_full = 'drop'"),
+         R"(shoal.toml:4:14: queue_full: expected one of drop_new, drop_old, disconnect, found the string "drop")"},
+        {"StoreMissing", lab_with("persistence = 'crash_safe'"),
+         R"(shoal.toml:4:15: persistence: "crash_safe" needs the store, which does not exist yet; write "none")"},
+        {"WorkerName", lab_with("worker = '../x'"),
+         R"(shoal.toml:4:10: worker: expected a name (1 to 64 of a-z A-Z 0-9 . _ -, not starting with . or -), found the string "../x")"},
+        {"EmptyPath", kLab + "[fleet]\nstate_dir = ''",
+         R"(shoal.toml:5:13: state_dir: expected a path in a string, found the string "")"},
+        {"PortRange", kLab + "[fleet]\nport_range = '9-8'",
+         R"(shoal.toml:5:14: port_range: expected "FIRST-LAST" with ports from 1 to 65535, found the string "9-8")"},
+        {"LongRunDir", kLab + "[fleet]\nrun_dir = '/" + std::string(100, 'x') + '\'',
+         "shoal.toml:5:11: run_dir: too long for a socket in it (114 bytes of at most 107)"},
+        {"LineBreakStaysInside", lab_with(R"(worker = "a\nb")"),
+         R"(shoal.toml:4:10: worker: expected a name (1 to 64 of a-z A-Z 0-9 . _ -, not starting with . or -), found the string "a\x0ab")"},
+        // Names
+        {"BadName", "[instances.\"a/b\"]",
+         R"(shoal.toml:1:12: "a/b" cannot be the name of an instance; use 1 to 64 of a-z A-Z 0-9 . _ - and no . or - in front)"},
+        {"ReservedName", "[instances.controller]",
+         R"(shoal.toml:1:12: "controller" cannot be the name of an instance: it is the controller's log)"},
+        {"BadTemplateName", kLab + "[templates.\"\"]",
+         R"(shoal.toml:4:12: "" cannot be the name of a template; use 1 to 64 of a-z A-Z 0-9 . _ - and no . or - in front)"},
+        // Auth
+        {"NoAuth", "[instances.lab]\nlisteners = ['mqtt://127.0.0.1:auto']", "shoal.toml:1:12: instance lab" + kNobody},
+        {"AuthFalse", "[instances.lab]\nlisteners = ['mqtt://127.0.0.1:auto']\nauth.anonymous = false",
+         "shoal.toml:1:12: instance lab" + kNobody},
+        {"NoUsersFile", "[instances.lab]\nlisteners = ['mqtt://127.0.0.1:auto']\nauth = { users_file = 'lab.users' }",
+         "shoal.toml:3:10: users file lab.users of instance lab does not exist; make it with `shoal users add lab "
+         "USER`"},
+        {"UsersFolder", "[instances.lab]\nlisteners = ['mqtt://127.0.0.1:auto']\nauth = { users_file = '/' }",
+         "shoal.toml:3:10: users file / of instance lab is not a file; name one that `shoal users add lab USER` can "
+         "make"},
+        // Listeners
+        {"NoListeners", "[instances.lab]\nauth.anonymous = true",
+         R"(shoal.toml:1:12: instance lab has no listeners; write listeners = ["mqtt://127.0.0.1:auto"])"},
+        {"EmptyListeners", listening("[]"), "shoal.toml:3:13: listeners: expected at least one listener, found a list"},
+        {"OneString", listening("'mqtt://127.0.0.1:1'"),
+         R"(shoal.toml:3:13: listeners: expected a list of strings such as ["mqtt://127.0.0.1:auto"], found the string "mqtt://127.0.0.1:1")"},
+        {"NotAString", listening("['mqtt://127.0.0.1:1', 2]"),
+         R"(shoal.toml:3:36: listeners: expected a list of strings such as ["mqtt://127.0.0.1:auto"], found the integer 2)"},
+        {"Scheme", listening("['mqtts://127.0.0.1:1']"),
+         R"(shoal.toml:3:14: "mqtts://127.0.0.1:1" is not served: only mqtt:// is)" + kWriteListener},
+        {"NoScheme", listening("['127.0.0.1:1']"),
+         R"(shoal.toml:3:14: "127.0.0.1:1" is not a listener)" + kWriteListener},
+        {"HostName", listening("['mqtt://example.org:1']"),
+         R"(shoal.toml:3:14: "example.org" is not a numeric address)" + kWriteListener},
+        {"NoPort", listening("['mqtt://127.0.0.1']"),
+         R"(shoal.toml:3:14: "mqtt://127.0.0.1" has no port)" + kWriteListener},
+        {"NoPort6", listening("['mqtt://[::1]']"), R"(shoal.toml:3:14: "mqtt://[::1]" has no port)" + kWriteListener},
+        {"NoBrackets", listening("['mqtt://::1:80']"),
+         R"(shoal.toml:3:14: "::1" is not a numeric address)" + kWriteListener},
+        {"Mapped", listening("['mqtt://[::ffff:1.2.3.4]:80']"),
+         R"(shoal.toml:3:14: "mqtt://[::ffff:1.2.3.4]:80" is an IPv4 address in IPv6 form)" + kWriteListener},
+        {"PortZero", listening("['mqtt://127.0.0.1:0']"),
+         R"(shoal.toml:3:14: "0" is not a port (1 to 65535, or auto))" + kWriteListener},
+        {"PortTooLarge", listening("['mqtt://127.0.0.1:65536']"),
+         R"(shoal.toml:3:14: "65536" is not a port (1 to 65535, or auto))" + kWriteListener},
+        {"PortWithTail", listening("['mqtt://127.0.0.1:1/x']"),
+         R"(shoal.toml:3:14: "1/x" is not a port (1 to 65535, or auto))" + kWriteListener},
+    }),
+    [](const auto& param_info) { return std::string(param_info.param.name); });
+
+TEST_F(Load, SyntaxErrorsHaveLineAndColumn) {
+  EXPECT_THAT(problems("[fleet]\nstate_dir = \"open\n"), ElementsAre(HasSubstr("shoal.toml:2:18: ")));
+  EXPECT_THAT(problems(kLab + "[instances.lab]\n"), ElementsAre(HasSubstr("shoal.toml:4:")));
+}
+
+TEST_F(Load, AMainFileThatCannotBeReadSaysWhatToDo) {
+  const Loaded loaded = load(Places::find("none.toml", "", ""));
+  ASSERT_EQ(loaded.problems.size(), 1u);
+  EXPECT_EQ(
+      loaded.problems[0].text(),
+      "none.toml: cannot read this file: No such file or directory; name another one with -c FILE or SHOAL_CONFIG");
+  EXPECT_FALSE(loaded.config);
+}
+
+TEST_F(Load, OnePortIsForOneInstance) {
+  const auto two = [&](const std::string& a, const std::string& b) {
+    return problems("[defaults]\nauth.anonymous = true\n[instances.a]\nlisteners = ['mqtt://" + a +
+                    "']\n[instances.b]\nlisteners = ['mqtt://" + b + "']\n");
+  };
+  const std::string held =
+      "shoal.toml:6:14: instance b: port 11883 is held by instance a (shoal.toml:4); choose another, or auto";
+  EXPECT_THAT(two("127.0.0.1:11883", "127.0.0.1:11883"), ElementsAre(held));
+  EXPECT_THAT(two("127.0.0.1:11883", "localhost:11883"), ElementsAre(held));
+  EXPECT_THAT(two("0.0.0.0:11883", "127.0.0.1:11883"), ElementsAre(held));
+  EXPECT_THAT(two("127.0.0.1:11883", "0.0.0.0:11883"), ElementsAre(held));
+  EXPECT_THAT(two("[::]:11883", "[::1]:11883"), ElementsAre(held));
+  EXPECT_THAT(two("[::1]:11883", "[0:0::1]:11883"), ElementsAre(held));
+  EXPECT_THAT(two("0.0.0.0:11883", "[::]:11883"), IsEmpty());
+  EXPECT_THAT(two("127.0.0.1:11883", "127.0.0.2:11883"), IsEmpty());
+  EXPECT_THAT(two("127.0.0.1:11883", "127.0.0.1:11884"), IsEmpty());
+  EXPECT_THAT(two("127.0.0.1:auto", "127.0.0.1:auto"), IsEmpty());
+}
+
+TEST_F(Load, AFixedPortInSharedKeysMeetsItself) {
+  EXPECT_THAT(problems("[defaults]\nauth.anonymous = true\nlisteners = ['mqtt://127.0.0.1:1883']\n[instances.a]\n"
+                       "[instances.b]\n"),
+              ElementsAre(HasSubstr("shoal.toml:3:14: instance b: port 1883 is held by instance a (shoal.toml:3)")));
+}
+
+TEST_F(Load, UsersAddRunsBeforeTheFileExistsButOtherProblemsStay) {
+  const std::string text = "[instances.a]\nlisteners = ['mqtt://127.0.0.1:auto']\nauth.users_file = 'a.users'\n";
+  const Loaded loaded = load_main(text, UsersFiles::may_be_missing);
+  ASSERT_TRUE(loaded.config);
+  EXPECT_EQ(loaded.config->find("a")->options.auth.users_file, (folder_ / "a.users").string());
+  EXPECT_FALSE(load_main(text + "worker = 1", UsersFiles::may_be_missing).config);
+}
+
+TEST_F(Load, TheRunFolderIsKnownAlsoWhenThereAreProblems) {
+  const Loaded loaded = load_main("wrong = 1\n[fleet]\nrun_dir = '/r'\n");
+  EXPECT_FALSE(loaded.config);
+  EXPECT_EQ(loaded.run_dir, "/r");
+  EXPECT_EQ(load_main("not TOML").run_dir, (folder_ / "home/run").string());
+}
+
+TEST_F(Load, WhatIsMissingIsNotReportedWhereSomethingWrongMayHaveBeenMeant) {
+  EXPECT_THAT(problems("[instances.a]\nlistener = ['mqtt://127.0.0.1:auto']\nauth.anonymous = true\n"),
+              ElementsAre(R"(shoal.toml:2:1: unknown key "listener"; did you mean "listeners"?)"));
+}
+
+TEST(Places, OptionThenEnvironmentThenHomeThenTheSystem) {
+  const std::string here = fs::current_path();
+  EXPECT_EQ(Places::find("a.toml", "/b.toml", "/h").file, here + "/a.toml");
+  EXPECT_EQ(Places::find("", "/b.toml", "/h").file, "/b.toml");
+  EXPECT_EQ(Places::find("", "", "/h").file, "/h/shoal.toml");
+  EXPECT_EQ(Places::find("", "", "").file, "/etc/shoal/shoal.toml");
+  EXPECT_EQ(Places::find("", "/b.toml", "h").state_dir, here + "/h/state");
+  EXPECT_EQ(Places::find("", "/b.toml", "").run_dir, "/run/shoal");
+}
+
+TEST(Example, TheFleetOfMakeRunIsGood) {
+  const fs::path file = fs::path(__FILE__).parent_path() / "../../examples/fleet.toml";
+  const Loaded loaded = load(Places::find(file, "", "/h"));
+  for (const Problem& problem : loaded.problems) ADD_FAILURE() << problem.text();
+  ASSERT_TRUE(loaded.config);
+  std::vector<std::string> names;
+  for (const InstanceConfig& instance : loaded.config->instances) names.push_back(instance.name);
+  EXPECT_THAT(names, ElementsAre("plant-a", "plant-b", "lab", "lab2"));
+}
+
+}  // namespace
+}  // namespace shoal::config
