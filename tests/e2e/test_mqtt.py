@@ -1,0 +1,224 @@
+"""MQTT with the clients people use, on a worker of its own and on a shared one."""
+
+import pytest
+
+from clients import V5, V311, MosquittoSub, Paho, mosquitto_pub, mqttjs
+from fleet import wait_until
+from wire import Wire
+
+ALICE = {"user": "alice", "password": "alice's secret"}
+PLACES = {"plant-a": ALICE, "lab": {}}
+BOTH = pytest.mark.parametrize("version", [V311, V5], ids=["v311", "v5"])
+EVERY_QOS = pytest.mark.parametrize("qos", [0, 1, 2])
+
+
+@pytest.fixture(params=PLACES)
+def place(request, shared_plants):
+    """(port, login) of an instance."""
+    return shared_plants.port(request.param), PLACES[request.param]
+
+
+@pytest.fixture
+def lab(shared_plants):
+    return shared_plants.port("lab")
+
+
+@BOTH
+@EVERY_QOS
+def test_paho_gets_every_message_once_and_in_order(place, version, qos):
+    port, login = place
+    with Paho(port, version=version, **login) as sub, Paho(port, version=version, **login) as pub:
+        assert sub.subscribe("order/+/t", qos) == qos
+        sent = [(f"order/{i % 3}/t", f"{i}") for i in range(300)]
+        infos = [pub.client.publish(topic, payload, qos) for topic, payload in sent]
+        for info in infos:
+            info.wait_for_publish(20)
+        got = sub.get(len(sent))
+        assert [(m.topic, m.payload.decode()) for m in got] == sent
+        assert all(m.qos == qos and not m.retain for m in got)
+        assert sub.fence() == []
+
+
+@BOTH
+@EVERY_QOS
+def test_a_big_payload_arrives_whole(lab, version, qos):
+    payload = bytes(range(256)) * 3900  # just below the default packet size limit of 1 MiB
+    with Paho(lab, version=version) as sub, Paho(lab, version=version) as pub:
+        sub.subscribe("big", qos)
+        for _ in range(3):
+            pub.publish("big", payload, qos)
+        assert [m.payload == payload for m in sub.get(3)] == [True] * 3
+
+
+@BOTH
+def test_a_packet_above_the_limit_ends_the_connection(lab, version):
+    with Wire(lab) as c:
+        c.connect("huge", version)
+        c.publish("big", b"x" * (1 << 20))
+        last = c.recv()
+        assert last is None or (version == V5 and last[0] == 14 and last[2][0] == 0x95)
+        assert last is None or c.recv() is None
+
+
+@BOTH
+@EVERY_QOS
+def test_retained(lab, version, qos):
+    with Paho(lab, version=version) as pub:
+        pub.publish("kept/1", "old", qos, retain=True)
+        pub.publish("kept/1", "new", qos, retain=True)
+        pub.publish("kept/2", "two", qos, retain=True)
+        pub.fence()
+        with Paho(lab, version=version) as sub:
+            sub.subscribe("kept/+", qos)
+            assert sorted(sub.get(2)) == [("kept/1", b"new", qos, True), ("kept/2", b"two", qos, True)]
+            pub.publish("kept/1", "live", qos, retain=True)
+            assert sub.get() == ("kept/1", b"live", qos, False)
+        for topic in ("kept/1", "kept/2"):
+            pub.publish(topic, b"", qos, retain=True)
+        pub.fence()
+        with Paho(lab, version=version) as sub:
+            sub.subscribe("kept/+", qos)
+            assert sub.fence() == []
+
+
+@BOTH
+def test_a_will_is_published_when_the_client_vanishes_and_only_then(lab, version):
+    with Paho(lab, version=version) as watcher:
+        watcher.subscribe("will/#", 1)
+        Paho(lab, version=version, will=("will/polite", "never", 1, False)).close()
+        Paho(lab, version=version, will=("will/gone", "gone", 1, False)).vanish()
+        assert watcher.get() == ("will/gone", b"gone", 1, False)
+        assert watcher.fence() == []
+
+
+@BOTH
+def test_a_retained_will_is_kept(lab, version):
+    Paho(lab, version=version, will=("will/kept", "gone", 1, True)).vanish()
+    with Paho(lab, version=version) as later:
+        later.subscribe("will/kept", 1)
+        message = later.get()
+        assert (message.topic, message.payload) == ("will/kept", b"gone")
+        later.publish("will/kept", b"", 1, retain=True)
+
+
+@BOTH
+@EVERY_QOS
+def test_a_persistent_session_keeps_what_arrives_while_away(lab, version, qos):
+    keep = {"version": version, "clean": False, "expiry_s": 600}
+    with Paho(lab, "sleeper", **keep) as c:
+        assert not c.session_present
+        c.subscribe("away/#", 2)
+    with Paho(lab, version=version) as pub:
+        for i in range(50):
+            pub.publish("away/t", f"{i}", qos)
+        pub.fence()
+    with Paho(lab, "sleeper", **keep) as c:
+        assert c.session_present
+        if qos:
+            assert [int(m.payload) for m in c.get(50)] == list(range(50))
+        assert c.fence("fence/sleeper") == []
+    with Paho(lab, "sleeper", version=version, clean=True) as c:
+        assert not c.session_present
+
+
+@BOTH
+def test_keep_alive_is_enforced_and_pings_keep_a_client(lab, version):
+    with Paho(lab, version=version, keep_alive=1) as pinging, Wire(lab) as silent:
+        silent.connect("silent", version, keep_alive=1)
+        last = silent.recv()  # blocks until the broker ends it
+        assert last is None or (last[0] == 14 and last[2][0] == 0x8D)
+        pinging.fence()
+        assert pinging.disconnects == []
+
+
+@BOTH
+def test_unsubscribe_ends_delivery(lab, version):
+    with Paho(lab, version=version) as c:
+        c.subscribe("u/1", 1)
+        c.subscribe("u/2", 1)
+        done = []
+        c.client.on_unsubscribe = lambda *args: done.append(args)
+        c.client.unsubscribe("u/1")
+        wait_until(lambda: done, "UNSUBACK")
+        c.publish("u/1", "no", 1)
+        c.publish("u/2", "yes", 1)
+        assert [m.topic for m in c.fence()] == ["u/2"]
+
+
+@BOTH
+def test_a_second_connection_takes_the_client_id_over(lab, version):
+    with Wire(lab) as first, Wire(lab) as second:
+        first.connect("same", version)
+        second.connect("same", version)
+        last = first.recv()
+        assert last is None or (version == V5 and last[0] == 14 and last[2][0] == 0x8E)
+        assert second.ping() == []
+
+
+@pytest.mark.parametrize("version", ["mqttv311", "mqttv5"])
+@EVERY_QOS
+def test_mosquitto_clients(place, version, qos):
+    port, login = place
+    options = ["-V", version, "-q", qos]
+    if login:
+        options += ["-u", login["user"], "-P", login["password"]]
+    assert mosquitto_pub(port, "m/kept", "kept", "-r", *options) == (0, "")
+    with MosquittoSub(port, "m/#", *options) as sub:
+        assert sub.lines(1) == ["m/kept kept"]
+        for i in range(5):
+            assert mosquitto_pub(port, f"m/{i}", f"message {i}", *options) == (0, "")
+        assert sub.lines(5) == [f"m/{i} message {i}" for i in range(5)]
+    assert mosquitto_pub(port, "m/kept", "", "-r", *options) == (0, "")
+
+
+@pytest.mark.parametrize("version", [4, 5])
+@EVERY_QOS
+def test_mqttjs(place, version, qos):
+    port, login = place
+    how = {"version": version, "qos": qos, **login}
+    report = mqttjs("roundtrip", port, **how)
+    assert report["granted"] == qos
+    assert [(m["topic"], m["text"]) for m in report["messages"][:60]] == [(f"js/{i}/t", f"m{i}") for i in range(60)]
+    assert report["messages"][60]["size"] == 300_000
+    kept = mqttjs("retained", port, **how)
+    assert (kept["text"], kept["retain"], kept["qos"]) == ("kept", True, qos)
+    will = mqttjs("will", port, **how)
+    assert (will["topic"], will["text"], will["qos"]) == ("js/will", "gone", qos)
+
+
+@pytest.mark.parametrize("version", [4, 5])
+def test_mqttjs_sessions_and_keep_alive(lab, version):
+    assert mqttjs("session", lab, version=version) == {
+        "present": True,
+        "message": {"topic": "js/session", "size": 10, "text": "while away", "qos": 1, "retain": False}}
+    assert mqttjs("keep_alive", lab, version=version) == {"stayed": True}
+
+
+def test_clients_of_both_versions_meet(lab):
+    with Paho(lab, version=V311) as old, Paho(lab, version=V5) as new:
+        for c in (old, new):
+            c.subscribe("mixed/#", 2)
+        old.publish("mixed/1", "from 3.1.1", 2)
+        new.publish("mixed/2", "from 5.0", 1)
+        for c in (old, new):
+            assert [(m.topic, m.qos) for m in c.get(2)] == [("mixed/1", 2), ("mixed/2", 1)]
+
+
+GARBAGE = {
+    "not MQTT": b"GET / HTTP/1.1\r\nHost: x\r\n\r\n",
+    "PUBLISH before CONNECT": bytes.fromhex("300500017478"),
+    "bad protocol name": bytes.fromhex("100c00044d51545804020000 0000".replace(" ", "")),
+    "remaining length of five bytes": bytes.fromhex("10ffffffffff01"),
+    "reserved flag in CONNECT": bytes.fromhex("100c00044d5154540403003c0000"),
+    "type 0": bytes.fromhex("0000"),
+}
+
+
+@pytest.mark.parametrize("name", GARBAGE)
+def test_garbage_ends_that_connection_only(lab, name):
+    with Wire(lab) as neighbour, Wire(lab) as bad:
+        neighbour.connect("neighbour")
+        bad.send(GARBAGE[name])
+        while (last := bad.recv()) is not None:
+            assert last[0] == 2 and last[2][1] != 0  # a refusing CONNACK at most
+        assert neighbour.ping() == []
