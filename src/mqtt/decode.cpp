@@ -15,6 +15,7 @@ constexpr ProtocolError kLong = malformed("MQTT-2.1.4", "packet is longer than i
 constexpr ProtocolError kFlags = malformed("MQTT-2.1.3-1", "reserved flags of the fixed header are set");
 constexpr ProtocolError kIdZero = violated("MQTT-2.2.1-3", "packet identifier is 0");
 constexpr ProtocolError kReason = malformed("MQTT-2.4", "reason code does not belong to this packet");
+constexpr ProtocolError kOverlong = malformed("MQTT-1.5.5-1", "remaining length is longer than needed");
 
 // Takes fields off the front of a body. The first failure sticks; values read after it are empty, so
 // a decoder checks once at the end of a run of fields.
@@ -52,6 +53,7 @@ class Reader {
     switch (read_varint(rest_, length, size)) {
       case VarintStatus::ok: break;
       case VarintStatus::incomplete: fail(kShort); return {};
+      case VarintStatus::overlong:
       case VarintStatus::malformed: fail(malformed("MQTT-1.5.5-1", "property length is malformed")); return {};
     }
     rest_ = rest_.subspan(size);
@@ -94,12 +96,36 @@ bool one_of(ReasonCode code, std::initializer_list<unsigned> allowed) {
   return false;
 }
 
-bool ack_code_allowed(PacketType type, ReasonCode code) {
-  if (type == PacketType::puback || type == PacketType::pubrec) {
-    return one_of(code, {0x00, 0x10, 0x80, 0x83, 0x87, 0x90, 0x91, 0x97, 0x99});
+// Tables 3-1, 3-4 to 3-11 of the standard; before 5.0 only the return codes of CONNACK and SUBACK.
+bool code_allowed(PacketType type, ReasonCode code, Version version) {
+  const auto value = static_cast<unsigned>(code);
+  const bool v5 = version == Version::v5;
+  switch (type) {
+    case PacketType::connack:
+      return v5 ? one_of(code, {0x00, 0x80, 0x81, 0x82, 0x83, 0x84, 0x85, 0x86, 0x87, 0x88, 0x89,
+                                0x8a, 0x8c, 0x90, 0x95, 0x97, 0x99, 0x9a, 0x9b, 0x9c, 0x9d, 0x9f})
+                : value <= 5;
+    case PacketType::puback:
+    case PacketType::pubrec: return one_of(code, {0x00, 0x10, 0x80, 0x83, 0x87, 0x90, 0x91, 0x97, 0x99});
+    case PacketType::pubrel:
+    case PacketType::pubcomp: return one_of(code, {0x00, 0x92});
+    case PacketType::suback:
+      return value <= 2 || value == 0x80 || (v5 && one_of(code, {0x83, 0x87, 0x8f, 0x91, 0x97, 0x9e, 0xa1, 0xa2}));
+    case PacketType::unsuback: return one_of(code, {0x00, 0x11, 0x80, 0x83, 0x87, 0x8f, 0x91});
+    case PacketType::disconnect:
+      return one_of(code, {0x00, 0x04, 0x80, 0x81, 0x82, 0x83, 0x87, 0x89, 0x8b, 0x8d, 0x8e, 0x8f, 0x90}) ||
+             (value >= 0x93 && value <= 0xa2);
+    case PacketType::auth: return one_of(code, {0x00, 0x18, 0x19});
+    default: return false;
   }
-  return one_of(code, {0x00, 0x92});
 }
+
+// MQTT 3.1 sets DUP in a repeated PUBREL, SUBSCRIBE and UNSUBSCRIBE.
+bool is_two(std::uint8_t flags, Version version) {
+  return flags == 0x02 || (flags == 0x0a && version == Version::v3_1);
+}
+
+bool overlong(const Frame& frame, Version version) { return frame.overlong_length && version == Version::v5; }
 
 // Body of SUBSCRIBE and UNSUBSCRIBE behind the properties.
 Decoded<FilterList> decode_filters(Bytes raw, bool with_options, Version version) {
@@ -109,13 +135,20 @@ Decoded<FilterList> decode_filters(Bytes raw, bool with_options, Version version
   }
   Reader reader(raw);
   while (!reader.at_end()) {
-    (void)reader.text(with_options ? "MQTT-3.8.3-1" : "MQTT-3.10.3-1");
+    const std::string_view filter = reader.text(with_options ? "MQTT-3.8.3-1" : "MQTT-3.10.3-1");
     if (with_options) {
       const std::uint8_t options = reader.byte();
-      const bool reserved = version == Version::v5 ? (options & 0xc0) != 0 : (options & 0xfc) != 0;
-      if (reserved) return malformed("MQTT-3.8.3-5", "reserved bits of the subscription options are set");
-      if ((options & 3) == 3) return malformed("MQTT-3.8.3-4", "QoS 3 in SUBSCRIBE");
-      if ((options >> 4 & 3) == 3) return violated("MQTT-3.8.3.1", "retain handling 3");
+      if (version != Version::v5) {
+        if (options > 2) return malformed("MQTT-3-8.3-4", "requested QoS is not 0, 1 or 2");
+      } else if ((options & 0xc0) != 0) {
+        return malformed("MQTT-3.8.3-5", "reserved bits of the subscription options are set");
+      } else if ((options & 3) == 3) {
+        return violated("MQTT-3.8.3.1", "QoS 3 in SUBSCRIBE");
+      } else if ((options >> 4 & 3) == 3) {
+        return violated("MQTT-3.8.3.1", "retain handling 3");
+      } else if ((options & 4) != 0 && is_shared(filter)) {
+        return violated("MQTT-3.8.3-4", "no local on a shared subscription");
+      }
     }
     if (reader.failed()) return reader.error();
   }
@@ -130,8 +163,10 @@ FrameStatus cut_frame(Bytes bytes, Frame& frame) {
   if (bytes[0] < 0x10) return FrameStatus::malformed;
   std::uint32_t length = 0;
   std::size_t length_size = 0;
+  frame.overlong_length = false;
   switch (read_varint(bytes.subspan(1), length, length_size)) {
     case VarintStatus::ok: break;
+    case VarintStatus::overlong: frame.overlong_length = true; break;
     case VarintStatus::incomplete: return FrameStatus::incomplete;
     case VarintStatus::malformed: return FrameStatus::malformed;
   }
@@ -160,6 +195,7 @@ Decoded<Connect> decode_connect(const Frame& frame) {
     return malformed("MQTT-3.1.2-1", "protocol name is not MQTT");
   }
   const bool v5 = packet.version == Version::v5;
+  if (overlong(frame, packet.version)) return kOverlong;
 
   const std::uint8_t flags = reader.byte();
   const bool has_will = (flags & 0x04) != 0;
@@ -197,6 +233,7 @@ Decoded<Connect> decode_connect(const Frame& frame) {
 }
 
 Decoded<Connack> decode_connack(const Frame& frame, Version version) {
+  if (overlong(frame, version)) return kOverlong;
   if (frame.flags != 0) return kFlags;
   Reader reader(frame.body);
   const std::uint8_t flags = reader.byte();
@@ -210,10 +247,12 @@ Decoded<Connack> decode_connack(const Frame& frame, Version version) {
   if (packet.session_present && packet.code != 0) {
     return violated("MQTT-3.2.2-6", "session present in a refusal");
   }
+  if (!code_allowed(PacketType::connack, static_cast<ReasonCode>(packet.code), version)) return kReason;
   return packet;
 }
 
 Decoded<Publish> decode_publish(const Frame& frame, Version version) {
+  if (overlong(frame, version)) return kOverlong;
   Publish packet;
   packet.qos = frame.flags >> 1 & 3;
   packet.retain = (frame.flags & 1) != 0;
@@ -229,7 +268,7 @@ Decoded<Publish> decode_publish(const Frame& frame, Version version) {
   if (packet.qos != 0 && packet.id == 0) return kIdZero;
   if (packet.topic.empty()) {
     if (!packet.properties.has(PropertyId::topic_alias)) {
-      return version == Version::v5 ? violated("MQTT-3.3.2-8", "neither topic nor topic alias")
+      return version == Version::v5 ? violated("MQTT-3.3.2.1", "neither topic nor topic alias")
                                     : malformed("MQTT-4.7.3-1", "topic is empty");
     }
   } else if (!is_topic_name(packet.topic)) {
@@ -239,11 +278,13 @@ Decoded<Publish> decode_publish(const Frame& frame, Version version) {
 }
 
 Decoded<Ack> decode_ack(const Frame& frame, Version version) {
+  if (overlong(frame, version)) return kOverlong;
   Ack packet;
   packet.type = frame.type;
-  if (frame.flags != (frame.type == PacketType::pubrel ? 0x02 : 0x00)) {
-    return frame.type == PacketType::pubrel ? malformed("MQTT-3.6.1-1", "reserved flags of the fixed header are set")
-                                            : kFlags;
+  if (frame.type == PacketType::pubrel) {
+    if (!is_two(frame.flags, version)) return malformed("MQTT-3.6.1-1", "reserved flags of the fixed header are set");
+  } else if (frame.flags != 0) {
+    return kFlags;
   }
   Reader reader(frame.body);
   packet.id = reader.two();
@@ -254,12 +295,13 @@ Decoded<Ack> decode_ack(const Frame& frame, Version version) {
   if (reader.failed()) return reader.error();
   if (!reader.at_end()) return kLong;
   if (packet.id == 0) return kIdZero;
-  if (!ack_code_allowed(packet.type, packet.code)) return kReason;
+  if (!code_allowed(packet.type, packet.code, version)) return kReason;
   return packet;
 }
 
 Decoded<Subscribe> decode_subscribe(const Frame& frame, Version version) {
-  if (frame.flags != 0x02) return malformed("MQTT-3.8.1-1", "reserved flags of the fixed header are set");
+  if (overlong(frame, version)) return kOverlong;
+  if (!is_two(frame.flags, version)) return malformed("MQTT-3.8.1-1", "reserved flags of the fixed header are set");
   Reader reader(frame.body);
   Subscribe packet;
   packet.id = reader.two();
@@ -273,6 +315,7 @@ Decoded<Subscribe> decode_subscribe(const Frame& frame, Version version) {
 }
 
 Decoded<SubscriptionAck> decode_subscription_ack(const Frame& frame, Version version) {
+  if (overlong(frame, version)) return kOverlong;
   if (frame.flags != 0) return kFlags;
   Reader reader(frame.body);
   SubscriptionAck packet;
@@ -282,18 +325,18 @@ Decoded<SubscriptionAck> decode_subscription_ack(const Frame& frame, Version ver
   if (reader.failed()) return reader.error();
   packet.codes = reader.rest();
   if (packet.id == 0) return kIdZero;
-  if (packet.type == PacketType::unsuback && version != Version::v5 && !packet.codes.empty()) return kLong;
+  const bool has_codes = packet.type == PacketType::suback || version == Version::v5;
+  if (has_codes && packet.codes.empty()) return kShort;  // 2.4: one or more
+  if (!has_codes && !packet.codes.empty()) return kLong;
   for (const std::uint8_t code : packet.codes) {
-    const bool known = packet.type == PacketType::suback
-                           ? code <= 2 || (version == Version::v5 ? code > 0x80 || code == 0x80 : code == 0x80)
-                           : code == 0x00 || code == 0x11 || code >= 0x80;
-    if (!known) return kReason;
+    if (!code_allowed(packet.type, static_cast<ReasonCode>(code), version)) return kReason;
   }
   return packet;
 }
 
 Decoded<Unsubscribe> decode_unsubscribe(const Frame& frame, Version version) {
-  if (frame.flags != 0x02) return malformed("MQTT-3.10.1-1", "reserved flags of the fixed header are set");
+  if (overlong(frame, version)) return kOverlong;
+  if (!is_two(frame.flags, version)) return malformed("MQTT-3.10.1-1", "reserved flags of the fixed header are set");
   Reader reader(frame.body);
   Unsubscribe packet;
   packet.id = reader.two();
@@ -307,6 +350,7 @@ Decoded<Unsubscribe> decode_unsubscribe(const Frame& frame, Version version) {
 }
 
 Decoded<Disconnect> decode_disconnect(const Frame& frame, Version version) {
+  if (overlong(frame, version)) return kOverlong;
   if (frame.flags != 0) return malformed("MQTT-3.14.1-1", "reserved flags of the fixed header are set");
   Reader reader(frame.body);
   Disconnect packet;
@@ -316,13 +360,13 @@ Decoded<Disconnect> decode_disconnect(const Frame& frame, Version version) {
   }
   if (reader.failed()) return reader.error();
   if (!reader.at_end()) return kLong;
-  const auto code = static_cast<unsigned>(packet.code);
-  if (code != 0x00 && code != 0x04 && (code < 0x80 || code > 0xa2)) return kReason;
+  if (!code_allowed(PacketType::disconnect, packet.code, version)) return kReason;
   return packet;
 }
 
 Decoded<Auth> decode_auth(const Frame& frame, Version version) {
-  if (version != Version::v5) return malformed("MQTT-2.2.1", "AUTH does not exist before MQTT 5.0");
+  if (version != Version::v5) return malformed("MQTT-2.1.2", "AUTH does not exist before MQTT 5.0");
+  if (overlong(frame, version)) return kOverlong;
   if (frame.flags != 0) return malformed("MQTT-3.15.1-1", "reserved flags of the fixed header are set");
   Reader reader(frame.body);
   Auth packet;
@@ -330,7 +374,11 @@ Decoded<Auth> decode_auth(const Frame& frame, Version version) {
   if (!reader.at_end()) packet.properties = reader.properties(PropertyPlace::auth);
   if (reader.failed()) return reader.error();
   if (!reader.at_end()) return kLong;
-  if (!one_of(packet.code, {0x00, 0x18, 0x19})) return kReason;
+  if (!code_allowed(PacketType::auth, packet.code, version)) return kReason;
+  // 3.15.2.1 allows the empty form, although 3.15.2.2.2 requires a method.
+  if (!frame.body.empty() && !packet.properties.has(PropertyId::authentication_method)) {
+    return violated("MQTT-3.15.2.2.2", "AUTH without an authentication method");
+  }
   return packet;
 }
 
@@ -359,6 +407,7 @@ Decoded<Packet> decode(const Frame& frame, Version version) {
     case PacketType::unsubscribe: return as_packet(decode_unsubscribe(frame, version));
     case PacketType::pingreq:
     case PacketType::pingresp:
+      if (overlong(frame, version)) return kOverlong;
       if (frame.flags != 0) return kFlags;
       if (!frame.body.empty()) return kLong;
       if (frame.type == PacketType::pingreq) return Packet(Pingreq{});

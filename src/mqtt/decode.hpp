@@ -11,7 +11,8 @@ namespace shoal::mqtt {
 /// A packet's bytes, cut from the stream: fixed header taken apart, body not looked at yet.
 struct Frame {
   PacketType type{};
-  std::uint8_t flags = 0;  ///< lower half of the first byte
+  std::uint8_t flags = 0;        ///< lower half of the first byte
+  bool overlong_length = false;  ///< the remaining length took more bytes than needed
   Bytes body;
   std::size_t size = 0;  ///< fixed header and body
 };
@@ -19,7 +20,7 @@ struct Frame {
 enum class FrameStatus {
   complete,
   incomplete,  ///< more bytes are needed; `Frame::size` is the packet's size, or 0 while unknown
-  malformed,   ///< type 0 or bad remaining length: there is no way on in this stream
+  malformed,   ///< type 0 or a remaining length of more than four bytes: there is no way on in this stream
 };
 
 /// Finds the packet at the start of `bytes`.

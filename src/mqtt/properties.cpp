@@ -74,7 +74,7 @@ std::size_t prefixed_size(Bytes at) { return 2 + static_cast<std::size_t>(at[0] 
 constexpr ProtocolError malformed(const char* id, const char* what) { return {ReasonCode::malformed_packet, id, what}; }
 constexpr ProtocolError violated(const char* id, const char* what) { return {ReasonCode::protocol_error, id, what}; }
 
-constexpr ProtocolError kTruncated = malformed("MQTT-2.2.2-1", "property goes past the end of the properties");
+constexpr ProtocolError kTruncated = malformed("MQTT-2.2.2.1", "property goes past the end of the properties");
 
 std::uint32_t big_endian(Bytes value) {
   std::uint32_t number = 0;
@@ -94,19 +94,19 @@ ProtocolError check_number(PropertyId id, std::uint32_t value) {
     case wildcard_subscription_available:
     case subscription_identifier_available:
     case shared_subscription_available:
-      if (value > 1) return violated("MQTT-2.2.2-2", "property value is neither 0 nor 1");
+      if (value > 1) return violated("MQTT-2.2.2.2", "property value is neither 0 nor 1");
       break;
     case receive_maximum:
-      if (value == 0) return violated("MQTT-3.1.2-21", "receive maximum is 0");
+      if (value == 0) return violated("MQTT-3.1.2.11.3", "receive maximum is 0");
       break;
     case maximum_packet_size:
-      if (value == 0) return violated("MQTT-3.1.2-24", "maximum packet size is 0");
+      if (value == 0) return violated("MQTT-3.1.2.11.4", "maximum packet size is 0");
       break;
     case topic_alias:
       if (value == 0) return {ReasonCode::topic_alias_invalid, "MQTT-3.3.2-8", "topic alias is 0"};
       break;
     case subscription_identifier:
-      if (value == 0) return violated("MQTT-3.8.2-1", "subscription identifier is 0");
+      if (value == 0) return violated("MQTT-3.8.2.1.2", "subscription identifier is 0");
       break;
     default: break;
   }
@@ -121,14 +121,14 @@ Decoded<Properties> Properties::parse(Bytes raw, PropertyPlace place) {
   for (std::size_t at = 0; at < raw.size();) {
     const std::uint8_t number = raw[at];
     if (number >= kPropertyIds || (kRules[number].places & static_cast<unsigned>(place)) == 0) {
-      return malformed("MQTT-2.2.2-2", "property does not belong to this packet");
+      return malformed("MQTT-2.2.2.2", "property does not belong to this packet");
     }
     const auto id = static_cast<PropertyId>(number);
     const Bytes rest = raw.subspan(at + 1);
     std::size_t size = 0;
     std::uint32_t value = 0;
     switch (kRules[number].type) {
-      case Type::none: return malformed("MQTT-2.2.2-2", "property does not exist");
+      case Type::none: return malformed("MQTT-2.2.2.2", "property does not exist");
       case Type::byte: size = 1; break;
       case Type::two: size = 2; break;
       case Type::four: size = 4; break;
@@ -179,7 +179,7 @@ Decoded<Properties> Properties::parse(Bytes raw, PropertyPlace place) {
     if (result.has(id)) {
       const bool repeatable = id == PropertyId::user_property ||
                               (id == PropertyId::subscription_identifier && place == PropertyPlace::publish);
-      if (!repeatable) return violated("MQTT-2.2.2-2", "property occurs twice");
+      if (!repeatable) return violated("MQTT-2.2.2.2", "property occurs twice");
     } else {
       result.present_ |= std::uint64_t{1} << number;
     }

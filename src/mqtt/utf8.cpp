@@ -16,7 +16,7 @@ std::size_t plain_prefix(const char* text, std::size_t size) {
     constexpr std::uint64_t kHigh = 0x8080808080808080u;
     if ((word & kHigh) != 0 || ((word - 0x0101010101010101u) & ~word & kHigh) != 0) break;
   }
-  while (i<size&& static_cast<signed char>(text[i])> 0) ++i;
+  while (i < size && text[i] != 0 && (text[i] & 0x80) == 0) ++i;
   return i;
 }
 

@@ -10,10 +10,15 @@ namespace shoal::mqtt {
 /// Largest value of a variable byte integer (1.5.5).
 inline constexpr std::uint32_t kVarintMax = 268'435'455;
 
-enum class VarintStatus { ok, incomplete, malformed };
+enum class VarintStatus {
+  ok,
+  overlong,  ///< more bytes than the value needs: malformed in 5.0 (MQTT-1.5.5-1), not forbidden before
+  incomplete,
+  malformed,  ///< more than four bytes
+};
 
-/// Reads a variable byte integer at the start of `bytes`: its value and how many bytes it took.
-/// More than four bytes and longer forms than needed are malformed (MQTT-1.5.5-1).
+/// Reads a variable byte integer at the start of `bytes`: with `ok` and `overlong` its value and how
+/// many bytes it took.
 inline VarintStatus read_varint(base::Bytes bytes, std::uint32_t& value, std::size_t& size) {
   value = 0;
   for (std::size_t i = 0; i < 4; ++i) {
@@ -21,9 +26,8 @@ inline VarintStatus read_varint(base::Bytes bytes, std::uint32_t& value, std::si
     const std::uint8_t byte = bytes[i];
     value |= static_cast<std::uint32_t>(byte & 0x7f) << (7 * i);
     if ((byte & 0x80) == 0) {
-      if (i > 0 && byte == 0) return VarintStatus::malformed;
       size = i + 1;
-      return VarintStatus::ok;
+      return i > 0 && byte == 0 ? VarintStatus::overlong : VarintStatus::ok;
     }
   }
   return VarintStatus::malformed;
