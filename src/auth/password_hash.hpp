@@ -18,7 +18,7 @@ struct HashCost {
 };
 
 /// What a new hash costs; see README.md for how it was chosen.
-inline constexpr HashCost kHashCost{.memory_kib = 4096, .passes = 3, .lanes = 1};
+inline constexpr HashCost kHashCost{.memory_kib = 5120, .passes = 2, .lanes = 1};
 /// The most a hash in a users file may cost: one line must not stall a worker.
 inline constexpr HashCost kHashCostMax{.memory_kib = 64 * 1024, .passes = 16, .lanes = 4};
 
@@ -28,7 +28,7 @@ Result<std::string> hash_password(std::string_view password);
 
 /// True when `password` is the one that `encoded` was made of. Takes milliseconds (and the hash's
 /// memory); never call it on a reactor. Any thread.
-bool verify_password(const std::string& encoded, std::string_view password);
+bool verify_password(std::string_view encoded, std::string_view password);
 
 /// What is wrong with an encoded hash, and where.
 struct HashProblem {
