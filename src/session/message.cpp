@@ -1,0 +1,61 @@
+#include "session/message.hpp"
+
+#include <cassert>
+#include <cstring>
+#include <new>
+
+namespace shoal::session {
+namespace {
+
+constexpr std::size_t class_bytes(std::size_t size_class) { return std::size_t{128} << size_class; }
+
+}  // namespace
+
+MessagePool::~MessagePool() {
+  for (Free* free : free_) {
+    while (free) ::operator delete(std::exchange(free, free->next));
+  }
+}
+
+MessageRef MessagePool::make(std::string_view topic, Bytes payload, Bytes properties, std::uint8_t qos, Time expires) {
+  assert(topic.size() <= 0xffff);
+  const std::size_t size = sizeof(Message) + topic.size() + payload.size() + properties.size();
+  std::size_t size_class = 0;
+  while (size_class < kClasses && class_bytes(size_class) < size) ++size_class;
+  void* memory;
+  if (size_class < kClasses && free_[size_class]) {
+    memory = std::exchange(free_[size_class], free_[size_class]->next);
+    kept_bytes_ -= class_bytes(size_class);
+  } else {
+    memory = ::operator new(size_class < kClasses ? class_bytes(size_class) : size);
+  }
+  auto* message = new (memory) Message();
+  message->pool_ = this;
+  message->expires_ = expires;
+  message->topic_size_ = static_cast<std::uint16_t>(topic.size());
+  message->properties_size_ = static_cast<std::uint32_t>(properties.size());
+  message->payload_size_ = static_cast<std::uint32_t>(payload.size());
+  message->qos_ = qos;
+  message->size_class_ = static_cast<std::uint8_t>(size_class);
+  auto* out = reinterpret_cast<std::uint8_t*>(message + 1);
+  for (const Bytes part : {base::as_bytes(topic), properties, payload}) {
+    if (!part.empty()) std::memcpy(out, part.data(), part.size());
+    out += part.size();
+  }
+  return MessageRef::adopt(message);
+}
+
+void Message::destroy() { pool_->give(this); }
+
+void MessagePool::give(Message* message) {
+  const std::size_t size_class = message->size_class_;
+  message->~Message();
+  if (size_class >= kClasses || kept_bytes_ + class_bytes(size_class) > kKeptBytesMax) {
+    ::operator delete(message);
+    return;
+  }
+  free_[size_class] = new (message) Free{free_[size_class]};
+  kept_bytes_ += class_bytes(size_class);
+}
+
+}  // namespace shoal::session

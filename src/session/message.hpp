@@ -1,0 +1,79 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+#include "base/bytes.hpp"
+#include "base/shared.hpp"
+#include "base/time.hpp"
+
+namespace shoal::session {
+
+using base::Bytes;
+using base::Time;
+
+class MessagePool;
+
+/// An application message as it is kept: queued, in flight, retained or as a will. Immutable; one
+/// block of memory for everything. Made by a MessagePool.
+class Message final : public base::Shared {
+ public:
+  std::string_view topic() const { return {reinterpret_cast<const char*>(bytes()), topic_size_}; }
+  /// Properties to forward, encoded, without message expiry, alias and subscription identifiers.
+  Bytes properties() const { return {bytes() + topic_size_, properties_size_}; }
+  Bytes payload() const { return {bytes() + topic_size_ + properties_size_, payload_size_}; }
+  std::uint8_t qos() const { return qos_; }
+  /// When it expires; `base::kNever` without a message expiry.
+  Time expires() const { return expires_; }
+  /// What it counts against limits: topic, properties and payload.
+  std::size_t size() const { return topic_size_ + properties_size_ + payload_size_; }
+
+ private:
+  friend class MessagePool;
+  Message() = default;
+  ~Message() = default;
+
+  void destroy() override;
+  const std::uint8_t* bytes() const { return reinterpret_cast<const std::uint8_t*>(this + 1); }
+
+  MessagePool* pool_ = nullptr;
+  Time expires_ = base::kNever;
+  std::uint32_t payload_size_ = 0;
+  std::uint32_t properties_size_ = 0;
+  std::uint16_t topic_size_ = 0;
+  std::uint8_t qos_ = 0;
+  std::uint8_t size_class_ = 0;
+};
+
+using MessageRef = base::Ref<Message>;
+
+/// Where messages come from: keeps freed blocks of the common sizes, a bounded number of bytes of
+/// them. One per shard; outlives its messages.
+class MessagePool {
+ public:
+  static constexpr std::size_t kKeptBytesMax = 1024 * 1024;
+
+  MessagePool() = default;
+  ~MessagePool();
+  MessagePool(const MessagePool&) = delete;
+  MessagePool& operator=(const MessagePool&) = delete;
+
+  /// Copies the parts. Topic at most 65,535 bytes.
+  MessageRef make(std::string_view topic, Bytes payload, Bytes properties, std::uint8_t qos, Time expires);
+
+ private:
+  friend class Message;
+  static constexpr std::size_t kClasses = 5;  // 128, 256, ... 2048 bytes; larger ones are not kept
+
+  struct Free {
+    Free* next;
+  };
+
+  void give(Message* message);
+
+  Free* free_[kClasses] = {};
+  std::size_t kept_bytes_ = 0;
+};
+
+}  // namespace shoal::session

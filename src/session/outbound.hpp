@@ -1,0 +1,122 @@
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "base/ring.hpp"
+#include "mqtt/packet.hpp"
+#include "session/id_list.hpp"
+#include "session/link.hpp"
+#include "session/publication.hpp"
+#include "shoal/options.hpp"
+
+namespace shoal::session {
+
+/// Bounds and totals that the sessions of an instance share. The totals are kept by `Outbound`.
+struct QueueBudget {
+  std::uint16_t inflight_max = 100;
+  std::uint32_t messages_max = 10'000;    ///< queued per session
+  std::uint64_t bytes_max = 16ull << 20;  ///< queued per session
+  QueueFull when_full = QueueFull::drop_new;
+
+  std::uint64_t messages_now = 0;  ///< queued in all sessions
+  std::uint64_t bytes_now = 0;
+  std::uint64_t dropped_full = 0;  ///< QoS 1 and 2 for a full queue
+  std::uint64_t dropped_slow = 0;  ///< QoS 0 for a slow reader
+  std::uint64_t dropped_size = 0;  ///< larger than the client takes
+  std::uint64_t expired = 0;
+  std::uint64_t delivered = 0;  ///< PUBLISH packets written
+};
+
+/// What became of a message for one session.
+enum class Outcome {
+  sent,        ///< written to the link
+  queued,      ///< kept for later
+  dropped,     ///< lost; the budget counts why
+  disconnect,  ///< dropped, and the rule is to disconnect the client (0x97)
+};
+
+/// The outgoing half of a session: packet identifiers, what is in flight, and the queue behind it.
+/// Messages leave in the order they came, per QoS (MQTT-4.6.0-6); a packet identifier is not used
+/// again before its flow has ended (MQTT-2.2.1-3, MQTT-2.2.1-4).
+class Outbound {
+ public:
+  explicit Outbound(QueueBudget& budget) : budget_(&budget) {}
+  ~Outbound();
+  Outbound(const Outbound&) = delete;
+  Outbound& operator=(const Outbound&) = delete;
+
+  /// Delivers a message: at once when `link` (null: offline) has room, else by the queue. QoS 0 is
+  /// never queued for its own sake, only to stay behind retained messages that still wait.
+  /// `keep`: the session outlives its connection, so what is in flight must be kept for resending.
+  Outcome deliver(Publication& publication, const Copy& copy, Link* link, bool keep);
+  /// Queues a retained message, of any QoS and whatever the limits: `pump` sends it as the link has room.
+  void queue_retained(const MessageRef& message, const Copy& copy);
+
+  /// The client's acknowledgements (`PUBACK`, `PUBREC`, `PUBCOMP`). `answer` is true when a PUBREL
+  /// with `answer_code` has to follow.
+  struct Acknowledged {
+    bool known = false;
+    bool answer = false;
+    mqtt::ReasonCode answer_code = mqtt::ReasonCode::success;
+  };
+  Acknowledged acknowledge(mqtt::PacketType type, std::uint16_t id, mqtt::ReasonCode code);
+
+  /// The connection is gone: everything in flight will have to be sent again.
+  void detach();
+  /// A new connection: prepares resending, in the original order (MQTT-4.4.0-1, MQTT-4.6.0-1).
+  void attach();
+  /// Sends what is due within the window and the link's room: first what has to be sent again, then
+  /// the queue. Returns false when there was nothing to send.
+  bool pump(Publication& scratch, Link& link, bool keep, Time now);
+
+  bool has_backlog() const { return !queue_.empty() || resend_at_ < resend_.size(); }
+  std::size_t queued() const { return queue_.size(); }
+  std::size_t queued_bytes() const { return queued_bytes_; }
+  std::size_t inflight() const { return inflight_; }
+  bool empty() const { return queue_.empty() && inflight_ == 0; }
+
+ private:
+  enum class State : std::uint8_t { free, published, released };
+
+  // One packet identifier: the slot's index + 1.
+  struct Slot {
+    MessageRef message;  // empty when it needs no resending
+    IdList ids;
+    std::uint32_t order = 0;
+    State state = State::free;
+    std::uint8_t qos = 0;
+    bool retain = false;
+    bool sent = false;  // on this connection
+  };
+
+  struct Queued {
+    MessageRef message;
+    IdList ids;
+    std::uint8_t qos = 0;
+    bool retain = false;
+    bool retained = false;  // put in by queue_retained
+  };
+
+  bool window_open(const Link& link) const;
+  Outcome write(Publication& publication, const Copy& copy, Link& link, bool keep);
+  Outcome enqueue(Publication& publication, const Copy& copy, bool online);
+  std::uint16_t acquire();
+  void release(Slot& slot);
+  Queued pop();
+  bool resend(Publication& scratch, Link& link, Time now);
+
+  QueueBudget* budget_;
+  std::vector<Slot> slots_;
+  std::vector<std::uint16_t> resend_;  // slot indexes in order, from resend_at_
+  std::size_t resend_at_ = 0;
+  base::Ring<Queued> queue_;
+  std::size_t queued_bytes_ = 0;
+  std::uint32_t retained_queued_ = 0;
+  std::uint32_t next_order_ = 0;
+  std::uint16_t inflight_ = 0;     // slots in use
+  std::uint16_t outstanding_ = 0;  // of these, sent on this connection: what receive maximum bounds
+  std::uint16_t cursor_ = 0;       // where the search for a free slot starts
+};
+
+}  // namespace shoal::session

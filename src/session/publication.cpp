@@ -1,0 +1,93 @@
+#include "session/publication.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+namespace shoal::session {
+
+void Publication::start(std::string_view topic, Bytes payload, Bytes properties, std::uint8_t qos, Time expires,
+                        Time now) {
+  topic_ = topic;
+  payload_ = payload;
+  properties_ = properties;
+  qos_ = qos;
+  expires_ = expires;
+  now_ = now;
+  message_ = {};
+  for (Form& form : forms_) form.size = 0;
+  bytes_.clear();
+}
+
+void Publication::start(const MessageRef& message, Time now) {
+  start(message->topic(), message->payload(), message->properties(), message->qos(), message->expires(), now);
+  message_ = message;
+}
+
+const MessageRef& Publication::message() {
+  if (!message_) message_ = pool_->make(topic_, payload_, properties_, qos_, expires_);
+  return message_;
+}
+
+mqtt::PublishParts Publication::parts(const Copy& copy, std::uint16_t id, bool dup) const {
+  mqtt::PublishParts parts;
+  parts.topic = topic_;
+  parts.payload = payload_;
+  parts.properties = properties_;
+  parts.subscription_ids = copy.ids;
+  parts.id = id;
+  parts.qos = copy.qos;
+  parts.retain = copy.retain;
+  parts.dup = dup;
+  if (expires_ != base::kNever) {
+    // What is left, rounded up: a message that is alive never says 0 (MQTT-3.3.2-6).
+    const auto left = std::chrono::ceil<base::seconds>(expires_ - now_).count();
+    parts.expiry_s = static_cast<std::uint32_t>(std::clamp<std::int64_t>(left, 1, UINT32_MAX));
+  }
+  return parts;
+}
+
+const Publication::Form& Publication::form(mqtt::Version version, const Copy& copy) {
+  const bool v5 = version == mqtt::Version::v5;
+  Form& form = forms_[(v5 ? 6 : 0) + copy.qos * 2 + (copy.retain ? 1 : 0)];
+  if (form.size != 0) return form;
+  const mqtt::PublishParts all = parts(copy, 1, false);
+  const mqtt::PublishSize size = publish_size(all, version);
+  form.offset = static_cast<std::uint32_t>(bytes_.size());
+  form.total = size.total;
+  form.size = shares_payload() ? size.head : size.total;
+  bytes_.resize(form.offset + form.size);
+  std::uint8_t* const out = bytes_.data() + form.offset;
+  const std::uint8_t* const id_at = encode_publish_head(out, all, size, version);
+  form.id_at = id_at ? static_cast<std::uint32_t>(id_at - out) : 0;
+  if (!shares_payload() && !payload_.empty()) std::memcpy(out + size.head, payload_.data(), payload_.size());
+  return form;
+}
+
+Written Publication::write(Link& link, const Copy& copy, std::uint16_t id, bool dup) {
+  if (expires_ <= now_) return Written::expired;
+  if (dup || !copy.ids.empty()) return write_single(link, copy, id, dup);
+  const Form& made = form(link.version, copy);
+  if (made.total > link.packet_size_max) return Written::too_large;
+  std::uint8_t* const out = link.out.reserve(made.size);
+  std::memcpy(out, bytes_.data() + made.offset, made.size);
+  if (copy.qos != 0) {
+    out[made.id_at] = static_cast<std::uint8_t>(id >> 8);
+    out[made.id_at + 1] = static_cast<std::uint8_t>(id);
+  }
+  link.out.commit(made.size);
+  if (shares_payload()) link.out.append_shared(message()->payload(), *message());
+  return Written::yes;
+}
+
+Written Publication::write_single(Link& link, const Copy& copy, std::uint16_t id, bool dup) {
+  const mqtt::PublishParts all = parts(copy, id, dup);
+  const mqtt::PublishSize size = publish_size(all, link.version);
+  if (size.total > link.packet_size_max) return Written::too_large;
+  encode_publish_head(link.out.reserve(size.head), all, size, link.version);
+  link.out.commit(size.head);
+  if (shares_payload()) link.out.append_shared(message()->payload(), *message());
+  else link.out.append(payload_);
+  return Written::yes;
+}
+
+}  // namespace shoal::session

@@ -1,0 +1,32 @@
+#include "session/session.hpp"
+
+namespace shoal::session {
+
+void Session::attach(Link& link, std::uint32_t expiry_s) {
+  link_ = &link;
+  expiry_s_ = expiry_s;
+  outbound_.attach();
+}
+
+void Session::detach() {
+  link_ = nullptr;
+  outbound_.detach();
+}
+
+void Session::write_ack(mqtt::PacketType type, std::uint16_t id, mqtt::ReasonCode code) {
+  link_->out.commit(mqtt::encode_ack(link_->out.reserve(mqtt::kAckSizeMax), type, id, code, link_->version));
+}
+
+bool Session::acknowledge(const mqtt::Ack& ack) {
+  const Outbound::Acknowledged result = outbound_.acknowledge(ack.type, ack.id, ack.code);
+  if (result.answer) write_ack(mqtt::PacketType::pubrel, ack.id, result.answer_code);
+  return result.known;
+}
+
+void Session::release(const mqtt::Ack& ack) {
+  const bool known = inbound_.release(ack.id);
+  write_ack(mqtt::PacketType::pubcomp, ack.id,
+            known ? mqtt::ReasonCode::success : mqtt::ReasonCode::packet_identifier_not_found);
+}
+
+}  // namespace shoal::session

@@ -1,0 +1,78 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "session/inbound.hpp"
+#include "session/link.hpp"
+#include "session/outbound.hpp"
+
+namespace shoal::session {
+
+/// Never expires (3.1.2.11.2).
+inline constexpr std::uint32_t kExpiryNever = UINT32_MAX;
+
+/// A will as it waits.
+struct StoredWill {
+  MessageRef message;
+  std::uint32_t delay_s = 0;
+  bool retain = false;
+};
+
+/// The MQTT state of one client that outlives its connections: what the standard calls Session State
+/// (4.1), apart from the subscriptions, which are in the instance's tree. Packets and time in, bytes
+/// to the link out. A resource of one shard.
+class Session {
+ public:
+  Session(std::string client_id, QueueBudget& budget) : client_id_(std::move(client_id)), outbound_(budget) {}
+  Session(const Session&) = delete;
+  Session& operator=(const Session&) = delete;
+
+  const std::string& client_id() const { return client_id_; }
+  bool connected() const { return link_ != nullptr; }
+  Link* link() const { return link_; }
+  /// Seconds it is kept without a connection; 0: ends with the connection.
+  std::uint32_t expiry_s() const { return expiry_s_; }
+  void set_expiry_s(std::uint32_t seconds) { expiry_s_ = seconds; }
+
+  /// A connection takes the session over. The link outlives it or `detach` comes first.
+  void attach(Link& link, std::uint32_t expiry_s);
+  void detach();
+
+  Outcome deliver(Publication& publication, const Copy& copy) {
+    return outbound_.deliver(publication, copy, link_, expiry_s_ != 0);
+  }
+  void queue_retained(const MessageRef& message, const Copy& copy) { outbound_.queue_retained(message, copy); }
+  /// Sends what waits as far as window and link allow. True when bytes were written.
+  bool pump(Publication& scratch, Time now) {
+    return link_ && outbound_.has_backlog() && outbound_.pump(scratch, *link_, expiry_s_ != 0, now);
+  }
+
+  /// PUBACK, PUBREC and PUBCOMP; writes the PUBREL that follows. False when the identifier is unknown.
+  bool acknowledge(const mqtt::Ack& ack);
+  /// PUBREL; writes PUBCOMP.
+  void release(const mqtt::Ack& ack);
+  /// A QoS 2 PUBLISH.
+  Inbound::Verdict take(std::uint16_t id, std::uint16_t receive_maximum) {
+    return inbound_.publish(id, receive_maximum);
+  }
+  void refuse(std::uint16_t id) { inbound_.refuse(id); }
+
+  const Outbound& outbound() const { return outbound_; }
+  const Inbound& inbound() const { return inbound_; }
+
+  std::unique_ptr<StoredWill> will;
+
+ private:
+  void write_ack(mqtt::PacketType type, std::uint16_t id, mqtt::ReasonCode code);
+
+  std::string client_id_;
+  Link* link_ = nullptr;
+  std::uint32_t expiry_s_ = 0;
+  Inbound inbound_;
+  Outbound outbound_;
+};
+
+}  // namespace shoal::session
