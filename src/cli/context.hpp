@@ -48,7 +48,7 @@ struct Context {
 
   /// Loads the configuration, or prints every problem (`FILE:LINE:COLUMN: MESSAGE`), sets the exit
   /// code to 1 and returns nothing. Works without a controller.
-  std::optional<config::FleetConfig> load_config();
+  std::optional<config::FleetConfig> load_config(config::UsersFiles users_files = config::UsersFiles::required);
   /// The instance of that name in `config`, or says that there is none (and which come close), sets
   /// the exit code to 4 and returns null.
   const config::InstanceConfig* find_instance(const config::FleetConfig& config, std::string_view name);
