@@ -88,7 +88,7 @@ def test_a_changed_password_and_a_removed_user(make_fleet):
         assert not lets_in(fleet, "alice", "new")
         bob.fence()
         assert bob.disconnects == []
-    fleet.cli("users", "rm", "one", "alice", code=1)
+    fleet.cli("users", "rm", "one", "alice", code=5)
     fleet.cli("users", "ls", "nosuch", code=4)
 
 
