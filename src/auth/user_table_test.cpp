@@ -50,10 +50,10 @@ TEST(UserTable, TheDecoyCostsWhatTheUsersCost) {
 
 TEST(UserTable, ABadLineIsAnErrorWithItsPlace) {
   EXPECT_EQ(error_of("ann:" + kHash + "\nbob\n"),
-            "plant.users:2:4: expected name:$argon2id$...; write it with 'shoal users add INSTANCE NAME'");
+            "plant.users:2:4: expected name:$argon2id$...; write it with `shoal users add INSTANCE NAME`");
   EXPECT_EQ(error_of("bob:$6$abc\n"),
             "plant.users:1:5: this is not an argon2id hash ($argon2id$v=19$m=...,t=...,p=...$salt$hash); set the "
-            "password again with 'shoal users add INSTANCE NAME'");
+            "password again with `shoal users add INSTANCE NAME`");
   EXPECT_NE(error_of("bob:$argon2id$v=19$m=9999999,t=1,p=1$c29tZXNhbHQ$AAAAAAAAAAAAAAAAAAAAAA").find(":1:29: "),
             std::string::npos);
   EXPECT_EQ(error_of("ann:" + kHash + "\n\nann:" + kHash + "\n"),
@@ -62,11 +62,11 @@ TEST(UserTable, ABadLineIsAnErrorWithItsPlace) {
   EXPECT_EQ(error_of(" ann:" + kHash), "plant.users:1:1: there is a blank before the user name; remove it");
   EXPECT_EQ(error_of("ann :" + kHash), "plant.users:1:4: there is a blank behind the user name; remove it");
   EXPECT_EQ(error_of("a\x01nn:" + kHash), "plant.users:1:2: the user name has a control character; remove it");
-  EXPECT_EQ(error_of("a\xffnn:" + kHash), "plant.users:1:1: the user name is not UTF-8; save the file as UTF-8");
+  EXPECT_EQ(error_of("a\xffnn:" + kHash), "plant.users:1:1: the user name is not UTF-8");
   EXPECT_EQ(error_of("\xef\xbb\xbf"
                      "ann:" +
                      kHash),
-            "plant.users:1:1: there is a byte order mark; save the file without it");
+            "plant.users:1:1: there is a byte order mark before the user name; remove it");
   EXPECT_EQ(error_of(std::string(257, 'a') + ':' + kHash), "plant.users:1:257: the user name is longer than 256 bytes");
   EXPECT_EQ(error_of(std::string(256, 'a') + ':' + kHash), "");
 }

@@ -1,6 +1,7 @@
 #include "auth/users_file.hpp"
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -69,10 +70,17 @@ std::string folder_of(const std::string& file) {
   return slash == 0 ? "/" : file.substr(0, slash);
 }
 
-/// Gives `fd` the mode and owner that `file` has; 0600 when it does not exist.
+/// Gives `fd` the mode and owner that `file` has, or those of a new file in that folder.
 bool take_over_access(int fd, const std::string& file) {
   struct stat about;
-  if (::stat(file.c_str(), &about) != 0) return ::fchmod(fd, 0600) == 0;
+  if (::stat(file.c_str(), &about) != 0) {
+    // The service that reads it often runs as somebody else than the root who makes it.
+    if (::geteuid() == 0 && ::stat(folder_of(file).c_str(), &about) == 0 &&
+        ::fchown(fd, about.st_uid, about.st_gid) != 0) {
+      return false;
+    }
+    return ::fchmod(fd, 0600) == 0;
+  }
   // Who is not root cannot give files away: then it becomes the editor's, but not another group's.
   const bool kept =
       ::fchown(fd, about.st_uid, about.st_gid) == 0 || ::fchown(fd, static_cast<uid_t>(-1), about.st_gid) == 0;
@@ -85,6 +93,13 @@ Result<std::shared_ptr<const UserTable>> load_users(const std::string& file) {
   const auto text = read_file(file);
   if (!text) return text.error();
   return UserTable::parse(*text, file);
+}
+
+Result<base::UniqueFd> lock_users(const std::string& file) {
+  // The folder, because `save` replaces the file itself.
+  base::UniqueFd fd(::open(folder_of(follow(file)).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!fd || ::flock(fd.get(), LOCK_EX) != 0) return system_error(file, "lock");
+  return fd;
 }
 
 Result<UsersFile> UsersFile::open(const std::string& file) {

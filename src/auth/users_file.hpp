@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "auth/user_table.hpp"
+#include "base/unique_fd.hpp"
 #include "shoal/result.hpp"
 
 namespace shoal::auth {
@@ -13,6 +14,10 @@ namespace shoal::auth {
 /// Reads a users file. Blocks on the disk; any thread.
 /// Errors: not_found, permission_denied, io, and those of `UserTable::parse`.
 Result<std::shared_ptr<const UserTable>> load_users(const std::string& file);
+
+/// Waits until no other tool edits users files in the folder of `file`, and holds that right until the
+/// descriptor is closed. Errors: not_found (no such folder), permission_denied, io.
+Result<base::UniqueFd> lock_users(const std::string& file);
 
 /// A users file while a tool edits it: comments, blank lines and the order of lines stay. A value;
 /// nothing is written before `save`.
@@ -36,8 +41,8 @@ class UsersFile {
   std::string text() const;
 
   /// Replaces the file at once or not at all: a temporary file in the same folder, fsync, rename. A
-  /// symbolic link is followed. A new file has mode 0600; an existing one keeps mode and, where
-  /// allowed, owner. Errors: permission_denied, not_found (folder), io.
+  /// symbolic link is followed. A new file has mode 0600 and, made by root, its folder's owner; an
+  /// existing one keeps mode and group and, where allowed, owner. Errors: permission_denied, not_found (folder), io.
   Result<void> save() const;
 
  private:

@@ -1,6 +1,8 @@
 #include "auth/users_file.hpp"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -120,6 +122,17 @@ TEST_F(UsersFileTest, LoadingSaysWhatIsMissingOrNotAFile) {
   const auto folder = load_users(folder_.string());
   ASSERT_FALSE(folder);
   EXPECT_EQ(folder.error().code, ErrorCode::invalid_argument);
+}
+
+TEST_F(UsersFileTest, OneToolEditsAtATime) {
+  {
+    const auto first = lock_users(file_);
+    ASSERT_TRUE(first);
+    const base::UniqueFd folder(::open(folder_.c_str(), O_RDONLY));
+    EXPECT_NE(::flock(folder.get(), LOCK_EX | LOCK_NB), 0);
+  }
+  EXPECT_TRUE(lock_users(file_));
+  EXPECT_FALSE(lock_users((folder_ / "none" / "a.users").string()));
 }
 
 TEST_F(UsersFileTest, SavingIntoAMissingFolderIsAnError) {
