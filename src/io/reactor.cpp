@@ -1,0 +1,159 @@
+#include "io/reactor.hpp"
+
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <condition_variable>
+#include <cstring>
+#include <utility>
+
+namespace shoal::io {
+namespace {
+
+base::Time clock_now() { return std::chrono::steady_clock::now(); }
+
+Error system_error(const char* what) {
+  const ErrorCode code = errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOSPC
+                             ? ErrorCode::resource_exhausted
+                             : ErrorCode::io;
+  return {code, std::string(what) + ": " + std::strerror(errno)};
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Reactor>> Reactor::open() {
+  std::unique_ptr<Reactor> reactor(new Reactor());
+  reactor->epoll_.reset(::epoll_create1(EPOLL_CLOEXEC));
+  if (!reactor->epoll_) return system_error("epoll cannot be set up");
+  reactor->wakeup_.reset(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  if (!reactor->wakeup_) return system_error("eventfd cannot be set up");
+  epoll_event event{.events = EPOLLIN, .data = {.ptr = nullptr}};
+  if (::epoll_ctl(reactor->epoll_.get(), EPOLL_CTL_ADD, reactor->wakeup_.get(), &event) != 0) {
+    return system_error("epoll cannot watch the mailbox");
+  }
+  reactor->thread_ = std::this_thread::get_id();
+  reactor->now_ = clock_now();
+  // Pages of it are used as reads need them; an idle reactor owns none.
+  reactor->scratch_ = std::make_unique_for_overwrite<std::uint8_t[]>(kScratchBytes);
+  return reactor;
+}
+
+Reactor::~Reactor() = default;
+
+void Reactor::run() {
+  thread_ = std::this_thread::get_id();
+  while (!stopping_.load(std::memory_order_acquire)) turn();
+  run_mailbox();
+  end_turn();
+  stopping_ = false;
+}
+
+void Reactor::stop() {
+  stopping_.store(true, std::memory_order_release);
+  wake();
+}
+
+void Reactor::turn() {
+  int timeout = -1;
+  if (const base::Time next = timers_.next(); next != base::kNever) {
+    const auto left = std::chrono::ceil<base::milliseconds>(next - clock_now()).count();
+    timeout = static_cast<int>(std::clamp<std::int64_t>(left, 0, 3'600'000));
+  }
+  std::array<epoll_event, 256> events;
+  const int count = ::epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()), timeout);
+  now_ = clock_now();
+  bool mail = false;
+  for (int i = 0; i < count; ++i) {
+    if (auto* handler = static_cast<EventHandler*>(events[i].data.ptr)) handler->on_events(events[i].events);
+    else mail = true;
+  }
+  timers_.run(now_);
+  if (mail) run_mailbox();
+  end_turn();
+}
+
+void Reactor::end_turn() {
+  while (!ends_.empty()) {
+    ending_.swap(ends_);
+    for (std::size_t i = 0; i < ending_.size(); ++i) {
+      TurnEnd* const who = std::exchange(ending_[i], nullptr);
+      if (!who) continue;
+      who->enlisted_ = false;
+      who->on_turn_end();
+    }
+    ending_.clear();
+  }
+}
+
+void Reactor::forget(TurnEnd& who) {
+  if (!who.enlisted_) return;
+  who.enlisted_ = false;
+  for (auto* list : {&ends_, &ending_}) std::replace(list->begin(), list->end(), &who, static_cast<TurnEnd*>(nullptr));
+  std::erase(ends_, nullptr);
+}
+
+void Reactor::wake() {
+  const std::uint64_t one = 1;
+  [[maybe_unused]] const ssize_t written = ::write(wakeup_.get(), &one, sizeof one);
+}
+
+void Reactor::post(Task task) {
+  bool first;
+  {
+    const std::lock_guard lock(mailbox_mutex_);
+    first = mailbox_.empty();
+    mailbox_.push_back(std::move(task));
+  }
+  if (first) wake();
+}
+
+void Reactor::call(const Task& task) {
+  if (on_loop_thread()) {
+    // Outside of turns (before `run`) the clock stands still otherwise.
+    if (ends_.empty() && ending_.empty()) now_ = clock_now();
+    task();
+    return;
+  }
+  std::mutex mutex;
+  std::condition_variable changed;
+  bool done = false;
+  post([&] {
+    task();
+    // Under the lock: the waiter's stack must not go before notify has returned.
+    const std::lock_guard lock(mutex);
+    done = true;
+    changed.notify_one();
+  });
+  std::unique_lock lock(mutex);
+  changed.wait(lock, [&] { return done; });
+}
+
+void Reactor::run_mailbox() {
+  std::uint64_t count = 0;
+  [[maybe_unused]] const ssize_t got = ::read(wakeup_.get(), &count, sizeof count);
+  {
+    const std::lock_guard lock(mailbox_mutex_);
+    reading_.swap(mailbox_);
+  }
+  for (Task& task : reading_) task();
+  reading_.clear();
+}
+
+Result<void> Reactor::add(int fd, std::uint32_t events, EventHandler& handler) {
+  epoll_event event{.events = events, .data = {.ptr = &handler}};
+  if (::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event) != 0) return system_error("epoll cannot watch a descriptor");
+  return {};
+}
+
+void Reactor::modify(int fd, std::uint32_t events, EventHandler& handler) {
+  epoll_event event{.events = events, .data = {.ptr = &handler}};
+  ::epoll_ctl(epoll_.get(), EPOLL_CTL_MOD, fd, &event);
+}
+
+void Reactor::remove(int fd) { ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, fd, nullptr); }
+
+}  // namespace shoal::io

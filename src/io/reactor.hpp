@@ -1,0 +1,112 @@
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <span>
+#include <thread>
+#include <vector>
+
+#include "base/byte_queue.hpp"
+#include "base/time.hpp"
+#include "base/unique_fd.hpp"
+#include "io/timer_queue.hpp"
+#include "shoal/result.hpp"
+
+namespace shoal::io {
+
+/// Somebody who waits for a descriptor.
+class EventHandler {
+ public:
+  /// `events` are epoll's. May remove itself; must stay alive until the end of the turn.
+  virtual void on_events(std::uint32_t events) = 0;
+
+ protected:
+  ~EventHandler() = default;
+};
+
+/// Somebody who has work for the end of the current turn (flushing, burying).
+class TurnEnd {
+ public:
+  virtual void on_turn_end() = 0;
+
+ protected:
+  virtual ~TurnEnd() = default;
+
+ private:
+  friend class Reactor;
+  bool enlisted_ = false;  // in the reactor's list for this turn
+};
+
+/// One thread's event loop. A turn: events, deadlines, mailbox, then everybody who asked for the
+/// turn's end. It sleeps until something happens; there is no periodic wake-up. Functions belong to
+/// the loop's thread unless they say otherwise.
+class Reactor {
+ public:
+  using Task = std::function<void()>;
+
+  /// Errors: descriptors or memory exhausted.
+  static Result<std::unique_ptr<Reactor>> open();
+  ~Reactor();
+  Reactor(const Reactor&) = delete;
+  Reactor& operator=(const Reactor&) = delete;
+
+  /// Turns until `stop`. The calling thread becomes the loop's thread.
+  void run();
+  /// Ends `run` after its current turn. Any thread.
+  void stop();
+
+  /// Runs `task` on the loop's thread in one of the next turns, in the order of posting. Any thread.
+  void post(Task task);
+  /// Runs `task` on the loop's thread and waits for it; at once when called there, or when nobody
+  /// runs the loop yet and the caller made it. Any thread.
+  void call(const Task& task);
+  bool on_loop_thread() const { return std::this_thread::get_id() == thread_.load(std::memory_order_relaxed); }
+
+  Result<void> add(int fd, std::uint32_t events, EventHandler& handler);
+  void modify(int fd, std::uint32_t events, EventHandler& handler);
+  void remove(int fd);
+
+  /// Time of this turn, or of the call outside of turns.
+  const base::Time& now() const { return now_; }
+  TimerQueue& timers() { return timers_; }
+  base::ChunkPool& chunks() { return chunks_; }
+  /// The buffer everybody reads into: its content lives until the next read of anybody.
+  std::span<std::uint8_t> scratch() { return {scratch_.get(), kScratchBytes}; }
+  /// Calls `who` once when this turn ends.
+  void at_turn_end(TurnEnd& who) {
+    if (who.enlisted_) return;
+    who.enlisted_ = true;
+    ends_.push_back(&who);
+  }
+  /// `who` goes away.
+  void forget(TurnEnd& who);
+
+ private:
+  static constexpr std::size_t kScratchBytes = 256 * 1024;
+
+  Reactor() = default;
+  void turn();
+  void run_mailbox();
+  void end_turn();
+  void wake();
+
+  base::UniqueFd epoll_;
+  base::UniqueFd wakeup_;
+  std::atomic<std::thread::id> thread_;
+  base::Time now_{};
+  TimerQueue timers_;
+  base::ChunkPool chunks_;
+  std::unique_ptr<std::uint8_t[]> scratch_;
+  std::vector<TurnEnd*> ends_;
+  std::vector<TurnEnd*> ending_;
+
+  std::atomic<bool> stopping_ = false;
+  std::mutex mailbox_mutex_;
+  std::vector<Task> mailbox_;
+  std::vector<Task> reading_;
+};
+
+}  // namespace shoal::io

@@ -1,0 +1,64 @@
+#pragma once
+
+#include <cstddef>
+#include <vector>
+
+#include "base/time.hpp"
+
+namespace shoal::io {
+
+class TimerQueue;
+
+/// A deadline and what happens then. Derive, or be a member's base; destruction cancels. Not movable:
+/// the queue points at it.
+class Timer {
+ public:
+  Timer() = default;
+  Timer(const Timer&) = delete;
+  Timer& operator=(const Timer&) = delete;
+
+  bool armed() const { return index_ != kNone; }
+  base::Time deadline() const { return deadline_; }
+
+ protected:
+  virtual ~Timer();
+  /// Called once per arming, when the deadline has passed; may arm again or destroy the timer.
+  virtual void on_deadline(base::Time now) = 0;
+
+ private:
+  friend class TimerQueue;
+  static constexpr std::size_t kNone = static_cast<std::size_t>(-1);
+
+  TimerQueue* queue_ = nullptr;
+  base::Time deadline_ = base::kNever;
+  std::size_t index_ = kNone;
+};
+
+/// The deadlines of one reactor: a binary heap, so that nobody has to tick. Pure: time is an
+/// argument. Outlives its timers' armed time; one thread.
+class TimerQueue {
+ public:
+  TimerQueue() = default;
+  ~TimerQueue();
+  TimerQueue(const TimerQueue&) = delete;
+  TimerQueue& operator=(const TimerQueue&) = delete;
+
+  /// Arms or moves a timer.
+  void arm(Timer& timer, base::Time deadline);
+  void cancel(Timer& timer);
+  /// The earliest deadline, or `base::kNever`.
+  base::Time next() const { return heap_.empty() ? base::kNever : heap_.front()->deadline_; }
+  /// Calls everything that is due. A timer armed meanwhile for `now` or earlier waits for the next call.
+  void run(base::Time now);
+
+ private:
+  void place(Timer* timer, std::size_t index);
+  void up(std::size_t index);
+  void down(std::size_t index);
+  void remove(std::size_t index);
+
+  std::vector<Timer*> heap_;
+  std::vector<Timer*> due_;  // of the run in progress
+};
+
+}  // namespace shoal::io
