@@ -1,0 +1,220 @@
+#include "controller/controller.hpp"
+
+#include <sys/resource.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <csignal>
+#include <filesystem>
+#include <optional>
+
+#include "api/server.hpp"
+#include "controller/listening_sockets.hpp"
+#include "controller/requests.hpp"
+#include "controller/running_fleet.hpp"
+#include "controller/service_manager.hpp"
+#include "controller/state_lock.hpp"
+#include "controller/worker_processes.hpp"
+
+namespace shoal::controller {
+namespace {
+
+namespace asio = boost::asio;
+using boost::system::error_code;
+
+base::Time clock_now() { return std::chrono::steady_clock::now(); }
+
+/// Makes the folder and its parents; those that are new can be entered by the owner only (`mode`).
+Result<void> make_folder(const std::string& path, mode_t mode) {
+  std::error_code error;
+  const mode_t before = ::umask(~mode & 0777);
+  std::filesystem::create_directories(path, error);
+  ::umask(before);
+  if (!error) return {};
+  return Error{ErrorCode::io, "the folder " + path + " cannot be made: " + error.message()};
+}
+
+Result<void> make_folders(const config::FleetConfig& config) {
+  if (auto made = make_folder(config.run_dir, 0700); !made) return made;
+  if (auto made = make_folder(config.log_dir, 0750); !made) return made;
+  for (const config::InstanceConfig& instance : config.instances) {
+    if (auto made = make_folder(instance.state_dir, 0750); !made) return made;
+  }
+  return {};
+}
+
+void prepare_process() {
+  // A child's end must stay visible to waitid, whatever the parent had set.
+  std::signal(SIGCHLD, SIG_DFL);
+  std::signal(SIGPIPE, SIG_IGN);
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  ::setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+/// Wires the fleet's logic to processes, sockets, signals, one timer and the API. After every event it
+/// takes a `turn`, which does what is due and sets the timer if there is anything to wait for.
+class Controller : private Watcher {
+ public:
+  Controller(ControllerOptions options, base::Log log)
+      : on_settled_(std::move(options.on_settled)),
+        on_event_(std::move(options.on_event)),
+        log_(std::move(log)),
+        signals_(context_),
+        timer_(context_),
+        processes_(context_, std::move(options.worker_executable), log_),
+        sockets_(options.config),
+        fleet_(std::move(options.config), {}, processes_, sockets_, log_),
+        requests_(fleet_, std::move(options.version), clock_now, [this] { stop("request"); }),
+        server_(context_, {.path = fleet_.config().control_socket(), .after_request = [this] { turn(); }}, requests_) {
+    fleet_.watch(*this);
+    processes_.listen(
+        [this](WorkerId id, const link::Message& message) {
+          fleet_.on_message(id, message, clock_now());
+          turn();
+        },
+        [this](WorkerId id, const std::string& status) {
+          fleet_.on_exit(id, status, clock_now());
+          turn();
+        });
+  }
+
+  std::vector<std::string> prepare() {
+    std::vector<std::string> lines;
+    for (const config::Problem& problem : fleet_.bind_all()) lines.push_back(problem.text());
+    if (!lines.empty()) return lines;
+    if (auto opened = server_.open(); !opened) return {opened.error().message};
+    return {};
+  }
+
+  void run() {
+    for (const int signal : {SIGTERM, SIGINT, SIGUSR1}) signals_.add(signal);
+    wait_for_signal();
+    for (const std::string& file : sockets_.damaged()) log_.warn("remembered ports are damaged", {{"file", file}});
+    log_.info("controller started", {{"pid", ::getpid()}, {"config", fleet_.config().file}});
+    fleet_.start_all(clock_now());
+    turn();
+    context_.run();
+    log_.info("controller ended", {});
+  }
+
+ private:
+  void wait_for_signal() {
+    signals_.async_wait([this](error_code error, int signal) {
+      if (error) return;
+      if (signal == SIGUSR1) reopen_logs();
+      else if (signal == SIGINT && stopping_) end_at_once();
+      else stop(signal == SIGINT ? "SIGINT" : "SIGTERM");
+      wait_for_signal();
+      turn();
+    });
+  }
+
+  void reopen_logs() {
+    if (auto reopened = log_.reopen(); !reopened) tell(reopened.error().message);
+    fleet_.reopen_logs();
+  }
+
+  void stop(const char* because) {
+    if (stopping_) return;
+    stopping_ = true;
+    log_.info("stopping", {{"because", because}});
+    tell("stopping; clients have 5 s to leave, Ctrl-C again ends at once");
+    notify_service_manager("STOPPING=1");
+    fleet_.stop_all(clock_now());
+  }
+
+  void end_at_once() {
+    log_.warn("ending at once", {});
+    fleet_.kill_all();
+  }
+
+  void turn() {
+    const base::Time now = clock_now();
+    fleet_.on_time(now);
+    requests_.on_time(now);
+    if (!settled_ && !stopping_ && fleet_.settled()) {
+      settled_ = true;
+      notify_service_manager("READY=1");
+      if (on_settled_) on_settled_(views(now));
+    }
+    if (fleet_.ended()) {
+      server_.close();
+      context_.stop();
+    }
+    set_timer(std::min(fleet_.deadline(), requests_.deadline()));
+    log_.flush();
+  }
+
+  void set_timer(base::Time deadline) {
+    if (deadline == armed_) return;
+    armed_ = deadline;
+    if (deadline == base::kNever) {
+      timer_.cancel();
+      return;
+    }
+    timer_.expires_at(deadline);
+    timer_.async_wait([this, deadline](error_code error) {
+      if (error || armed_ != deadline) return;
+      armed_ = base::kNever;
+      turn();
+    });
+  }
+
+  std::vector<api::Instance> views(base::Time now) const {
+    std::vector<api::Instance> all;
+    for (const auto& instance : fleet_.config().instances) all.push_back(*fleet_.view(instance.name, now));
+    return all;
+  }
+
+  void tell(const std::string& line) const {
+    if (on_event_) on_event_(line);
+  }
+
+  void on_state(const std::string& name, fleet::State state) override {
+    if (!settled_ || stopping_) return;
+    std::string line = name + " is " + std::string(fleet::to_string(state));
+    if (state == fleet::State::backoff || state == fleet::State::failed) {
+      line += ": " + fleet_.view(name, clock_now())->last_exit;
+    }
+    tell(line);
+  }
+  void on_stats(const std::string&) override {}
+  void on_users_reloaded(const std::string&, const std::string&) override {}
+
+  std::function<void(const std::vector<api::Instance>&)> on_settled_;
+  std::function<void(std::string_view)> on_event_;
+  base::Log log_;
+  asio::io_context context_{1};
+  asio::signal_set signals_;
+  asio::steady_timer timer_;
+  WorkerProcesses processes_;
+  ListeningSockets sockets_;
+  RunningFleet fleet_;
+  Requests requests_;
+  api::Server server_;
+  base::Time armed_ = base::kNever;
+  bool settled_ = false;
+  bool stopping_ = false;
+};
+
+}  // namespace
+
+std::vector<std::string> run_controller(ControllerOptions options) {
+  prepare_process();
+  if (auto made = make_folders(options.config); !made) return {made.error().message};
+  auto lock = StateLock::take(options.config.run_dir);
+  if (!lock) return {lock.error().message};
+  auto log = base::Log::open({.level = LogLevel::info, .file = options.config.controller_log()}, "controller");
+  if (!log) return {log.error().message};
+  Controller controller(std::move(options), std::move(*log));
+  if (auto problems = controller.prepare(); !problems.empty()) return problems;
+  controller.run();
+  return {};
+}
+
+}  // namespace shoal::controller

@@ -1,0 +1,28 @@
+#pragma once
+
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "api/instance.hpp"
+#include "config/fleet_config.hpp"
+
+namespace shoal::controller {
+
+struct ControllerOptions {
+  config::FleetConfig config;
+  std::string worker_executable;  ///< path of shoal-worker
+  std::string version;            ///< told by the API
+  /// Once, when every instance is ready or has failed to become so.
+  std::function<void(const std::vector<api::Instance>&)> on_settled = {};
+  /// One line for a person about what happens later. Empty function: nobody looks.
+  std::function<void(std::string_view)> on_event = {};
+};
+
+/// Runs a fleet until TERM, INT or a request ends it. Takes over these signals and USR1 of the process
+/// and ignores PIPE. Returns what kept it from starting, one line each with its place; then nothing was
+/// started. Empty after a clean end: no worker, socket or lock is left.
+std::vector<std::string> run_controller(ControllerOptions options);
+
+}  // namespace shoal::controller

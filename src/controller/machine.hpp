@@ -1,0 +1,46 @@
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/unique_fd.hpp"
+#include "config/fleet_config.hpp"
+#include "fleet/bind.hpp"
+#include "link/message.hpp"
+#include "shoal/result.hpp"
+
+// What the fleet needs of the machine, as interfaces: the logic is tested without processes and sockets.
+namespace shoal::controller {
+
+/// A worker process of this controller; never reused.
+enum class WorkerId : std::uint64_t { none = 0 };
+
+struct Spawned {
+  WorkerId id = WorkerId::none;
+  std::int64_t pid = 0;
+};
+
+/// Worker processes. What they say and how they end reaches `RunningFleet::on_message` and `on_exit`,
+/// later, never from within a call.
+class Processes {
+ public:
+  virtual ~Processes() = default;
+  /// Starts a worker; `name` is for people. Error: it cannot be started.
+  virtual Result<Spawned> spawn(const std::string& name) = 0;
+  /// Says something; when the worker is gone already, `on_exit` is on its way and tells.
+  virtual void send(WorkerId id, const link::Message& message, std::vector<base::UniqueFd> fds) = 0;
+  /// SIGKILL.
+  virtual void kill(WorkerId id) = 0;
+};
+
+/// The listening sockets of instances.
+class Sockets {
+ public:
+  virtual ~Sockets() = default;
+  /// Binds all listeners of all these instances or, with problems, none.
+  virtual fleet::Bound bind(std::span<const config::InstanceConfig* const> plan) = 0;
+};
+
+}  // namespace shoal::controller

@@ -1,0 +1,155 @@
+#include "controller/requests.hpp"
+
+#include <algorithm>
+
+#include "link/fields.hpp"
+
+namespace shoal::controller {
+namespace {
+
+using api::Failure;
+using api::Verb;
+using base::Time;
+using fleet::State;
+
+Failure no_such(const std::string& name) {
+  return {404, "no_such_instance", "there is no instance " + name + "; `shoal ps` lists them"};
+}
+
+/// Where a verb leads, or nothing while it is on the way.
+enum class Outcome { pending, done, failed };
+
+Outcome outcome_of(Verb verb, State state) {
+  switch (state) {
+    case State::starting:
+    case State::stopping: return Outcome::pending;
+    case State::ready: return verb == Verb::stop ? Outcome::pending : Outcome::done;
+    case State::stopped: return verb == Verb::stop ? Outcome::done : Outcome::failed;
+    case State::backoff:
+    case State::failed: return Outcome::failed;
+  }
+  return Outcome::failed;
+}
+
+}  // namespace
+
+Requests::Requests(RunningFleet& fleet, std::string version, Clock now, std::function<void()> shutdown)
+    : fleet_(fleet), version_(std::move(version)), now_(std::move(now)), shutdown_(std::move(shutdown)) {
+  fleet_.watch(*this);
+}
+
+void Requests::wait_for_stats(std::set<std::string> names, std::function<void(Waiting&, Time)> answer) {
+  std::erase_if(names, [this](const std::string& name) { return !fleet_.ask_stats(name); });
+  const bool over = names.empty();
+  waiting_.push_back({now_() + kStatsLimit, over, std::move(names), std::nullopt, {}, std::move(answer)});
+}
+
+void Requests::list(api::Reply<std::vector<api::Instance>> reply) {
+  std::set<std::string> names;
+  for (const auto& instance : fleet_.config().instances) names.insert(instance.name);
+  wait_for_stats(std::move(names), [this, reply = std::move(reply)](Waiting& waiting, Time now) {
+    std::vector<api::Instance> all;
+    for (const auto& config : fleet_.config().instances) {
+      api::Instance& view = all.emplace_back(*fleet_.view(config.name, now));
+      if (waiting.names.contains(view.name)) view.clients = std::nullopt;
+    }
+    reply(std::move(all));
+  });
+}
+
+void Requests::get(const std::string& name, api::Reply<api::Instance> reply) {
+  if (!fleet_.state(name)) return reply(no_such(name));
+  wait_for_stats({name}, [this, name, reply = std::move(reply)](Waiting& waiting, Time now) {
+    api::Instance view = *fleet_.view(name, now);
+    if (waiting.names.contains(name)) view.clients = std::nullopt;
+    else view.stats = link::named(*fleet_.stats(name));
+    reply(std::move(view));
+  });
+}
+
+void Requests::act(const std::string& name, Verb verb, std::chrono::milliseconds wait, api::Reply<api::Acted> reply) {
+  const Time now = now_();
+  RunningFleet::Answer answer{};
+  switch (verb) {
+    case Verb::start: answer = fleet_.start(name, now); break;
+    case Verb::stop: answer = fleet_.stop(name, now); break;
+    case Verb::restart: answer = fleet_.restart(name, now); break;
+    case Verb::reload_users: answer = fleet_.reload_users(name); break;
+  }
+  switch (answer) {
+    case RunningFleet::Answer::no_such_instance: return reply(no_such(name));
+    case RunningFleet::Answer::ending: return reply(Failure{503, "stopping", "the fleet is stopping"});
+    case RunningFleet::Answer::already:
+      if (verb == Verb::reload_users) return reply(api::Acted{*fleet_.view(name, now), true});
+      return reply(
+          Failure{409, "already_so", name + " is " + std::string(fleet::to_string(*fleet_.state(name))) + " already"});
+    case RunningFleet::Answer::done: break;
+  }
+  const bool over = verb != Verb::reload_users && outcome_of(verb, *fleet_.state(name)) != Outcome::pending;
+  waiting_.push_back(
+      {now + wait, over, {name}, verb, {}, [this, name, reply = std::move(reply)](Waiting& waiting, Time at) {
+         answer_verb(name, waiting, at, reply);
+       }});
+}
+
+void Requests::answer_verb(const std::string& name, Waiting& waiting, Time now, const api::Reply<api::Acted>& reply) {
+  api::Instance view = *fleet_.view(name, now);
+  if (*waiting.verb == Verb::reload_users) {
+    if (!waiting.error.empty()) return reply(Failure{500, "failed", waiting.error});
+    return reply(api::Acted{std::move(view), waiting.over});
+  }
+  const Outcome outcome = waiting.over ? outcome_of(*waiting.verb, *fleet_.state(name)) : Outcome::pending;
+  if (outcome == Outcome::failed) {
+    return reply(
+        Failure{500, "failed", name + " is not ready: " + (view.last_exit.empty() ? view.state : view.last_exit)});
+  }
+  reply(api::Acted{std::move(view), outcome == Outcome::done});
+}
+
+void Requests::on_state(const std::string& name, State state) {
+  for (Waiting& waiting : waiting_) {
+    if (!waiting.names.contains(name)) continue;
+    if (!waiting.verb) {  // its counters will not come
+      if (state != State::ready) waiting.names.erase(name);
+      waiting.over = waiting.names.empty();
+    } else if (*waiting.verb == Verb::reload_users) {
+      waiting.over = state != State::ready;  // it reads them when it starts
+    } else {
+      waiting.over = outcome_of(*waiting.verb, state) != Outcome::pending;
+    }
+  }
+}
+
+void Requests::on_stats(const std::string& name) {
+  for (Waiting& waiting : waiting_) {
+    if (waiting.verb || waiting.names.erase(name) == 0) continue;
+    waiting.over = waiting.names.empty();
+  }
+}
+
+void Requests::on_users_reloaded(const std::string& name, const std::string& error) {
+  for (Waiting& waiting : waiting_) {
+    if (waiting.verb != Verb::reload_users || !waiting.names.contains(name) || waiting.over) continue;
+    waiting.error = error;
+    waiting.over = true;
+    return;  // one answer from the worker for each question
+  }
+}
+
+void Requests::on_time(Time now) {
+  std::list<Waiting> due;
+  for (auto at = waiting_.begin(); at != waiting_.end();) {
+    const auto next = std::next(at);
+    if (at->over || at->until <= now) due.splice(due.end(), waiting_, at);
+    at = next;
+  }
+  for (Waiting& waiting : due) waiting.answer(waiting, now);
+}
+
+Time Requests::deadline() const {
+  Time first = base::kNever;
+  for (const Waiting& waiting : waiting_) first = std::min(first, waiting.over ? Time::min() : waiting.until);
+  return first;
+}
+
+}  // namespace shoal::controller

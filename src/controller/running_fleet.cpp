@@ -1,0 +1,373 @@
+#include "controller/running_fleet.hpp"
+
+#include <fcntl.h>
+
+#include <algorithm>
+#include <cassert>
+
+#include "link/fields.hpp"
+
+namespace shoal::controller {
+namespace {
+
+using base::Time;
+using fleet::Action;
+using fleet::Event;
+using fleet::State;
+
+std::uint64_t in_ms(base::Duration duration) {
+  return static_cast<std::uint64_t>(base::duration_cast<base::milliseconds>(duration).count());
+}
+
+/// Instances with the same slot share a process. A group may be called like an instance.
+std::string slot_of(const config::InstanceConfig& instance) {
+  return instance.worker == "own" ? "own " + instance.name : "group " + instance.worker;
+}
+
+const std::string& process_name(const config::InstanceConfig& instance) {
+  return instance.worker == "own" ? instance.name : instance.worker;
+}
+
+void close_sockets(std::vector<fleet::BoundListener>& listeners) {
+  for (fleet::BoundListener& listener : listeners) listener.fd.reset();
+}
+
+bool are_open(const std::vector<fleet::BoundListener>& listeners) {
+  return std::all_of(listeners.begin(), listeners.end(), [](const fleet::BoundListener& l) { return bool(l.fd); });
+}
+
+std::vector<base::UniqueFd> duplicates(const std::vector<fleet::BoundListener>& listeners) {
+  std::vector<base::UniqueFd> fds;
+  for (const fleet::BoundListener& listener : listeners)
+    fds.emplace_back(::fcntl(listener.fd.get(), F_DUPFD_CLOEXEC, 0));
+  std::erase_if(fds, [](const base::UniqueFd& fd) { return !fd; });
+  return fds;
+}
+
+}  // namespace
+
+RunningFleet::RunningFleet(config::FleetConfig config, FleetOptions options, Processes& processes, Sockets& sockets,
+                           base::Log& log)
+    : config_(std::move(config)), options_(options), processes_(processes), sockets_(sockets), log_(log) {
+  for (const config::InstanceConfig& instance : config_.instances) {
+    Instance& added =
+        instances_.emplace_back(Instance{.config = instance, .supervisor = fleet::Supervisor(options_.supervisor)});
+    for (const config::ListenerConfig& listener : instance.listeners)
+      added.listeners.push_back({.fd = {}, .url = listener.url()});
+  }
+}
+
+RunningFleet::Instance* RunningFleet::find(std::string_view name) {
+  const auto found = std::find_if(instances_.begin(), instances_.end(),
+                                  [&](const Instance& instance) { return instance.config.name == name; });
+  return found == instances_.end() ? nullptr : &*found;
+}
+
+const RunningFleet::Instance* RunningFleet::find(std::string_view name) const {
+  return const_cast<RunningFleet*>(this)->find(name);
+}
+
+std::vector<config::Problem> RunningFleet::bind_all() {
+  std::vector<Instance*> all;
+  for (Instance& instance : instances_) all.push_back(&instance);
+  return bind(all);
+}
+
+std::vector<config::Problem> RunningFleet::bind(const std::vector<Instance*>& instances) {
+  std::vector<const config::InstanceConfig*> plan;
+  for (const Instance* instance : instances) plan.push_back(&instance->config);
+  fleet::Bound bound = sockets_.bind(plan);
+  for (const std::string& note : bound.notes) log_.warn("port changed", {{"what", note}});
+  if (!bound.problems.empty()) return std::move(bound.problems);
+  for (std::size_t i = 0; i < instances.size(); ++i) instances[i]->listeners = std::move(bound.instances[i].listeners);
+  return {};
+}
+
+void RunningFleet::start_all(Time now) {
+  for (Instance& instance : instances_) handle(instance, Event::start, now);
+}
+
+void RunningFleet::stop_all(Time now) {
+  ending_ = true;
+  for (Instance& instance : instances_) handle(instance, Event::stop, now);
+}
+
+void RunningFleet::kill_all() {
+  for (const auto& [id, process] : workers_) processes_.kill(id);
+}
+
+bool RunningFleet::ended() const {
+  return ending_ && workers_.empty() && std::all_of(instances_.begin(), instances_.end(), [](const Instance& instance) {
+           return instance.supervisor.state() == State::stopped || instance.supervisor.state() == State::failed;
+         });
+}
+
+bool RunningFleet::settled() const {
+  return std::none_of(instances_.begin(), instances_.end(), [](const Instance& instance) {
+    return instance.supervisor.state() == State::starting || instance.supervisor.state() == State::stopping;
+  });
+}
+
+RunningFleet::Answer RunningFleet::start(std::string_view name, Time now) {
+  Instance* instance = find(name);
+  if (instance == nullptr) return Answer::no_such_instance;
+  if (ending_) return Answer::ending;
+  const State state = instance->supervisor.state();
+  if (state == State::ready || state == State::starting) return Answer::already;
+  handle(*instance, Event::start, now);
+  return Answer::done;
+}
+
+RunningFleet::Answer RunningFleet::stop(std::string_view name, Time now) {
+  Instance* instance = find(name);
+  if (instance == nullptr) return Answer::no_such_instance;
+  if (ending_) return Answer::ending;
+  if (instance->supervisor.state() == State::stopped) return Answer::already;
+  handle(*instance, Event::stop, now);
+  return Answer::done;
+}
+
+RunningFleet::Answer RunningFleet::restart(std::string_view name, Time now) {
+  Instance* instance = find(name);
+  if (instance == nullptr) return Answer::no_such_instance;
+  if (ending_) return Answer::ending;
+  const State state = instance->supervisor.state();
+  if (state == State::ready || state == State::starting) handle(*instance, Event::stop, now);
+  handle(*instance, Event::start, now);
+  return Answer::done;
+}
+
+RunningFleet::Answer RunningFleet::reload_users(std::string_view name) {
+  Instance* instance = find(name);
+  if (instance == nullptr) return Answer::no_such_instance;
+  if (ending_) return Answer::ending;
+  if (instance->supervisor.state() != State::ready) return Answer::already;
+  processes_.send(instance->worker, link::Message(link::type::kReloadUsers).add("name", name), {});
+  return Answer::done;
+}
+
+bool RunningFleet::ask_stats(std::string_view name) {
+  const Instance* instance = find(name);
+  if (instance == nullptr || instance->supervisor.state() != State::ready) return false;
+  processes_.send(instance->worker, link::Message(link::type::kStats).add("name", name), {});
+  return true;
+}
+
+void RunningFleet::reopen_logs() {
+  for (const auto& [id, process] : workers_) processes_.send(id, link::Message(link::type::kReopenLogs), {});
+}
+
+void RunningFleet::handle(Instance& instance, Event event, Time now) {
+  const State before = instance.supervisor.state();
+  const Action action = instance.supervisor.handle(event, now);
+  note_state(instance, before, now);
+  act(instance, action, now);
+}
+
+void RunningFleet::note_state(Instance& instance, State before, Time now) {
+  const State state = instance.supervisor.state();
+  if (state == before) return;
+  instance.ready_since = state == State::ready ? now : base::kNever;
+  if (state != State::ready) instance.stats = {};
+  const std::string& name = instance.config.name;
+  switch (state) {
+    case State::ready: {
+      const auto process = workers_.find(instance.worker);
+      log_.info("instance is ready",
+                {{"instance", name}, {"pid", process == workers_.end() ? 0 : process->second.pid}});
+      break;
+    }
+    case State::backoff:
+      log_.warn("instance starts again soon", {{"instance", name}, {"because", instance.last_exit}});
+      break;
+    case State::failed:
+      log_.error("instance failed too often; it stays down until `shoal start`",
+                 {{"instance", name}, {"because", instance.last_exit}});
+      break;
+    default: log_.info("instance changes", {{"instance", name}, {"state", fleet::to_string(state)}});
+  }
+  for (Watcher* watcher : watchers_) watcher->on_state(name, state);
+}
+
+void RunningFleet::act(Instance& instance, Action action, Time now) {
+  switch (action) {
+    case Action::none: return;
+    case Action::launch: return launch(instance, now);
+    case Action::stop_in_worker:
+      return processes_.send(instance.worker,
+                             link::Message(link::type::kStop)
+                                 .add("name", std::string_view(instance.config.name))
+                                 .add("drain_ms", in_ms(options_.drain)),
+                             {});
+    case Action::kill_worker:
+      return kill(instance.worker,
+                  instance.config.name + (instance.supervisor.state() == State::stopping ? " did not stop in time"
+                                                                                         : " was not ready in time"));
+    case Action::wait:
+      leave_worker(instance, now);
+      instance.close_sockets_at = now + options_.hold_sockets;
+      return;
+    case Action::give_up:
+      leave_worker(instance, now);
+      close_sockets(instance.listeners);
+      return;
+    case Action::finish:
+      leave_worker(instance, now);
+      instance.close_sockets_at = base::kNever;
+      close_sockets(instance.listeners);
+      return;
+  }
+}
+
+void RunningFleet::launch(Instance& instance, Time now) {
+  const auto refuse = [&](const std::string& why) {
+    instance.last_exit = why;
+    handle(instance, Event::refused, now);
+  };
+  leave_worker(instance, now);  // a restart: the sockets stay, so that no connect is refused
+  instance.close_sockets_at = base::kNever;
+  if (!are_open(instance.listeners)) {
+    const auto problems = bind({&instance});
+    if (!problems.empty()) return refuse(problems.front().text());
+  }
+  auto process = process_for(instance);
+  if (!process) return refuse(process.error().message);
+  instance.worker = (*process)->id;
+  ++(*process)->instances;
+  BrokerOptions options = instance.config.options;
+  for (const fleet::BoundListener& listener : instance.listeners) options.listeners.push_back({.url = listener.url});
+  processes_.send(instance.worker, link::to_start(options), duplicates(instance.listeners));
+}
+
+Result<RunningFleet::Process*> RunningFleet::process_for(const Instance& instance) {
+  const std::string slot = slot_of(instance.config);
+  for (auto& [id, process] : workers_)
+    if (process.slot == slot && process.kill_at == base::kNever) return &process;
+  auto spawned = processes_.spawn(process_name(instance.config));
+  if (!spawned) return std::move(spawned).error();
+  log_.info("worker started", {{"worker", process_name(instance.config)}, {"pid", spawned->pid}});
+  return &workers_.emplace(spawned->id, Process{.slot = slot, .id = spawned->id, .pid = spawned->pid}).first->second;
+}
+
+void RunningFleet::leave_worker(Instance& instance, Time now) {
+  const auto found = workers_.find(std::exchange(instance.worker, WorkerId::none));
+  if (found == workers_.end()) return;
+  Process& process = found->second;
+  if (--process.instances > 0) return;
+  process.kill_at = now + options_.retire_limit;
+  processes_.send(process.id, link::Message(link::type::kShutdown).add("drain_ms", 0u), {});
+}
+
+void RunningFleet::kill(WorkerId id, std::string because) {
+  const auto found = workers_.find(id);
+  if (found == workers_.end()) return;
+  log_.warn("worker is killed", {{"pid", found->second.pid}, {"because", because}});
+  found->second.killed_because = std::move(because);
+  processes_.kill(id);
+}
+
+void RunningFleet::on_message(WorkerId id, const link::Message& message, Time now) {
+  const std::string& type = message.type();
+  if (type == link::type::kHello) {
+    const auto version = message.number("version").value_or(0);
+    if (version == link::kVersion) return;
+    return kill(id, "it speaks version " + std::to_string(version) + "; shoal and shoal-worker must be of one package");
+  }
+  Instance* instance = find(message.text("name"));
+  if (instance == nullptr || instance->worker != id) return;
+  if (type == link::type::kReady) {
+    handle(*instance, Event::ready, now);
+  } else if (type == link::type::kRefused) {
+    instance->last_exit = message.text("error");
+    handle(*instance, Event::refused, now);
+  } else if (type == link::type::kStopped) {
+    instance->last_exit = "stopped as asked";
+    handle(*instance, Event::stopped, now);
+  } else if (type == link::type::kStats) {
+    instance->stats = link::stats_from(message);
+    for (Watcher* watcher : watchers_) watcher->on_stats(instance->config.name);
+  } else if (type == link::type::kReply) {
+    const std::string error(message.text("error"));
+    if (!error.empty()) {
+      log_.warn("worker could not do it",
+                {{"instance", instance->config.name}, {"what", message.text("to")}, {"error", error}});
+    }
+    if (message.text("to") != link::type::kReloadUsers) return;
+    for (Watcher* watcher : watchers_) watcher->on_users_reloaded(instance->config.name, error);
+  }
+}
+
+void RunningFleet::on_exit(WorkerId id, const std::string& status, Time now) {
+  const auto found = workers_.find(id);
+  if (found == workers_.end()) return;
+  const Process gone = found->second;
+  workers_.erase(found);
+  const std::string how = gone.killed_because.empty() ? status : "killed: " + gone.killed_because;
+  if (gone.instances > 0) log_.warn("worker died", {{"pid", gone.pid}, {"how", how}});
+  else log_.info("worker ended", {{"pid", gone.pid}, {"how", how}});
+  for (Instance& instance : instances_) {
+    if (instance.worker != id) continue;
+    instance.worker = WorkerId::none;
+    instance.last_exit = how;
+    handle(instance, Event::died, now);
+  }
+}
+
+void RunningFleet::on_time(Time now) {
+  for (Instance& instance : instances_) {
+    if (instance.close_sockets_at <= now) {
+      instance.close_sockets_at = base::kNever;
+      close_sockets(instance.listeners);
+    }
+    if (instance.supervisor.deadline() <= now) handle(instance, Event::deadline, now);
+  }
+  for (auto& [id, process] : workers_) {
+    if (process.kill_at > now) continue;
+    process.kill_at = now + options_.retire_limit;
+    kill(id, "it did not end in time");
+  }
+}
+
+Time RunningFleet::deadline() const {
+  Time first = base::kNever;
+  for (const Instance& instance : instances_) {
+    first = std::min({first, instance.supervisor.deadline(), instance.close_sockets_at});
+  }
+  for (const auto& [id, process] : workers_) first = std::min(first, process.kill_at);
+  return first;
+}
+
+std::optional<State> RunningFleet::state(std::string_view name) const {
+  const Instance* instance = find(name);
+  if (instance == nullptr) return std::nullopt;
+  return instance->supervisor.state();
+}
+
+std::optional<Stats> RunningFleet::stats(std::string_view name) const {
+  const Instance* instance = find(name);
+  if (instance == nullptr) return std::nullopt;
+  return instance->stats;
+}
+
+std::optional<api::Instance> RunningFleet::view(std::string_view name, Time now) const {
+  const Instance* found = find(name);
+  if (found == nullptr) return std::nullopt;
+  const Instance& instance = *found;
+  api::Instance view;
+  view.name = instance.config.name;
+  view.state = fleet::to_string(instance.supervisor.state());
+  if (const auto process = workers_.find(instance.worker); process != workers_.end()) view.pid = process->second.pid;
+  view.worker = instance.config.worker;
+  for (const fleet::BoundListener& listener : instance.listeners) view.listeners.push_back(listener.url);
+  view.clients = instance.stats.connections_now;
+  view.restarts = instance.supervisor.restarts();
+  if (instance.ready_since != base::kNever) {
+    view.uptime_s = static_cast<std::uint64_t>(base::duration_cast<base::seconds>(now - instance.ready_since).count());
+  }
+  view.last_exit = instance.last_exit;
+  view.log = instance.config.options.log.file;
+  view.state_dir = instance.config.state_dir;
+  return view;
+}
+
+}  // namespace shoal::controller

@@ -1,0 +1,63 @@
+#include "controller/state_lock.hpp"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+
+namespace shoal::controller {
+namespace {
+
+std::string path_in(const std::string& run_dir) { return run_dir + "/lock"; }
+
+/// A lock on a file that its last owner removed meanwhile locks nothing.
+bool is_still(const std::string& path, int fd) {
+  struct stat named {
+  }, held{};
+  return ::stat(path.c_str(), &named) == 0 && ::fstat(fd, &held) == 0 && named.st_ino == held.st_ino &&
+         named.st_dev == held.st_dev;
+}
+
+std::string owner(int fd) {
+  char text[32] = {};
+  const ssize_t length = ::pread(fd, text, sizeof text - 1, 0);
+  const std::string pid(text, length > 0 ? static_cast<std::size_t>(length) : 0);
+  return pid.substr(0, pid.find('\n'));
+}
+
+}  // namespace
+
+Result<StateLock> StateLock::take(const std::string& run_dir) {
+  const std::string path = path_in(run_dir);
+  for (;;) {
+    base::UniqueFd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+    if (!fd) return Error{ErrorCode::io, "the lock " + path + " cannot be opened: " + std::strerror(errno)};
+    if (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
+      if (errno == EINTR) continue;
+      if (errno != EWOULDBLOCK) return Error{ErrorCode::io, "the lock " + path + ": " + std::strerror(errno)};
+      return Error{ErrorCode::unavailable, "a fleet is running already with " + run_dir + " (controller's pid " +
+                                               owner(fd.get()) +
+                                               "); stop it with `shoal down`, or use another SHOAL_HOME"};
+    }
+    if (!is_still(path, fd.get())) continue;
+    const std::string pid = std::to_string(::getpid()) + "\n";
+    if (::ftruncate(fd.get(), 0) != 0 || ::pwrite(fd.get(), pid.data(), pid.size(), 0) < 0) {
+      return Error{ErrorCode::io, "the lock " + path + " cannot be written: " + std::strerror(errno)};
+    }
+    return StateLock(path, std::move(fd));
+  }
+}
+
+bool StateLock::is_held(const std::string& run_dir) {
+  const base::UniqueFd fd(::open(path_in(run_dir).c_str(), O_RDONLY | O_CLOEXEC));
+  return fd && ::flock(fd.get(), LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+}
+
+StateLock::~StateLock() {
+  if (fd_) ::unlink(path_.c_str());
+}
+
+}  // namespace shoal::controller

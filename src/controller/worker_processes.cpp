@@ -1,0 +1,169 @@
+#include "controller/worker_processes.hpp"
+
+#include <fcntl.h>
+#include <spawn.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstring>
+
+namespace shoal::controller {
+namespace {
+
+namespace asio = boost::asio;
+using Descriptor = asio::posix::stream_descriptor;
+using boost::system::error_code;
+
+constexpr int kControlFd = 3;  // where a worker looks for it
+
+std::string describe(const siginfo_t& info) {
+  if (info.si_code == CLD_EXITED) return "exited with code " + std::to_string(info.si_status);
+  const char* name = ::sigabbrev_np(info.si_status);
+  return "killed by signal " + std::to_string(info.si_status) + (name != nullptr ? " (" + std::string(name) + ")" : "");
+}
+
+/// posix_spawn with what a worker needs; 0 or errno.
+int spawn_process(const std::string& executable, const std::string& name, int control, pid_t& pid) {
+  posix_spawn_file_actions_t files;
+  posix_spawnattr_t attributes;
+  ::posix_spawn_file_actions_init(&files);
+  ::posix_spawnattr_init(&attributes);
+  ::posix_spawn_file_actions_addopen(&files, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+  ::posix_spawn_file_actions_addopen(&files, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
+  ::posix_spawn_file_actions_adddup2(&files, control, kControlFd);
+  ::posix_spawn_file_actions_addclosefrom_np(&files, kControlFd + 1);
+  sigset_t none, all;
+  sigemptyset(&none);
+  sigfillset(&all);
+  ::posix_spawnattr_setsigmask(&attributes, &none);
+  ::posix_spawnattr_setsigdefault(&attributes, &all);
+  ::posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSID);
+  char* const arguments[] = {const_cast<char*>("shoal-worker"), const_cast<char*>(name.c_str()), nullptr};
+  const int error = ::posix_spawn(&pid, executable.c_str(), &files, &attributes, arguments, environ);
+  ::posix_spawnattr_destroy(&attributes);
+  ::posix_spawn_file_actions_destroy(&files);
+  return error;
+}
+
+}  // namespace
+
+struct WorkerProcesses::Worker {
+  Worker(asio::io_context& context, pid_t p, base::UniqueFd pidfd, base::UniqueFd socket)
+      : pid(p), process(context, pidfd.release()), channel(std::move(socket)), control(context, channel.fd()) {}
+  ~Worker() { control.release(); }
+
+  pid_t pid;
+  Descriptor process;  // readable when it has ended
+  link::Channel channel;
+  Descriptor control;  // the channel's socket, for waiting only
+  bool writing = false;
+};
+
+WorkerProcesses::WorkerProcesses(asio::io_context& context, std::string executable, base::Log& log)
+    : context_(context), executable_(std::move(executable)), log_(log) {}
+
+WorkerProcesses::~WorkerProcesses() {
+  for (auto& [id, worker] : workers_) ::kill(worker->pid, SIGKILL);
+  for (auto& [id, worker] : workers_) ::waitpid(worker->pid, nullptr, 0);
+}
+
+void WorkerProcesses::listen(OnMessage on_message, OnExit on_exit) {
+  on_message_ = std::move(on_message);
+  on_exit_ = std::move(on_exit);
+}
+
+WorkerProcesses::Worker* WorkerProcesses::find(WorkerId id) {
+  const auto found = workers_.find(id);
+  return found == workers_.end() ? nullptr : found->second.get();
+}
+
+Result<Spawned> WorkerProcesses::spawn(const std::string& name) {
+  auto ends = link::Channel::pair();
+  if (!ends) return std::move(ends).error();
+  pid_t pid = 0;
+  if (const int error = spawn_process(executable_, name, ends->second.get(), pid); error != 0) {
+    return Error{ErrorCode::io, "the worker " + executable_ + " cannot be started: " + std::strerror(error)};
+  }
+  ends->second.reset();
+  base::UniqueFd pidfd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
+  if (!pidfd) {
+    const std::string why = std::strerror(errno);
+    ::kill(pid, SIGKILL);
+    ::waitpid(pid, nullptr, 0);
+    return Error{ErrorCode::resource_exhausted, "the worker " + name + " cannot be watched: " + why};
+  }
+  const auto id = static_cast<WorkerId>(++last_id_);
+  auto worker = std::make_unique<Worker>(context_, pid, std::move(pidfd), std::move(ends->first));
+  wait_for_exit(id, *worker);
+  wait_for_message(id, *worker);
+  workers_.emplace(id, std::move(worker));
+  return Spawned{id, pid};
+}
+
+void WorkerProcesses::wait_for_exit(WorkerId id, Worker& worker) {
+  worker.process.async_wait(Descriptor::wait_read, [this, id](error_code error) {
+    if (!error) reap(id);
+  });
+}
+
+void WorkerProcesses::wait_for_message(WorkerId id, Worker& worker) {
+  worker.control.async_wait(Descriptor::wait_read, [this, id](error_code error) {
+    if (!error) read(id);
+  });
+}
+
+void WorkerProcesses::wait_to_write(WorkerId id, Worker& worker) {
+  if (worker.writing || !worker.channel.waiting()) return;
+  worker.writing = true;
+  worker.control.async_wait(Descriptor::wait_write, [this, id](error_code error) {
+    Worker* found = error ? nullptr : find(id);
+    if (found == nullptr) return;
+    found->writing = false;
+    if (found->channel.flush()) wait_to_write(id, *found);
+  });
+}
+
+void WorkerProcesses::read(WorkerId id) {
+  while (Worker* worker = find(id)) {
+    auto received = worker->channel.receive();
+    if (!received) {
+      // It ends by itself without a controller; its exit tells the rest. One that stays is of no use.
+      log_.debug("worker closed its control socket", {{"pid", worker->pid}});
+      ::kill(worker->pid, SIGTERM);
+      return;
+    }
+    if (!received->has_value()) return wait_for_message(id, *worker);
+    on_message_(id, (*received)->message);
+  }
+}
+
+void WorkerProcesses::send(WorkerId id, const link::Message& message, std::vector<base::UniqueFd> fds) {
+  Worker* worker = find(id);
+  if (worker == nullptr) return;
+  if (auto sent = worker->channel.send(message, std::move(fds)); !sent && sent.error().code != ErrorCode::closed) {
+    log_.error("worker cannot be told", {{"pid", worker->pid}, {"error", sent.error().message}});
+  }
+  wait_to_write(id, *worker);
+}
+
+void WorkerProcesses::kill(WorkerId id) {
+  if (const Worker* worker = find(id)) ::kill(worker->pid, SIGKILL);
+}
+
+void WorkerProcesses::reap(WorkerId id) {
+  Worker* worker = find(id);
+  siginfo_t info{};
+  if (worker == nullptr || ::waitid(P_PID, static_cast<id_t>(worker->pid), &info, WEXITED | WNOHANG) != 0) return;
+  if (info.si_pid == 0) return wait_for_exit(id, *worker);
+  // Its last words (`stopped`, `refused`) come before its end.
+  while (auto received = worker->channel.receive()) {
+    if (!received->has_value()) break;
+    on_message_(id, (*received)->message);
+  }
+  workers_.erase(id);
+  on_exit_(id, describe(info));
+}
+
+}  // namespace shoal::controller

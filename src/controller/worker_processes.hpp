@@ -1,0 +1,53 @@
+#pragma once
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+
+#include "base/log.hpp"
+#include "controller/machine.hpp"
+#include "link/channel.hpp"
+
+namespace shoal::controller {
+
+/// `Processes` of real shoal-worker executables, waited for by pidfd, heard by their control sockets. A
+/// child gets a session of its own, /dev/null, this process's stderr and its end of the socket, nothing
+/// else. A resource; lives on the thread that runs `context`.
+class WorkerProcesses : public Processes {
+ public:
+  using OnMessage = std::function<void(WorkerId, const link::Message&)>;
+  using OnExit = std::function<void(WorkerId, const std::string& status)>;
+
+  WorkerProcesses(boost::asio::io_context& context, std::string executable, base::Log& log);
+  /// Kills and reaps what is left.
+  ~WorkerProcesses() override;
+
+  void listen(OnMessage on_message, OnExit on_exit);
+
+  Result<Spawned> spawn(const std::string& name) override;
+  void send(WorkerId id, const link::Message& message, std::vector<base::UniqueFd> fds) override;
+  void kill(WorkerId id) override;
+
+ private:
+  struct Worker;
+
+  void wait_for_exit(WorkerId id, Worker& worker);
+  void wait_for_message(WorkerId id, Worker& worker);
+  void wait_to_write(WorkerId id, Worker& worker);
+  void read(WorkerId id);
+  void reap(WorkerId id);
+  Worker* find(WorkerId id);
+
+  boost::asio::io_context& context_;
+  std::string executable_;
+  base::Log& log_;
+  OnMessage on_message_;
+  OnExit on_exit_;
+  std::map<WorkerId, std::unique_ptr<Worker>> workers_;
+  std::uint64_t last_id_ = 0;
+};
+
+}  // namespace shoal::controller
