@@ -1,0 +1,153 @@
+#include "fleet/bind.hpp"
+
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "fleet/port_holder.hpp"
+
+namespace shoal::fleet {
+namespace {
+
+constexpr int kBacklog = 4096;
+
+/// The socket, or none and errno.
+base::UniqueFd listen_on(const config::ListenerConfig& listener) {
+  sockaddr_storage address{};
+  socklen_t length = 0;
+  if (listener.ipv6) {
+    auto& v6 = reinterpret_cast<sockaddr_in6&>(address);
+    length = sizeof v6;
+    v6.sin6_family = AF_INET6;
+    v6.sin6_port = htons(*listener.port);
+    ::inet_pton(AF_INET6, listener.host.c_str(), &v6.sin6_addr);
+  } else {
+    auto& v4 = reinterpret_cast<sockaddr_in&>(address);
+    length = sizeof v4;
+    v4.sin_family = AF_INET;
+    v4.sin_port = htons(*listener.port);
+    ::inet_pton(AF_INET, listener.host.c_str(), &v4.sin_addr);
+  }
+  base::UniqueFd fd(::socket(address.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  if (!fd) return {};
+  const int on = 1;
+  const bool ok = ::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == 0 &&
+                  (!listener.ipv6 || ::setsockopt(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on) == 0) &&
+                  ::bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), length) == 0 &&
+                  ::listen(fd.get(), kBacklog) == 0;
+  if (ok) return fd;
+  const int error = errno;
+  fd.reset();
+  errno = error;
+  return {};
+}
+
+/// `instance plant-a (shoal.toml:14)`, `mosquitto (pid 812)`, `another program`.
+std::string holder_of(const std::string& instance, const config::ListenerConfig& listener, const PortBook& book) {
+  const auto holder = find_port_holder(listener);
+  const bool ours = !holder || holder->pid == ::getpid() || holder->program == "shoal-worker";
+  const PortBook::Owner* owner = ours ? book.other_owner(instance, listener) : nullptr;
+  if (owner) return "instance " + owner->instance + " (" + owner->listener.at.line_text() + ')';
+  if (holder) return holder->program + " (pid " + std::to_string(holder->pid) + ')';
+  return "another program";
+}
+
+/// What to tell when `listen_on` failed.
+std::string reason(int error, const std::string& instance, const config::ListenerConfig& listener,
+                   const PortBook& book) {
+  const std::string port = "port " + std::to_string(*listener.port);
+  switch (error) {
+    case EADDRINUSE:
+      return port + " is held by " + holder_of(instance, listener, book) + "; stop it, or choose another port or auto";
+    case EADDRNOTAVAIL: return "address " + listener.host + " is not one of this machine; see `ip addr`";
+    case EACCES: return port + " needs root or CAP_NET_BIND_SERVICE";
+    case EAFNOSUPPORT: return "this machine has no IPv6; choose an IPv4 address";
+    default: return "cannot listen on " + listener.url() + ": " + std::strerror(error);
+  }
+}
+
+/// One listener: bound, or with a problem. `note` is for the log.
+struct Attempt {
+  BoundListener bound{};
+  std::string problem{};
+  std::string note{};
+};
+
+Attempt success(base::UniqueFd fd, const config::ListenerConfig& listener) {
+  return {.bound = {std::move(fd), listener.url(), *listener.port}};
+}
+
+Attempt bind_fixed(const config::InstanceConfig& instance, const config::ListenerConfig& listener,
+                   const PortBook& book) {
+  base::UniqueFd fd = listen_on(listener);
+  if (fd) return success(std::move(fd), listener);
+  return {.problem = reason(errno, instance.name, listener, book)};
+}
+
+/// Any free port that no instance has.
+Attempt bind_new(const config::InstanceConfig& instance, std::size_t index, PortBook& book) {
+  config::ListenerConfig listener = instance.listeners[index];
+  const config::PortRange range = book.range();
+  for (unsigned port = range.first; port <= range.last; ++port) {
+    listener.port = static_cast<std::uint16_t>(port);
+    if (book.owned(*listener.port)) continue;
+    base::UniqueFd fd = listen_on(listener);
+    if (fd) {
+      book.remember(instance, index, *listener.port);
+      return success(std::move(fd), listener);
+    }
+    if (errno != EADDRINUSE) return {.problem = reason(errno, instance.name, listener, book)};
+  }
+  return {.problem = "no free port in " + std::to_string(range.first) + '-' + std::to_string(range.last) +
+                     "; choose a wider fleet.port_range"};
+}
+
+Attempt bind_automatic(const config::InstanceConfig& instance, std::size_t index, PortBook& book) {
+  config::ListenerConfig listener = instance.listeners[index];
+  listener.port = book.remembered(instance.name, index);
+  if (!listener.port) return bind_new(instance, index, book);
+
+  std::string lost = "port " + std::to_string(*listener.port);
+  const PortBook::Owner* owner = book.other_owner(instance.name, listener);
+  if (owner && !owner->automatic) {
+    lost += " was given to instance " + owner->instance + " (" + owner->listener.at.line_text() + ')';
+  } else {
+    base::UniqueFd fd = listen_on(listener);
+    if (fd) return success(std::move(fd), listener);
+    if (errno != EADDRINUSE) return {.problem = reason(errno, instance.name, listener, book)};
+    lost += " is held by " + holder_of(instance.name, listener, book);
+  }
+  Attempt attempt = bind_new(instance, index, book);
+  if (attempt.bound.fd) attempt.note = lost + "; its port is " + std::to_string(attempt.bound.port) + " now";
+  return attempt;
+}
+
+}  // namespace
+
+Bound bind_all(std::span<const config::InstanceConfig* const> plan, PortBook& book) {
+  Bound result;
+  for (const config::InstanceConfig* instance : plan) {
+    const std::string who = "instance " + instance->name + ": ";
+    BoundInstance& bound = result.instances.emplace_back(BoundInstance{.name = instance->name, .listeners = {}});
+    for (std::size_t i = 0; i < instance->listeners.size(); ++i) {
+      const config::ListenerConfig& listener = instance->listeners[i];
+      Attempt attempt = listener.port ? bind_fixed(*instance, listener, book) : bind_automatic(*instance, i, book);
+      if (!attempt.problem.empty()) result.problems.push_back({listener.at, who + attempt.problem});
+      if (!attempt.note.empty()) result.notes.push_back(who + attempt.note);
+      bound.listeners.push_back(std::move(attempt.bound));
+    }
+  }
+  if (result.problems.empty()) {
+    for (const config::InstanceConfig* instance : plan)
+      if (auto saved = book.save(*instance); !saved) result.problems.push_back({instance->at, saved.error().message});
+  }
+  if (!result.problems.empty()) result.instances.clear();
+  return result;
+}
+
+}  // namespace shoal::fleet

@@ -1,0 +1,39 @@
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/unique_fd.hpp"
+#include "config/fleet_config.hpp"
+#include "fleet/port_book.hpp"
+
+namespace shoal::fleet {
+
+/// A socket that is bound and listening: non-blocking, close-on-exec, IPv6 only when it is IPv6.
+struct BoundListener {
+  base::UniqueFd fd;
+  std::string url;  ///< `mqtt://HOST:PORT` with the real port
+  std::uint16_t port = 0;
+};
+
+/// The sockets of one instance, in the order of its listeners.
+struct BoundInstance {
+  std::string name;
+  std::vector<BoundListener> listeners;
+};
+
+/// What `bind_all` did.
+struct Bound {
+  std::vector<BoundInstance> instances;   ///< in the order of the plan; empty when there are problems
+  std::vector<config::Problem> problems;  ///< at the listener that could not be bound
+  std::vector<std::string> notes;         ///< lines for the log: an automatic port that had to change
+};
+
+/// Binds the listeners of all these instances, or, with problems, none: everything that was bound is
+/// closed again. Automatic ports are the remembered ones, else free ones of the book's range that no
+/// instance has, and are saved. So all binds of a plan happen before anything of it starts.
+Bound bind_all(std::span<const config::InstanceConfig* const> plan, PortBook& book);
+
+}  // namespace shoal::fleet
