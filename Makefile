@@ -1,6 +1,6 @@
 # The front door. `make help` lists what there is; tools/ holds the longer recipes.
 MAKEFLAGS += --no-print-directory
-.PHONY: help build run test soak fmt fresh deps
+.PHONY: help build run test soak fuzz fmt fresh deps
 help:  ## This list
 	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1#\2/p' Makefile | awk -F'#' '{ printf "%-14s %s\n", $$1, $$2 }'
 
@@ -15,6 +15,10 @@ test:  ## Build with sanitizers, run unit and end-to-end tests, smoke-test the r
 
 soak:  ## The end-to-end tests that load the machine, on the release build (minutes)
 	@tools/test soak
+
+fuzz:  ## Fuzz the parsers for FUZZ_SECONDS each (60)
+	@tools/install-deps build fuzz
+	@tools/fuzz
 
 fmt:  ## Format the C++ sources
 	@tools/install-deps fmt
