@@ -3,6 +3,7 @@
 # Builds src/NAME/*.cpp into shoal_NAME and, with SHOAL_TESTS, src/NAME/*_test.cpp into NAME_test.
 # USES is public (headers include headers), WITH is not: third-party headers stay inside the module.
 option(SHOAL_TESTS "Build tests, examples and their dependencies" OFF)
+option(SHOAL_FUZZ "Build only the fuzz targets and what they use; needs clang" OFF)
 
 set(SHOAL_WARNINGS "" CACHE STRING "Warning flags; the presets make warnings errors")
 separate_arguments(SHOAL_WARNINGS)
@@ -24,6 +25,7 @@ function(shoal_module name)
     set(scope PUBLIC)
     add_library(shoal_${name} STATIC ${sources})
     target_link_libraries(shoal_${name} PRIVATE ${arg_WITH})
+    set_target_properties(shoal_${name} PROPERTIES EXCLUDE_FROM_ALL ${SHOAL_FUZZ})
   else()
     set(scope INTERFACE)
     add_library(shoal_${name} INTERFACE)

@@ -1,0 +1,142 @@
+#include "packet_cases/packet_case.hpp"
+
+namespace shoal::packet_cases {
+namespace {
+
+constexpr auto kClient = Sender::client;
+constexpr auto kServer = Sender::server;
+constexpr auto kBoth = Sender::both;
+constexpr auto kMalformed = mqtt::ReasonCode::malformed_packet;
+constexpr auto kProtocol = mqtt::ReasonCode::protocol_error;
+
+}  // namespace
+
+std::vector<PacketCase> publish_cases() {
+  constexpr auto kTopic = mqtt::ReasonCode::topic_name_invalid;
+  constexpr auto kAlias = mqtt::ReasonCode::topic_alias_invalid;
+  return {
+      good("publish: QoS 0", kOld, kBoth, "30 (s'a/b' 'hello')", "PUBLISH qos=0 'a/b':'hello'", "MQTT-3.3.1-2"),
+      good("publish: QoS 0", k5, kBoth, "30 (s'a/b' () 'hello')", "PUBLISH qos=0 'a/b':'hello'", "MQTT-3.3.1-2"),
+      good("publish: QoS 1", kOld, kBoth, "32 (s'a/b' 000a 'x')", "PUBLISH qos=1 id=10 'a/b':'x'", "MQTT-2.2.1-3"),
+      good("publish: QoS 1", k5, kBoth, "32 (s'a/b' 000a () 'x')", "PUBLISH qos=1 id=10 'a/b':'x'", "MQTT-2.2.1-3"),
+      good("publish: QoS 2", kOld, kBoth, "34 (s'a/b' ffff 'x')", "PUBLISH qos=2 id=65535 'a/b':'x'", "MQTT-2.2.1-3"),
+      good("publish: QoS 2", k5, kBoth, "34 (s'a/b' ffff () 'x')", "PUBLISH qos=2 id=65535 'a/b':'x'", "MQTT-2.2.1-3"),
+      good("publish: again", kOld, kBoth, "3a (s'a' 0001 'x')", "PUBLISH qos=1 dup id=1 'a':'x'", "MQTT-3.3.1-1"),
+      good("publish: again", k5, kBoth, "3c (s'a' 0001 () 'x')", "PUBLISH qos=2 dup id=1 'a':'x'", "MQTT-3.3.1-1"),
+      good("publish: retained", kOld, kBoth, "31 (s'a' 'x')", "PUBLISH qos=0 retain 'a':'x'", "MQTT-3.3.1-5"),
+      good("publish: retained", k5, kBoth, "3d (s'a' 0001 () 'x')", "PUBLISH qos=2 retain dup id=1 'a':'x'",
+           "MQTT-3.3.1-5"),
+      good("publish: no payload", kOld, kBoth, "31 (s'a')", "PUBLISH qos=0 retain 'a':''", "MQTT-3.3.1-6"),
+      good("publish: no payload", k5, kBoth, "31 (s'a' ())", "PUBLISH qos=0 retain 'a':''", "MQTT-3.3.1-6"),
+      good("publish: payload of any bytes", kOld, kBoth, "30 (s'a' 00 ff c0 80 '+#')",
+           "PUBLISH qos=0 'a':'\\x00\\xff\\xc0\\x80+#'", "MQTT-3.3.3"),
+      good("publish: topic of a blank", kAll & ~k5, kBoth, "30 (s' ' 'x')", "PUBLISH qos=0 ' ':'x'", "MQTT-4.7.3-1"),
+      good("publish: topic of a slash", kOld, kBoth, "30 (s'/' 'x')", "PUBLISH qos=0 '/':'x'", "MQTT-4.7.3-1"),
+      good("publish: topic with a BOM", k5, kBoth, "30 (0004 efbbbf 'a' ())", "PUBLISH qos=0 '\\xef\\xbb\\xbfa':''",
+           "MQTT-1.5.4-3"),
+      good("publish: topic with $", k5, kBoth, "30 (s'$SYS/x' ())", "PUBLISH qos=0 '$SYS/x':''", "MQTT-4.7.2-1"),
+      good("publish: alias is set", k5, kBoth, "30 (s'a/b' (23 0001) 'x')", "PUBLISH qos=0 'a/b':'x' {topic_alias=1}",
+           "MQTT-3.3.2-12"),
+      good("publish: alias is used", k5, kBoth, "30 (s'' (23 ffff) 'x')", "PUBLISH qos=0 '':'x' {topic_alias=65535}",
+           "MQTT-3.3.2-12"),
+      good("publish: a request", k5, kBoth, "32 (s'a' 0001 (08 s'answers/7' | 09 0003 00ff01) 'x')",
+           "PUBLISH qos=1 id=1 'a':'x' {response_topic='answers/7' correlation_data='\\x00\\xff\\x01'}",
+           "MQTT-3.3.2-15"),
+      good("publish: several subscription identifiers", k5, kServer, "30 (s'a' (0b 01 | 0b ffffff7f | 0b 01) 'x')",
+           "PUBLISH qos=0 'a':'x' {subscription_identifier=1 subscription_identifier=268435455 "
+           "subscription_identifier=1}",
+           "MQTT-3.3.4-4"),
+      good("publish: user properties in order", k5, kBoth, "30 (s'a' (26 s'k' s'2' | 26 s'k' s'1' | 26 s'' s'') 'x')",
+           "PUBLISH qos=0 'a':'x' {user_property='k':'2' user_property='k':'1' user_property='':''}", "MQTT-3.3.2-18"),
+      good("publish: every property", k5, kBoth,
+           "35 (s'a' 0007 (01 01 | 02 0000003c | 03 s'text/plain' | 08 s'r' | 09 s'c' | 23 0002 | 26 s'k' s'v') 'x')",
+           "PUBLISH qos=2 retain id=7 'a':'x' {payload_format_indicator=1 message_expiry_interval=60 "
+           "content_type='text/plain' response_topic='r' correlation_data='c' topic_alias=2 user_property='k':'v'}",
+           "MQTT-3.3.2-17"),
+      good("publish: remaining length padded", kOld, kBoth, "30 86808000 s'abc' 'x'", "PUBLISH qos=0 'abc':'x'",
+           "3.1.1 2.2.3", false),
+
+      bad("publish: QoS 3", kAll, kBoth, "36 (s'a' 0001 () 'x')", kMalformed, "MQTT-3.3.1-4"),
+      bad("publish: QoS 3, again", kAll, kBoth, "3e (s'a' 0001 () 'x')", kMalformed, "MQTT-3.3.1-4"),
+      bad("publish: again at QoS 0", kAll, kBoth, "38 (s'a' () 'x')", kMalformed, "MQTT-3.3.1-2"),
+      bad("publish: packet id 0", kOld, kBoth, "32 (s'a' 0000 'x')", kProtocol, "MQTT-2.2.1-3"),
+      bad("publish: packet id 0", k5, kBoth, "34 (s'a' 0000 () 'x')", kProtocol, "MQTT-2.2.1-3"),
+      bad("publish: empty", kAll, kBoth, "30 ()", kMalformed, "MQTT-2.1.4"),
+      bad("publish: ends in the topic's length", kAll, kBoth, "30 (00)", kMalformed, "MQTT-2.1.4"),
+      bad("publish: ends in the topic", kAll, kBoth, "30 (0004 'a/b')", kMalformed, "MQTT-2.1.4"),
+      bad("publish: no packet id", kAll, kBoth, "32 (s'a/b')", kMalformed, "MQTT-2.1.4"),
+      bad("publish: half a packet id", kAll, kBoth, "32 (s'a/b' 00)", kMalformed, "MQTT-2.1.4"),
+      bad("publish: no properties", k5, kBoth, "30 (s'a/b')", kMalformed, "MQTT-2.1.4"),
+      bad("publish: no properties", k5, kBoth, "34 (s'a/b' 0001)", kMalformed, "MQTT-2.1.4"),
+      bad("publish: properties go past the packet", k5, kBoth, "30 (s'a' 04 230001)", kMalformed, "MQTT-2.1.4"),
+      bad("publish: property length of five bytes", k5, kBoth, "30 (s'a' ffffffff7f 'x')", kMalformed, "MQTT-1.5.5-1"),
+      bad("publish: remaining length padded", k5, kBoth, "30 8500 s'a' 00 'x'", kMalformed, "MQTT-1.5.5-1"),
+      bad("publish: topic is empty", kOld, kBoth, "30 (s'' 'x')", kMalformed, "MQTT-4.7.3-1"),
+      bad("publish: neither topic nor alias", k5, kBoth, "30 (s'' () 'x')", kProtocol, "MQTT-3.3.2.1"),
+      bad("publish: topic with +", kOld, kBoth, "30 (s'a/+' 'x')", kTopic, "MQTT-3.3.2-2"),
+      bad("publish: topic with #", k5, kBoth, "30 (s'#' () 'x')", kTopic, "MQTT-3.3.2-2"),
+      bad("publish: topic with + in a word", k5, kBoth, "30 (s'a+b' () 'x')", kTopic, "MQTT-3.3.2-2"),
+      bad("publish: topic with NUL", kOld, kBoth, "30 (0003 'a' 00 'b' 'x')", kMalformed, "MQTT-3.3.2-1"),
+      bad("publish: topic is not UTF-8", k5, kBoth, "30 (0002 'a' 80 () 'x')", kMalformed, "MQTT-3.3.2-1"),
+      bad("publish: topic with a surrogate", kAll, kBoth, "30 (0003 edbfbf 'x')", kMalformed, "MQTT-3.3.2-1"),
+      bad("publish: alias 0", k5, kBoth, "30 (s'a' (23 0000) 'x')", kAlias, "MQTT-3.3.2-8"),
+      bad("publish: alias twice", k5, kBoth, "30 (s'a' (23 0001 | 23 0001) 'x')", kProtocol, "MQTT-2.2.2.2"),
+      bad("publish: subscription identifier 0", k5, kServer, "30 (s'a' (0b 00) 'x')", kProtocol, "MQTT-3.8.2.1.2"),
+      bad("publish: response topic with a wildcard", k5, kClient, "30 (s'a' (08 s'r/#') 'x')", kProtocol,
+          "MQTT-3.3.2-14"),
+      bad("publish: response topic is empty", k5, kBoth, "30 (s'a' (08 s'') 'x')", kProtocol, "MQTT-3.3.2-14"),
+      bad("publish: content type is not UTF-8", k5, kBoth, "30 (s'a' (03 0001 fe) 'x')", kMalformed, "MQTT-1.5.4-1"),
+
+      // PUBACK, PUBREC, PUBREL, PUBCOMP.
+      good("puback", kAll, kBoth, "40 (0001)", "PUBACK id=1", "MQTT-3.4.2.1"),
+      good("pubrec", kAll, kBoth, "50 (1234)", "PUBREC id=4660", "MQTT-3.5.2.1"),
+      good("pubrel", kAll, kBoth, "62 (ffff)", "PUBREL id=65535", "MQTT-3.6.1-1"),
+      good("pubcomp", kAll, kBoth, "70 (0001)", "PUBCOMP id=1", "MQTT-3.7.2.1"),
+      good("pubrel: again", k31, kBoth, "6a (0001)", "PUBREL id=1", "3.1 2.1", false),
+      good("puback: success in full", k5, kBoth, "40 (0001 00 ())", "PUBACK id=1", "MQTT-3.4.2.1", false),
+      good("puback: success without properties", k5, kBoth, "40 (0001 00)", "PUBACK id=1", "MQTT-3.4.2.2.1", false),
+      good("puback: nobody subscribes", k5, kServer, "40 (0001 10)", "PUBACK id=1 0x10", "MQTT-3.4.2-1"),
+      good("puback: refused, properties empty", k5, kBoth, "40 (0001 97 ())", "PUBACK id=1 0x97", "MQTT-3.4.2-1",
+           false),
+      good("puback: success with a reason", k5, kBoth, "40 (0001 00 (1f s'ok'))", "PUBACK id=1 {reason_string='ok'}",
+           "MQTT-3.4.2-2"),
+      good("puback: refused with a reason", k5, kBoth, "40 (0001 99 (1f s'no' | 26 s'k' s'v'))",
+           "PUBACK id=1 0x99 {reason_string='no' user_property='k':'v'}", "MQTT-3.4.2-3"),
+      good("pubrec: refused", k5, kBoth, "50 (0001 97)", "PUBREC id=1 0x97", "MQTT-3.5.2-1"),
+      good("pubrec: with a reason", k5, kBoth, "50 (0001 80 (1f s'no'))", "PUBREC id=1 0x80 {reason_string='no'}",
+           "MQTT-3.5.2-2"),
+      good("pubrel: unknown", k5, kBoth, "62 (0001 92)", "PUBREL id=1 0x92", "MQTT-3.6.2-1"),
+      good("pubrel: with a property", k5, kBoth, "62 (0001 92 (26 s'k' s'v'))",
+           "PUBREL id=1 0x92 {user_property='k':'v'}", "MQTT-3.6.2-3"),
+      good("pubcomp: unknown", k5, kBoth, "70 (0001 92)", "PUBCOMP id=1 0x92", "MQTT-3.7.2-1"),
+      good("pubcomp: with a reason", k5, kBoth, "70 (0001 00 (1f s''))", "PUBCOMP id=1 {reason_string=''}",
+           "MQTT-3.7.2-2"),
+      good("puback: remaining length padded", kOld, kBoth, "40 8200 0001", "PUBACK id=1", "3.1.1 2.2.3", false),
+
+      bad("puback: remaining length padded", k5, kBoth, "40 8200 0001", kMalformed, "MQTT-1.5.5-1"),
+      bad("puback: flags", kAll, kBoth, "42 (0001)", kMalformed, "MQTT-2.1.3-1"),
+      bad("pubrec: flags", kAll, kBoth, "51 (0001)", kMalformed, "MQTT-2.1.3-1"),
+      bad("pubcomp: flags", kAll, kBoth, "72 (0001)", kMalformed, "MQTT-2.1.3-1"),
+      bad("pubrel: no flags", kAll, kBoth, "60 (0001)", kMalformed, "MQTT-3.6.1-1"),
+      bad("pubrel: another flag", kAll, kBoth, "63 (0001)", kMalformed, "MQTT-3.6.1-1"),
+      bad("pubrel: again", k311 | k5, kBoth, "6a (0001)", kMalformed, "MQTT-3.6.1-1"),
+      bad("puback: empty", kAll, kBoth, "40 ()", kMalformed, "MQTT-2.1.4"),
+      bad("pubrec: half a packet id", kAll, kBoth, "50 (00)", kMalformed, "MQTT-2.1.4"),
+      bad("pubrel: half a packet id", kAll, kBoth, "62 (01)", kMalformed, "MQTT-2.1.4"),
+      bad("puback: packet id 0", kAll, kBoth, "40 (0000)", kProtocol, "MQTT-2.2.1-3"),
+      bad("pubrel: packet id 0", kAll, kBoth, "62 (0000)", kProtocol, "MQTT-2.2.1-3"),
+      bad("puback: a reason code", kOld, kBoth, "40 (0001 00)", kMalformed, "MQTT-2.1.4"),
+      bad("pubcomp: something behind it", kOld, kBoth, "70 (0001 00 00)", kMalformed, "MQTT-2.1.4"),
+      bad("puback: something behind it", k5, kBoth, "40 (0001 00 () 00)", kMalformed, "MQTT-2.1.4"),
+      bad("puback: properties go past the packet", k5, kBoth, "40 (0001 00 05 1f 0001)", kMalformed, "MQTT-2.1.4"),
+      bad("puback: reason code of CONNACK", k5, kBoth, "40 (0001 86)", kMalformed, "MQTT-2.4"),
+      bad("puback: reason code 1", k5, kBoth, "40 (0001 01)", kMalformed, "MQTT-2.4"),
+      bad("pubrec: reason code of PUBREL", k5, kBoth, "50 (0001 92)", kMalformed, "MQTT-2.4"),
+      bad("pubrel: reason code of PUBREC", k5, kBoth, "62 (0001 97)", kMalformed, "MQTT-2.4"),
+      bad("pubcomp: reason code of PUBREC", k5, kBoth, "70 (0001 10)", kMalformed, "MQTT-2.4"),
+      bad("puback: reason string twice", k5, kBoth, "40 (0001 80 (1f s'a' | 1f s'a'))", kProtocol, "MQTT-2.2.2.2"),
+      bad("puback: property of PUBLISH", k5, kBoth, "40 (0001 80 (01 01))", kMalformed, "MQTT-2.2.2.2"),
+  };
+}
+
+}  // namespace shoal::packet_cases

@@ -1,0 +1,116 @@
+#include "packet_cases/packet_case.hpp"
+
+namespace shoal::packet_cases {
+namespace {
+
+constexpr auto kClient = Sender::client;
+constexpr auto kServer = Sender::server;
+constexpr auto kMalformed = mqtt::ReasonCode::malformed_packet;
+constexpr auto kProtocol = mqtt::ReasonCode::protocol_error;
+
+}  // namespace
+
+std::vector<PacketCase> subscribe_cases() {
+  return {
+      good("subscribe", kOld, kClient, "82 (000a s'a/b' 01)", "SUBSCRIBE id=10 'a/b':1", "MQTT-3.8.3-2"),
+      good("subscribe", k5, kClient, "82 (000a () s'a/b' 01)", "SUBSCRIBE id=10 'a/b':1", "MQTT-3.8.3-2"),
+      good("subscribe: two filters", kOld, kClient, "82 (ffff s'a/b' 01 s'c/d' 02)",
+           "SUBSCRIBE id=65535 'a/b':1 'c/d':2", "MQTT-3.8.4-5"),
+      good("subscribe: wildcards", k5, kClient, "82 (0001 () s'#' 00 s'+/+' 01 s'a/+/#' 02)",
+           "SUBSCRIBE id=1 '#':0 '+/+':1 'a/+/#':2", "MQTT-4.7.1-1"),
+      good("subscribe: shared", k5, kClient, "82 (0001 () s'$share/g/a/#' 01)", "SUBSCRIBE id=1 '$share/g/a/#':1",
+           "MQTT-4.8.2-1"),
+      good("subscribe: no local", k5, kClient, "82 (0001 () s'a' 06)", "SUBSCRIBE id=1 'a':2+nl", "MQTT-3.8.3-3"),
+      good("subscribe: retain as published", k5, kClient, "82 (0001 () s'a' 08)", "SUBSCRIBE id=1 'a':0+rap",
+           "MQTT-3.3.1-13"),
+      good("subscribe: retain handling 1", k5, kClient, "82 (0001 () s'a' 11)", "SUBSCRIBE id=1 'a':1+rh1",
+           "MQTT-3.3.1-10"),
+      good("subscribe: all options", k5, kClient, "82 (0001 () s'a' 2e)", "SUBSCRIBE id=1 'a':2+nl+rap+rh2",
+           "MQTT-3.3.1-11"),
+      good("subscribe: identifier", k5, kClient, "82 (0001 (0b 8001) s'a' 00)",
+           "SUBSCRIBE id=1 'a':0 {subscription_identifier=128}", "MQTT-3.8.2.1.2"),
+      good("subscribe: largest identifier", k5, kClient, "82 (0001 (0b ffffff7f | 26 s'k' s'v') s'a' 00)",
+           "SUBSCRIBE id=1 'a':0 {subscription_identifier=268435455 user_property='k':'v'}", "MQTT-3.8.2.1.2"),
+      good("subscribe: again", k31, kClient, "8a (0001 s'a' 00)", "SUBSCRIBE id=1 'a':0", "3.1 2.1", false),
+
+      bad("subscribe: flags", kAll, kClient, "80 (0001 () s'a' 00)", kMalformed, "MQTT-3.8.1-1"),
+      bad("subscribe: flags", kAll, kClient, "83 (0001 () s'a' 00)", kMalformed, "MQTT-3.8.1-1"),
+      bad("subscribe: again", k311 | k5, kClient, "8a (0001 s'a' 00)", kMalformed, "MQTT-3.8.1-1"),
+      bad("subscribe: empty", kAll, kClient, "82 ()", kMalformed, "MQTT-2.1.4"),
+      bad("subscribe: packet id 0", kOld, kClient, "82 (0000 s'a' 00)", kProtocol, "MQTT-2.2.1-3"),
+      bad("subscribe: packet id 0", k5, kClient, "82 (0000 () s'a' 00)", kProtocol, "MQTT-2.2.1-3"),
+      bad("subscribe: no properties", k5, kClient, "82 (0001)", kMalformed, "MQTT-2.1.4"),
+      bad("subscribe: no filter", kOld, kClient, "82 (0001)", kProtocol, "MQTT-3.8.3-2"),
+      bad("subscribe: no filter", k5, kClient, "82 (0001 ())", kProtocol, "MQTT-3.8.3-2"),
+      bad("subscribe: no options", kOld, kClient, "82 (0001 s'a')", kMalformed, "MQTT-2.1.4"),
+      bad("subscribe: no options at the second", k5, kClient, "82 (0001 () s'a' 00 s'b')", kMalformed, "MQTT-2.1.4"),
+      bad("subscribe: filter too short", kOld, kClient, "82 (0001 0005 'a' 00)", kMalformed, "MQTT-2.1.4"),
+      bad("subscribe: half a length", kOld, kClient, "82 (0001 s'a' 00 00)", kMalformed, "MQTT-2.1.4"),
+      bad("subscribe: filter is not UTF-8", k5, kClient, "82 (0001 () 0002 c328 00)", kMalformed, "MQTT-3.8.3-1"),
+      bad("subscribe: filter with NUL", kOld, kClient, "82 (0001 0001 00 00)", kMalformed, "MQTT-3.8.3-1"),
+      bad("subscribe: QoS 3", kOld, kClient, "82 (0001 s'a' 03)", kMalformed, "MQTT-3-8.3-4"),
+      bad("subscribe: option of 5.0", kOld, kClient, "82 (0001 s'a' 04)", kMalformed, "MQTT-3-8.3-4"),
+      bad("subscribe: reserved bit", kOld, kClient, "82 (0001 s'a' 80)", kMalformed, "MQTT-3-8.3-4"),
+      bad("subscribe: QoS 3", k5, kClient, "82 (0001 () s'a' 03)", kProtocol, "MQTT-3.8.3.1"),
+      bad("subscribe: retain handling 3", k5, kClient, "82 (0001 () s'a' 30)", kProtocol, "MQTT-3.8.3.1"),
+      bad("subscribe: reserved bit 6", k5, kClient, "82 (0001 () s'a' 40)", kMalformed, "MQTT-3.8.3-5"),
+      bad("subscribe: reserved bit 7", k5, kClient, "82 (0001 () s'a' 00 s'b' 81)", kMalformed, "MQTT-3.8.3-5"),
+      bad("subscribe: no local and shared", k5, kClient, "82 (0001 () s'$share/g/a' 05)", kProtocol, "MQTT-3.8.3-4"),
+      bad("subscribe: identifier 0", k5, kClient, "82 (0001 (0b 00) s'a' 00)", kProtocol, "MQTT-3.8.2.1.2"),
+      bad("subscribe: identifier twice", k5, kClient, "82 (0001 (0b 01 | 0b 02) s'a' 00)", kProtocol, "MQTT-2.2.2.2"),
+      bad("subscribe: identifier of five bytes", k5, kClient, "82 (0001 (0b ffffffff7f) s'a' 00)", kMalformed,
+          "MQTT-1.5.5-1"),
+      bad("subscribe: reason string", k5, kClient, "82 (0001 (1f s'x') s'a' 00)", kMalformed, "MQTT-2.2.2.2"),
+
+      good("suback", kAll & ~k5, kServer, "90 (000a 00 01 02 80)", "SUBACK id=10 0x00 0x01 0x02 0x80", "MQTT-3.9.3-2"),
+      good("suback", k5, kServer, "90 (000a () 00 01 02 80)", "SUBACK id=10 0x00 0x01 0x02 0x80", "MQTT-3.9.3-2"),
+      good("suback: every refusal", k5, kServer, "90 (0001 () 80 83 87 8f 91 97 9e a1 a2)",
+           "SUBACK id=1 0x80 0x83 0x87 0x8f 0x91 0x97 0x9e 0xa1 0xa2", "MQTT-3.9.3-2"),
+      good("suback: with a reason", k5, kServer, "90 (0001 (1f s'why' | 26 s'k' s'v') 87)",
+           "SUBACK id=1 0x87 {reason_string='why' user_property='k':'v'}", "MQTT-3.9.2-1"),
+      bad("suback: flags", kAll, kServer, "91 (0001 00)", kMalformed, "MQTT-2.1.3-1"),
+      bad("suback: empty", kAll, kServer, "90 ()", kMalformed, "MQTT-2.1.4"),
+      bad("suback: no code", kOld, kServer, "90 (0001)", kMalformed, "MQTT-2.1.4"),
+      bad("suback: no code", k5, kServer, "90 (0001 ())", kMalformed, "MQTT-2.1.4"),
+      bad("suback: packet id 0", kOld, kServer, "90 (0000 00)", kProtocol, "MQTT-2.2.1-3"),
+      bad("suback: code 3", kOld, kServer, "90 (0001 03)", kMalformed, "MQTT-2.4"),
+      bad("suback: code of 5.0", kOld, kServer, "90 (0001 87)", kMalformed, "MQTT-2.4"),
+      bad("suback: code 3", k5, kServer, "90 (0001 () 00 03)", kMalformed, "MQTT-2.4"),
+      bad("suback: code of CONNACK", k5, kServer, "90 (0001 () 86)", kMalformed, "MQTT-2.4"),
+      bad("suback: subscription identifier", k5, kServer, "90 (0001 (0b 01) 00)", kMalformed, "MQTT-2.2.2.2"),
+
+      good("unsubscribe", kOld, kClient, "a2 (000a s'a/b')", "UNSUBSCRIBE id=10 'a/b'", "MQTT-3.10.3-2"),
+      good("unsubscribe", k5, kClient, "a2 (000a () s'a/b')", "UNSUBSCRIBE id=10 'a/b'", "MQTT-3.10.3-2"),
+      good("unsubscribe: two filters", kOld, kClient, "a2 (0001 s'a/b' s'#')", "UNSUBSCRIBE id=1 'a/b' '#'",
+           "MQTT-3.10.4-6"),
+      good("unsubscribe: user property", k5, kClient, "a2 (0001 (26 s'k' s'v') s'a')",
+           "UNSUBSCRIBE id=1 'a' {user_property='k':'v'}", "MQTT-3.10.2.1.2"),
+      good("unsubscribe: again", k31, kClient, "aa (0001 s'a')", "UNSUBSCRIBE id=1 'a'", "3.1 2.1", false),
+      bad("unsubscribe: flags", kAll, kClient, "a0 (0001 s'a')", kMalformed, "MQTT-3.10.1-1"),
+      bad("unsubscribe: again", k311 | k5, kClient, "aa (0001 s'a')", kMalformed, "MQTT-3.10.1-1"),
+      bad("unsubscribe: empty", kAll, kClient, "a2 ()", kMalformed, "MQTT-2.1.4"),
+      bad("unsubscribe: packet id 0", kOld, kClient, "a2 (0000 s'a')", kProtocol, "MQTT-2.2.1-3"),
+      bad("unsubscribe: packet id 0", k5, kClient, "a2 (0000 () s'a')", kProtocol, "MQTT-2.2.1-3"),
+      bad("unsubscribe: no filter", kOld, kClient, "a2 (0001)", kProtocol, "MQTT-3.10.3-2"),
+      bad("unsubscribe: no filter", k5, kClient, "a2 (0001 ())", kProtocol, "MQTT-3.10.3-2"),
+      bad("unsubscribe: filter too short", kOld, kClient, "a2 (0001 0002 'a')", kMalformed, "MQTT-2.1.4"),
+      bad("unsubscribe: filter is not UTF-8", k5, kClient, "a2 (0001 () 0001 c1)", kMalformed, "MQTT-3.10.3-1"),
+      bad("unsubscribe: subscription identifier", k5, kClient, "a2 (0001 (0b 01) s'a')", kMalformed, "MQTT-2.2.2.2"),
+
+      good("unsuback", kOld, kServer, "b0 (000a)", "UNSUBACK id=10", "MQTT-3.10.4-5"),
+      good("unsuback", k5, kServer, "b0 (000a () 00 11)", "UNSUBACK id=10 0x00 0x11", "MQTT-3.11.3-2"),
+      good("unsuback: every refusal", k5, kServer, "b0 (0001 () 80 83 87 8f 91)",
+           "UNSUBACK id=1 0x80 0x83 0x87 0x8f 0x91", "MQTT-3.11.3-2"),
+      good("unsuback: with a reason", k5, kServer, "b0 (0001 (1f s'why') 00)",
+           "UNSUBACK id=1 0x00 {reason_string='why'}", "MQTT-3.11.2-1"),
+      bad("unsuback: flags", kAll, kServer, "b2 (0001)", kMalformed, "MQTT-2.1.3-1"),
+      bad("unsuback: packet id 0", kOld, kServer, "b0 (0000)", kProtocol, "MQTT-2.2.1-3"),
+      bad("unsuback: half a packet id", kAll, kServer, "b0 (00)", kMalformed, "MQTT-2.1.4"),
+      bad("unsuback: a code", kOld, kServer, "b0 (0001 00)", kMalformed, "MQTT-2.1.4"),
+      bad("unsuback: no code", k5, kServer, "b0 (0001 ())", kMalformed, "MQTT-2.1.4"),
+      bad("unsuback: code of SUBACK", k5, kServer, "b0 (0001 () 01)", kMalformed, "MQTT-2.4"),
+      bad("unsuback: code of SUBACK", k5, kServer, "b0 (0001 () 97)", kMalformed, "MQTT-2.4"),
+  };
+}
+
+}  // namespace shoal::packet_cases
