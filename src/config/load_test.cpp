@@ -360,6 +360,10 @@ INSTANTIATE_TEST_SUITE_P(
 TEST_F(Load, SyntaxErrorsHaveLineAndColumn) {
   EXPECT_THAT(problems("[fleet]\nstate_dir = \"open\n"), ElementsAre(HasSubstr("shoal.toml:2:18: ")));
   EXPECT_THAT(problems(kLab + "[instances.lab]\n"), ElementsAre(HasSubstr("shoal.toml:4:")));
+  EXPECT_THAT(problems("[instances.\u00fc]\n"), ElementsAre(HasSubstr("shoal.toml:1:12: ")));
+  EXPECT_THAT(problems("\u00e9 = 1\n"), ElementsAre(HasSubstr("shoal.toml:1:1: ")));
+  EXPECT_THAT(problems("a = \"\"\"\\\n\u00a7\"\"\"\n"), ElementsAre(HasSubstr("shoal.toml:1:1: unknown key")));
+  EXPECT_THAT(problems("a = \xff\n"), ElementsAre(HasSubstr("shoal.toml:1:")));
 }
 
 TEST_F(Load, AMainFileThatCannotBeReadSaysWhatToDo) {
