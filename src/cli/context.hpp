@@ -38,6 +38,7 @@ struct Context {
   std::string config_option{};  ///< `-c FILE`
   std::string config_env{};     ///< SHOAL_CONFIG
   std::string home_env{};       ///< SHOAL_HOME
+  std::string version{};        ///< of this program
   int exit_code = kDone;
 
   config::Places places() const;
@@ -64,6 +65,10 @@ struct Context {
   std::optional<api::Instance> running_instance(const std::string& name);
 };
 
+/// What an HTTP status of the API means for the exit code.
+ExitCode exit_code_of(int status);
+
+void add_fleet_commands(CLI::App& app, Context& context);
 void add_users_command(CLI::App& app, Context& context);
 void add_pub_command(CLI::App& app, Context& context);
 void add_sub_command(CLI::App& app, Context& context);

@@ -1,0 +1,75 @@
+#include "cli/context.hpp"
+
+#include <ostream>
+
+#include "api/client.hpp"
+#include "config/schema.hpp"
+
+namespace shoal::cli {
+
+config::Places Context::places() const { return config::Places::find(config_option, config_env, home_env); }
+
+std::string Context::control_socket() const { return config::load(places()).run_dir + "/control.sock"; }
+
+void Context::fail(ExitCode code, std::string_view message) {
+  err << "shoal: " << message << '\n';
+  exit_code = code;
+}
+
+std::optional<config::FleetConfig> Context::load_config(config::UsersFiles users_files) {
+  config::Loaded loaded = config::load(places(), users_files);
+  if (loaded.config) return std::move(loaded.config);
+  for (const config::Problem& problem : loaded.problems) err << problem.text() << '\n';
+  exit_code = kFailed;
+  return std::nullopt;
+}
+
+const config::InstanceConfig* Context::find_instance(const config::FleetConfig& config, std::string_view name) {
+  if (const auto* found = config.find(name)) return found;
+  std::vector<std::string_view> names;
+  for (const auto& instance : config.instances) names.push_back(instance.name);
+  const std::string_view close = config::nearest(name, names);
+  fail(kNoSuchInstance, "there is no instance " + std::string(name) + " in " + config.file +
+                            (close.empty() ? "" : "; is it " + std::string(close) + "?"));
+  return nullptr;
+}
+
+Result<api::Response> Context::request(const std::string& method, const std::string& target,
+                                       std::chrono::milliseconds limit) const {
+  return api::call(control_socket(), {.method = method, .target = target}, limit);
+}
+
+std::optional<api::Response> Context::call(const std::string& method, const std::string& target,
+                                           std::chrono::milliseconds limit) {
+  auto response = request(method, target, limit);
+  if (!response) {
+    if (response.error().code == ErrorCode::unavailable) {
+      fail(kNotRunning, response.error().message + "; start it with `shoal up -d`");
+    } else {
+      fail(kFailed, response.error().message);
+    }
+    return std::nullopt;
+  }
+  if (response->status / 100 == 2) return std::move(*response);
+  fail(exit_code_of(response->status), api::error_message(response->body));
+  return std::nullopt;
+}
+
+std::optional<api::Instance> Context::running_instance(const std::string& name) {
+  const auto response = call("GET", "/v1/instances/" + name);
+  if (!response) return std::nullopt;
+  auto instance = api::instance_from_json(response->body);
+  if (instance) return std::move(*instance);
+  fail(kFailed, instance.error().message);
+  return std::nullopt;
+}
+
+ExitCode exit_code_of(int status) {
+  switch (status) {
+    case 404: return kNoSuchInstance;
+    case 409: return kAlreadySo;
+    default: return status / 100 == 2 ? kDone : kFailed;
+  }
+}
+
+}  // namespace shoal::cli

@@ -1,0 +1,163 @@
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <charconv>
+#include <cstring>
+#include <ctime>
+#include <ostream>
+#include <thread>
+
+#include "base/unique_fd.hpp"
+#include "cli/commands.hpp"
+
+namespace shoal::cli {
+namespace {
+
+constexpr std::chrono::milliseconds kPoll{200};
+constexpr std::size_t kStampSize = std::string_view("2025-01-31T10:30:00.000Z").size();
+
+struct Line {
+  std::string stamp;  // of this line, or of the last one that had one
+  std::string text;
+};
+
+bool has_stamp(std::string_view line) {
+  return line.size() > kStampSize && line[4] == '-' && line[10] == 'T' && line[kStampSize - 1] == 'Z';
+}
+
+/// A log file that is read to its end again and again, also when it was rotated away or cut.
+class Follower {
+ public:
+  Follower(std::string prefix, std::string path) : prefix_(std::move(prefix)), path_(std::move(path)) {}
+
+  /// Appends the whole lines that are new.
+  void read_new(std::vector<Line>& lines) {
+    if (!fd_) open();
+    if (!fd_) return;
+    read_rest(lines);
+    struct stat named {
+    }, held{};
+    if (::stat(path_.c_str(), &named) != 0 || ::fstat(fd_.get(), &held) != 0) return;
+    if (named.st_ino == held.st_ino && named.st_dev == held.st_dev) {
+      if (held.st_size < offset_) offset_ = 0, partial_.clear();  // cut to reuse it
+      return;
+    }
+    read_rest(lines);  // what came between reading and looking
+    open();
+    read_rest(lines);
+  }
+
+ private:
+  void open() {
+    fd_.reset(::open(path_.c_str(), O_RDONLY | O_CLOEXEC));
+    offset_ = 0;
+    partial_.clear();
+  }
+
+  void read_rest(std::vector<Line>& lines) {
+    for (char chunk[65536];;) {
+      const ssize_t got = ::pread(fd_.get(), chunk, sizeof chunk, offset_);
+      if (got <= 0) return;
+      offset_ += got;
+      std::string_view rest(chunk, static_cast<std::size_t>(got));
+      for (std::size_t end; (end = rest.find('\n')) != std::string_view::npos; rest.remove_prefix(end + 1)) {
+        partial_ += rest.substr(0, end);
+        if (has_stamp(partial_)) stamp_ = partial_.substr(0, kStampSize);
+        lines.push_back({stamp_, prefix_ + partial_});
+        partial_.clear();
+      }
+      partial_ += rest;
+    }
+  }
+
+  std::string prefix_;
+  std::string path_;
+  base::UniqueFd fd_;
+  off_t offset_ = 0;
+  std::string partial_;
+  std::string stamp_;
+};
+
+std::string stamp_of(std::chrono::system_clock::time_point time) {
+  const std::time_t seconds = std::chrono::system_clock::to_time_t(time);
+  std::tm utc{};
+  ::gmtime_r(&seconds, &utc);
+  char text[32];
+  return {text, std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &utc)};
+}
+
+/// The files of these names; `controller` is one too.
+std::optional<std::vector<Follower>> followers(Context& context, const std::vector<std::string>& names) {
+  const auto config = context.load_config(config::UsersFiles::may_be_missing);
+  if (!config) return std::nullopt;
+  std::size_t width = 0;
+  for (const std::string& name : names) width = std::max(width, name.size());
+  std::vector<Follower> files;
+  for (const std::string& name : names) {
+    const std::string prefix = names.size() == 1 ? "" : name + std::string(width - name.size(), ' ') + " | ";
+    if (name == "controller" && config->find(name) == nullptr) {
+      files.emplace_back(prefix, config->controller_log());
+      continue;
+    }
+    const auto* instance = context.find_instance(*config, name);
+    if (instance == nullptr) return std::nullopt;
+    files.emplace_back(prefix, instance->options.log.file);
+  }
+  return files;
+}
+
+void print(Context& context, std::vector<Line>& lines) {
+  for (const Line& line : lines) context.out << line.text << '\n';
+  context.out << std::flush;
+  lines.clear();
+}
+
+}  // namespace
+
+std::optional<std::string> since_text(const std::string& since, std::chrono::system_clock::time_point now) {
+  if (since.size() >= 4 && since.size() <= kStampSize &&
+      since.find_first_not_of("0123456789-T:.Z") == std::string::npos) {
+    return since;
+  }
+  std::uint32_t count = 0;
+  const auto [end, error] = std::from_chars(since.data(), since.data() + since.size(), count);
+  if (error != std::errc() || end + 1 != since.data() + since.size()) return std::nullopt;
+  switch (*end) {
+    case 's': return stamp_of(now - std::chrono::seconds(count));
+    case 'm': return stamp_of(now - std::chrono::minutes(count));
+    case 'h': return stamp_of(now - std::chrono::hours(count));
+    case 'd': return stamp_of(now - std::chrono::hours(24) * count);
+    default: return std::nullopt;
+  }
+}
+
+void show_logs(Context& context, const LogsOptions& options) {
+  std::optional<std::string> since;
+  if (!options.since.empty()) {
+    since = since_text(options.since, std::chrono::system_clock::now());
+    if (!since) {
+      return context.fail(
+          kUsage, "--since takes 90s, 10m, 2h, 3d or a UTC time such as 2025-01-31T10:30, not " + options.since);
+    }
+  }
+  auto files = followers(context, options.names);
+  if (!files) return;
+  std::vector<Line> lines;
+  for (Follower& file : *files) file.read_new(lines);
+  std::stable_sort(lines.begin(), lines.end(), [](const Line& a, const Line& b) { return a.stamp < b.stamp; });
+  if (since) std::erase_if(lines, [&](const Line& line) { return line.stamp < *since; });
+  if (options.lines && lines.size() > *options.lines) {
+    lines.erase(lines.begin(), lines.end() - static_cast<std::ptrdiff_t>(*options.lines));
+  }
+  print(context, lines);
+  while (options.follow && context.out) {
+    std::this_thread::sleep_for(kPoll);
+    for (Follower& file : *files) file.read_new(lines);
+    if (!lines.empty()) print(context, lines);
+  }
+}
+
+}  // namespace shoal::cli

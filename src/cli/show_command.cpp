@@ -1,0 +1,75 @@
+#include <algorithm>
+#include <boost/json.hpp>
+#include <ostream>
+
+#include "cli/commands.hpp"
+#include "cli/table.hpp"
+
+namespace shoal::cli {
+
+void list_instances(Context& context, bool json) {
+  const auto response = context.call("GET", "/v1/instances");
+  if (!response) return;
+  if (json) {
+    context.out << response->body << '\n';
+    return;
+  }
+  const auto instances = api::instances_from_json(response->body);
+  if (!instances) return context.fail(kFailed, instances.error().message);
+  print_instances(context.out, *instances);
+}
+
+void show_instance(Context& context, const std::string& name, bool json) {
+  const auto response = context.call("GET", "/v1/instances/" + name);
+  if (!response) return;
+  if (json) {
+    context.out << response->body << '\n';
+    return;
+  }
+  const auto parsed = api::instance_from_json(response->body);
+  if (!parsed) return context.fail(kFailed, parsed.error().message);
+  const api::Instance& instance = *parsed;
+  const bool ready = instance.state == "ready";
+  std::vector<std::vector<std::string>> rows{
+      {"name", instance.name},
+      {"state", instance.state},
+      {"worker", instance.worker + (instance.pid > 0 ? " (pid " + std::to_string(instance.pid) + ")" : "")},
+  };
+  for (const std::string& url : instance.listeners) rows.push_back({"listener", url});
+  if (ready && instance.clients) rows.push_back({"clients", std::to_string(*instance.clients)});
+  if (ready) rows.push_back({"uptime", duration_text(instance.uptime_s)});
+  rows.push_back({"restarts", std::to_string(instance.restarts)});
+  rows.push_back({"last exit", instance.last_exit.empty() ? "-" : instance.last_exit});
+  rows.push_back({"log", instance.log});
+  rows.push_back({"state folder", instance.state_dir});
+  for (const auto& [counter, value] : instance.stats) {
+    std::string words = counter;
+    std::replace(words.begin(), words.end(), '_', ' ');
+    rows.push_back({words, std::to_string(value)});
+  }
+  print_table(context.out, rows);
+}
+
+void show_version(Context& context, bool json) {
+  if (json) {
+    boost::json::object version;
+    version["version"] = context.version;
+    context.out << boost::json::serialize(version) << '\n';
+  } else {
+    context.out << "shoal " << context.version << '\n';
+  }
+}
+
+void check_config(Context& context) {
+  const auto config = context.load_config();
+  if (!config) return;
+  std::size_t listeners = 0;
+  for (const auto& instance : config->instances) listeners += instance.listeners.size();
+  const auto count = [](std::size_t n, const char* noun) {
+    return std::to_string(n) + ' ' + noun + (n == 1 ? "" : "s");
+  };
+  context.out << config->file << ": ok, " << count(config->instances.size(), "instance") << ", "
+              << count(listeners, "listener") << '\n';
+}
+
+}  // namespace shoal::cli

@@ -1,0 +1,99 @@
+#include <algorithm>
+#include <atomic>
+#include <ostream>
+#include <thread>
+
+#include "api/client.hpp"
+#include "cli/commands.hpp"
+
+namespace shoal::cli {
+namespace {
+
+constexpr std::size_t kAtOnce = 16;
+
+struct Outcome {
+  ExitCode code = kDone;
+  std::string line{};  // what to print, to `err` unless done
+};
+
+Outcome outcome_of(const std::string& verb, const std::string& name, const Result<api::Response>& response,
+                   const VerbOptions& options) {
+  if (!response) {
+    const bool running = response.error().code != ErrorCode::unavailable;
+    return {running ? kFailed : kNotRunning,
+            response.error().message + (running ? "" : "; start it with `shoal up -d`")};
+  }
+  if (response->status / 100 != 2) return {exit_code_of(response->status), api::error_message(response->body)};
+  const auto instance = api::instance_from_json(response->body);
+  if (!instance) return {kFailed, instance.error().message};
+  if (response->status == 202 && options.wait) {
+    return {kFailed, name + " is " + instance->state + " after " + std::to_string(options.limit.count()) +
+                         " s and goes on to " + verb + "; see `shoal status " + name + "`"};
+  }
+  return {kDone, name + " is " + instance->state};
+}
+
+/// Exit codes from harmless to bad; `already so` is one only when nothing was done.
+int badness(ExitCode code) {
+  switch (code) {
+    case kAlreadySo: return 0;
+    case kDone: return 1;
+    case kNoSuchInstance: return 2;
+    case kFailed: return 3;
+    default: return 4;
+  }
+}
+
+std::optional<std::vector<std::string>> all_names(Context& context) {
+  const auto response = context.call("GET", "/v1/instances");
+  if (!response) return std::nullopt;
+  const auto instances = api::instances_from_json(response->body);
+  if (!instances) {
+    context.fail(kFailed, instances.error().message);
+    return std::nullopt;
+  }
+  std::vector<std::string> names;
+  for (const api::Instance& instance : *instances) names.push_back(instance.name);
+  return names;
+}
+
+}  // namespace
+
+void act_on_instances(Context& context, const std::string& verb, const VerbOptions& options) {
+  std::vector<std::string> names = options.names;
+  if (options.all) {
+    auto all = all_names(context);
+    if (!all) return;
+    names = std::move(*all);
+  }
+  if (names.empty()) return;
+
+  const std::string socket = context.control_socket();
+  const auto wait = options.wait ? std::chrono::milliseconds(options.limit) : std::chrono::milliseconds(0);
+  std::vector<Outcome> outcomes(names.size());
+  std::atomic<std::size_t> next = 0;
+  const auto work = [&] {
+    for (std::size_t i; (i = next++) < names.size();) {
+      const std::string target = "/v1/instances/" + names[i] + '/' + verb + "?wait=" + std::to_string(wait.count());
+      outcomes[i] =
+          outcome_of(verb, names[i],
+                     api::call(socket, {.method = "POST", .target = target}, wait + std::chrono::seconds(5)), options);
+    }
+  };
+  {
+    std::vector<std::jthread> threads;
+    for (std::size_t i = 1; i < std::min(names.size(), kAtOnce); ++i) threads.emplace_back(work);
+    work();
+  }
+
+  ExitCode worst = kAlreadySo;
+  for (const Outcome& outcome : outcomes) {
+    if (badness(outcome.code) > badness(worst)) worst = outcome.code;
+    if (outcome.code == kDone) context.out << outcome.line << '\n';
+    else context.fail(outcome.code, outcome.line);
+    if (outcome.code == kNotRunning) break;  // it is the same for all
+  }
+  context.exit_code = worst;
+}
+
+}  // namespace shoal::cli
