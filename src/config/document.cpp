@@ -7,8 +7,10 @@
 #include <memory>
 #include <tuple>
 
-// toml++ 3.3 holds some letters outside ASCII to be impossible where it looks for a space
-// (marzer/tomlplusplus#190, #295): undefined behaviour for a file with one there. They are no space.
+// toml++ 3.3 holds some faulty files to be impossible: it asserts that "[=]" does not occur before it
+// reports it well, and takes letters outside ASCII where a space may be for unreachable
+// (marzer/tomlplusplus#190, #295). They are no spaces.
+#define TOML_ASSERT(...) static_assert(true)
 #include <toml++/impl/preprocessor.h>
 #pragma push_macro("TOML_UNREACHABLE")
 #undef TOML_UNREACHABLE
@@ -19,6 +21,13 @@
 
 namespace shoal::config {
 namespace {
+
+void append_visible(std::string& out, char c) {
+  const auto u = static_cast<unsigned char>(c);
+  char escape[8] = {c};
+  if (u < 0x20 || u == 0x7f) std::snprintf(escape, sizeof escape, "\\x%02x", u);
+  out += escape;
+}
 
 Position position(const toml::source_region& region, const std::string& file) {
   return {file, static_cast<unsigned>(region.begin.line), static_cast<unsigned>(region.begin.column)};
@@ -90,15 +99,8 @@ std::string Node::describe() const {
 std::string in_quotes(std::string_view text) {
   std::string out = "\"";
   for (const char c : text) {
-    const auto u = static_cast<unsigned char>(c);
-    if (u < 0x20 || u == 0x7f) {
-      char escape[8];
-      std::snprintf(escape, sizeof escape, "\\x%02x", u);
-      out += escape;
-    } else {
-      if (c == '"' || c == '\\') out += '\\';
-      out += c;
-    }
+    if (c == '"' || c == '\\') out += '\\';
+    append_visible(out, c);
   }
   return out += '"';
 }
@@ -107,7 +109,9 @@ std::variant<Node, Problem> parse(std::string_view text, const std::string& file
   try {
     return convert(toml::parse(text), file);
   } catch (const toml::parse_error& error) {
-    return Problem{position(error.source(), file), std::string(error.description())};
+    Problem problem{position(error.source(), file), {}};
+    for (const char c : error.description()) append_visible(problem.message, c);
+    return problem;
   }
 }
 

@@ -13,6 +13,7 @@ namespace {
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
+using testing::Not;
 
 namespace fs = std::filesystem;
 
@@ -363,6 +364,8 @@ TEST_F(Load, SyntaxErrorsHaveLineAndColumn) {
   EXPECT_THAT(problems("[instances.\u00fc]\n"), ElementsAre(HasSubstr("shoal.toml:1:12: ")));
   EXPECT_THAT(problems("\u00e9 = 1\n"), ElementsAre(HasSubstr("shoal.toml:1:1: ")));
   EXPECT_THAT(problems("a = \"\"\"\\\n\u00a7\"\"\"\n"), ElementsAre(HasSubstr("shoal.toml:1:1: unknown key")));
+  EXPECT_THAT(problems("a = t\n"), ElementsAre(testing::AllOf(HasSubstr("shoal.toml:1:6: "), Not(HasSubstr("\n")))));
+  EXPECT_THAT(problems("[=]\n"), ElementsAre(HasSubstr("shoal.toml:1:2: ")));
   EXPECT_THAT(problems("a = \xff\n"), ElementsAre(HasSubstr("shoal.toml:1:")));
 }
 
