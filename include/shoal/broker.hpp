@@ -88,8 +88,12 @@ class Broker {
   Result<void> reopen_log();
 
   /// Stops accepting, tells clients (v5: DISCONNECT 0x8B), lets what is on its way out leave, and
-  /// returns when all connections are closed or `limit` has passed.
+  /// returns when all connections are closed or `limit` has passed. On the instance's own thread it
+  /// cannot wait and does nothing: use the other form there.
   void drain(std::chrono::milliseconds limit);
+  /// The same without waiting: `done` is called once on the instance's thread. It may post to others
+  /// but must not stop or destroy the broker. Not called when `stop` comes first.
+  void drain(std::chrono::milliseconds limit, std::function<void()> done);
   /// Ends everything at once and frees it: connections, sessions, timers, descriptors. Idempotent.
   void stop();
 

@@ -59,7 +59,9 @@ void Reactor::stop() {
 
 void Reactor::turn() {
   int timeout = -1;
-  if (const base::Time next = timers_.next(); next != base::kNever) {
+  if (!ends_.empty()) {
+    timeout = 0;  // asked for outside of a turn, before `run`
+  } else if (const base::Time next = timers_.next(); next != base::kNever) {
     const auto left = std::chrono::ceil<base::milliseconds>(next - clock_now()).count();
     timeout = static_cast<int>(std::clamp<std::int64_t>(left, 0, 3'600'000));
   }

@@ -57,8 +57,8 @@ Result<Endpoint> Endpoint::parse(std::string_view url) {
   if (host == "localhost") host = "127.0.0.1";
 
   Endpoint endpoint;
-  auto* v4 = reinterpret_cast<sockaddr_in*>(&endpoint.address_);
-  auto* v6 = reinterpret_cast<sockaddr_in6*>(&endpoint.address_);
+  sockaddr_in* const v4 = &endpoint.address_.v4;
+  sockaddr_in6* const v6 = &endpoint.address_.v6;
   if (host.size() > 2 && host.front() == '[' && host.back() == ']') {
     if (::inet_pton(AF_INET6, host.substr(1, host.size() - 2).c_str(), &v6->sin6_addr) != 1) return bad_url(url);
     v6->sin6_family = AF_INET6;
@@ -88,19 +88,19 @@ Endpoint Endpoint::peer(int fd) {
 }
 
 std::uint16_t Endpoint::port() const {
-  if (address_.ss_family == AF_INET) return ntohs(reinterpret_cast<const sockaddr_in*>(&address_)->sin_port);
-  if (address_.ss_family == AF_INET6) return ntohs(reinterpret_cast<const sockaddr_in6*>(&address_)->sin6_port);
+  if (address_.any.sa_family == AF_INET) return ntohs(address_.v4.sin_port);
+  if (address_.any.sa_family == AF_INET6) return ntohs(address_.v6.sin6_port);
   return 0;
 }
 
 std::string Endpoint::text() const {
   std::array<char, INET6_ADDRSTRLEN> host{};
-  if (address_.ss_family == AF_INET) {
-    ::inet_ntop(AF_INET, &reinterpret_cast<const sockaddr_in*>(&address_)->sin_addr, host.data(), host.size());
+  if (address_.any.sa_family == AF_INET) {
+    ::inet_ntop(AF_INET, &address_.v4.sin_addr, host.data(), host.size());
     return std::string(host.data()) + ":" + std::to_string(port());
   }
-  if (address_.ss_family == AF_INET6) {
-    ::inet_ntop(AF_INET6, &reinterpret_cast<const sockaddr_in6*>(&address_)->sin6_addr, host.data(), host.size());
+  if (address_.any.sa_family == AF_INET6) {
+    ::inet_ntop(AF_INET6, &address_.v6.sin6_addr, host.data(), host.size());
     return "[" + std::string(host.data()) + "]:" + std::to_string(port());
   }
   return {};

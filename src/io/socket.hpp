@@ -4,6 +4,7 @@
 #include <string>
 #include <string_view>
 
+#include <netinet/in.h>
 #include <sys/socket.h>
 
 #include "base/byte_queue.hpp"
@@ -25,16 +26,20 @@ class Endpoint {
   std::uint16_t port() const;
   /// `HOST:PORT`, IPv6 in brackets; empty when unknown.
   std::string text() const;
-  bool ipv6() const { return address_.ss_family == AF_INET6; }
+  bool ipv6() const { return address_.any.sa_family == AF_INET6; }
 
-  const sockaddr* data() const { return reinterpret_cast<const sockaddr*>(&address_); }
-  sockaddr* data() { return reinterpret_cast<sockaddr*>(&address_); }
+  const sockaddr* data() const { return &address_.any; }
+  sockaddr* data() { return &address_.any; }
   socklen_t size() const { return size_; }
 
  private:
   friend Result<base::UniqueFd> accept_one(int, Endpoint&);
 
-  sockaddr_storage address_{};
+  union {
+    sockaddr any;
+    sockaddr_in v4;
+    sockaddr_in6 v6;
+  } address_{};
   socklen_t size_ = 0;
 };
 

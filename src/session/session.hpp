@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -14,11 +15,13 @@ namespace shoal::session {
 /// Never expires (3.1.2.11.2).
 inline constexpr std::uint32_t kExpiryNever = UINT32_MAX;
 
-/// A will as it waits.
+/// A will as it waits. Its message expiry starts when it is published (3.1.3.2.4).
 struct StoredWill {
   MessageRef message;
   std::uint32_t delay_s = 0;
+  std::optional<std::uint32_t> expiry_s;
   bool retain = false;
+  Time due = base::kNever;  ///< once the connection is gone
 };
 
 /// The MQTT state of one client that outlives its connections: what the standard calls Session State

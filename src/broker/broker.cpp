@@ -1,0 +1,176 @@
+#include "shoal/broker.hpp"
+
+#include <algorithm>
+#include <condition_variable>
+#include <mutex>
+
+#include "broker/instance.hpp"
+#include "broker/runtime_impl.hpp"
+#include "io/socket.hpp"
+
+namespace shoal {
+
+using broker::Instance;
+
+/// `instance` belongs to the reactor's thread; it is only touched there.
+struct Broker::Impl {
+  Impl(io::Reactor& r, std::string n) : reactor(r), name(std::move(n)) {}
+
+  io::Reactor& reactor;
+  std::string name;
+  std::vector<std::uint16_t> ports;
+  std::unique_ptr<Instance> instance;
+};
+
+namespace {
+
+bool valid_name(const std::string& name) {
+  const auto letter = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '_' ||
+           c == '-';
+  };
+  return !name.empty() && name.size() <= 64 && name.front() != '.' && name.front() != '-' &&
+         std::all_of(name.begin(), name.end(), letter);
+}
+
+Result<void> check(const BrokerOptions& options) {
+  const auto refuse = [&](const std::string& what) {
+    return Error{ErrorCode::invalid_argument, "instance " + options.name + ": " + what};
+  };
+  if (!valid_name(options.name)) {
+    return Error{ErrorCode::invalid_argument,
+                 "'" + options.name + "' is not an instance name: 1 to 64 of a-z A-Z 0-9 . _ - are"};
+  }
+  if (!options.auth.anonymous && options.auth.users_file.empty()) {
+    return refuse("nobody may connect: set auth.anonymous or auth.users_file");
+  }
+  const Limits& limits = options.limits;
+  if (limits.connects_per_second == 0) return refuse("limits.connects_per_second must be at least 1");
+  if (limits.receive_maximum == 0) return refuse("limits.receive_maximum must be at least 1");
+  if (limits.inflight == 0) return refuse("limits.inflight must be at least 1");
+  if (limits.packet_size_bytes < 16 || limits.packet_size_bytes > 268'435'460) {
+    return refuse("limits.packet_size_bytes must be 16 to 268435460");
+  }
+  return {};
+}
+
+// Takes or makes every socket, so that a conflict is found before anything else starts.
+Result<std::vector<base::UniqueFd>> bind_all(const BrokerOptions& options) {
+  std::vector<base::UniqueFd> sockets;
+  for (const ListenerOptions& listener : options.listeners) {
+    if (listener.fd >= 0) sockets.emplace_back(listener.fd);
+  }
+  std::vector<base::UniqueFd> ordered;
+  std::size_t given = 0;
+  for (const ListenerOptions& listener : options.listeners) {
+    if (listener.fd >= 0) {
+      ordered.push_back(std::move(sockets[given++]));
+      continue;
+    }
+    const auto endpoint = io::Endpoint::parse(listener.url);
+    if (!endpoint) return Error{endpoint.error().code, "instance " + options.name + ": " + endpoint.error().message};
+    auto socket = io::listen_on(*endpoint);
+    if (!socket) return Error{socket.error().code, "instance " + options.name + ": " + socket.error().message};
+    ordered.push_back(std::move(*socket));
+  }
+  return ordered;
+}
+
+const Error kStopped{ErrorCode::closed, "the broker is stopped"};
+
+}  // namespace
+
+Result<std::unique_ptr<Broker>> Broker::start(Runtime& runtime, BrokerOptions options) {
+  // First of all: descriptors that were given are owned from here on, whatever else fails.
+  auto sockets = bind_all(options);
+  if (auto checked = check(options); !checked) return std::move(checked).error();
+  if (!sockets) return std::move(sockets).error();
+  auto reactor = runtime.impl().next_reactor();
+  if (!reactor) return std::move(reactor).error();
+
+  auto impl = std::make_unique<Impl>(**reactor, options.name);
+  const std::size_t listeners = options.listeners.size();
+  Result<void> opened;
+  impl->reactor.call([&] {
+    auto instance = Instance::open(impl->reactor, runtime.impl().passwords, std::move(options), std::move(*sockets));
+    if (!instance) {
+      opened = std::move(instance).error();
+      return;
+    }
+    impl->instance = std::move(*instance);
+    for (std::size_t i = 0; i < listeners; ++i) impl->ports.push_back(impl->instance->port(i));
+  });
+  if (!opened) return std::move(opened).error();
+  return std::unique_ptr<Broker>(new Broker(std::move(impl)));
+}
+
+Broker::Broker(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+
+Broker::~Broker() { stop(); }
+
+const std::string& Broker::name() const { return impl_->name; }
+
+std::uint16_t Broker::port(std::size_t listener) const {
+  return listener < impl_->ports.size() ? impl_->ports[listener] : std::uint16_t{0};
+}
+
+Result<void> Broker::publish(const Message& message) {
+  Result<void> result;
+  impl_->reactor.call([&] { result = impl_->instance ? impl_->instance->shard().publish(message) : kStopped; });
+  return result;
+}
+
+Result<void> Broker::subscribe(std::string_view filter, Qos qos, OnMessage on_message) {
+  Result<void> result;
+  impl_->reactor.call([&] {
+    result = impl_->instance ? impl_->instance->shard().subscribe(filter, qos, std::move(on_message)) : kStopped;
+  });
+  return result;
+}
+
+Stats Broker::stats() const {
+  Stats stats;
+  impl_->reactor.call([&] {
+    if (impl_->instance) stats = impl_->instance->stats();
+  });
+  return stats;
+}
+
+Result<void> Broker::reload_users() {
+  Result<void> result;
+  impl_->reactor.call([&] { result = impl_->instance ? impl_->instance->reload_users() : kStopped; });
+  return result;
+}
+
+Result<void> Broker::reopen_log() {
+  Result<void> result;
+  impl_->reactor.call([&] { result = impl_->instance ? impl_->instance->reopen_log() : kStopped; });
+  return result;
+}
+
+void Broker::drain(std::chrono::milliseconds limit, std::function<void()> done) {
+  impl_->reactor.call([&] {
+    if (impl_->instance) impl_->instance->drain(limit, std::move(done));
+    else if (done) done();
+  });
+}
+
+void Broker::drain(std::chrono::milliseconds limit) {
+  if (impl_->reactor.on_loop_thread()) return;  // waiting would stop what is waited for
+  std::mutex mutex;
+  std::condition_variable changed;
+  bool done = false;
+  drain(limit, [&] {
+    const std::lock_guard lock(mutex);
+    done = true;
+    changed.notify_one();
+  });
+  std::unique_lock lock(mutex);
+  changed.wait(lock, [&] { return done; });
+}
+
+void Broker::stop() {
+  impl_->reactor.call([&] { impl_->instance.reset(); });
+}
+
+}  // namespace shoal

@@ -1,0 +1,114 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "broker/receiver.hpp"
+#include "io/timer_queue.hpp"
+#include "mqtt/decode.hpp"
+#include "session/link.hpp"
+#include "session/topic_aliases.hpp"
+
+namespace shoal::broker {
+
+class Shard;
+
+/// What carries a client's bytes. The shard flushes and closes through it.
+class Transport {
+ public:
+  /// There is something in `Client::link().out`, or the client has ended.
+  virtual void flush() = 0;
+  /// Reading may go on after `Client::paused()`.
+  virtual void resume() = 0;
+  /// For the log: `HOST:PORT`.
+  virtual std::string peer() const = 0;
+
+ protected:
+  ~Transport() = default;
+};
+
+/// One connection's protocol, from the first byte to the last: bytes and time in, bytes to the link
+/// out. Belongs to its transport; the shard's thread.
+class Client final : private io::Timer {
+ public:
+  Client(Shard& shard, Transport& transport);
+  ~Client() override;
+
+  /// Handles the complete packets at the start of `bytes` and returns how many bytes they took. Stops
+  /// early when it ended or paused; the rest has to be given again with what follows it.
+  std::size_t receive(base::Bytes bytes);
+  /// Size of the packet that `receive` left incomplete; 0 when it cannot be told yet.
+  std::size_t expected_bytes() const { return expected_bytes_; }
+  /// Waits for a password to be verified: no `receive` until `Transport::resume`.
+  bool paused() const { return state_ == State::authenticating; }
+  /// Everything is said that will be: flush, then close.
+  bool ended() const { return state_ == State::ended; }
+  /// True when the peer has to be given time to read the last packet before the close.
+  bool lingers() const { return lingers_; }
+  /// The transport is gone (`what` for the log, a constant phrase). Idempotent.
+  void lost(std::string_view what);
+  /// The link has room again after a flush.
+  void drained();
+
+  /// Ends the connection from this side: DISCONNECT with `code` for 5.0, then close. A will is sent.
+  void end(mqtt::ReasonCode code, std::string_view why);
+  /// The answer to `Authority::verify`.
+  void authenticated(bool accepted, std::string_view reason);
+
+  session::Link& link() { return link_; }
+  Transport& transport() { return transport_; }
+  std::uint64_t number() const { return number_; }
+  bool connected() const { return state_ == State::connected; }
+
+  bool dirty = false;  ///< in the shard's list of clients to flush
+
+ private:
+  enum class State : std::uint8_t { awaiting_connect, authenticating, connected, ended };
+  /// What handling a packet came to: nothing, or the peer's error.
+  using Outcome = mqtt::ProtocolError;
+  static constexpr Outcome kFine{mqtt::ReasonCode::success, "", ""};
+
+  Outcome handle(const mqtt::Frame& frame);
+  Outcome on_publish(const mqtt::Frame& frame);
+  Outcome on_ack(const mqtt::Frame& frame);
+  Outcome on_subscribe(const mqtt::Frame& frame);
+  Outcome on_unsubscribe(const mqtt::Frame& frame);
+  Outcome on_pingreq(const mqtt::Frame& frame);
+  Outcome on_disconnect(const mqtt::Frame& frame);
+  std::uint8_t subscribe_one(const mqtt::FilterEntry& entry, std::uint32_t id, bool& is_new);
+  Outcome refuse_publish(const mqtt::Publish& packet, mqtt::ReasonCode code);
+  void write_ack(mqtt::PacketType type, std::uint16_t id, mqtt::ReasonCode code);
+
+  // CONNECT: client_connect.cpp
+  void on_connect(const mqtt::Frame& frame);
+  void admit(const mqtt::Connect& packet);
+  void refuse(mqtt::ReasonCode code, std::string_view why, std::string_view client_id = {});
+  std::uint32_t granted_expiry(const mqtt::Connect& packet) const;
+  void store_will(const mqtt::Connect& packet);
+  void send_connack(const mqtt::Connect& packet, bool session_present, std::uint32_t expiry_s, bool assigned);
+  void arm_keep_alive();
+
+  void write(const mqtt::Packet& packet);
+  void fail(const mqtt::ProtocolError& error);
+  void finish(std::string_view why);
+  void on_deadline(base::Time now) override;
+  bool v5() const { return link_.version == mqtt::Version::v5; }
+
+  Shard& shard_;
+  Transport& transport_;
+  session::Link link_;
+  ClientSession* session_ = nullptr;
+  std::uint64_t number_;
+  base::Time last_packet_;
+  std::size_t expected_bytes_ = 0;
+  session::TopicAliases aliases_;
+  std::uint16_t keep_alive_s_ = 0;
+  State state_ = State::awaiting_connect;
+  bool lingers_ = false;
+  bool expiry_was_zero_ = true;
+  std::vector<std::uint8_t> connect_;  // the CONNECT while its password is verified
+};
+
+}  // namespace shoal::broker

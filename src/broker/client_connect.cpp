@@ -1,0 +1,193 @@
+#include <algorithm>
+
+#include "broker/client.hpp"
+#include "broker/shard.hpp"
+
+// The first packet: from CONNECT to CONNACK.
+
+namespace shoal::broker {
+
+using mqtt::PropertyId;
+using mqtt::ReasonCode;
+using mqtt::Version;
+
+namespace {
+
+// Properties of the will that go on to subscribers (3.1.3.2).
+base::Bytes will_properties(const mqtt::Properties& properties, mqtt::PropertyWriter& scratch) {
+  scratch.clear();
+  properties.each([&](PropertyId id, base::Bytes value) {
+    if (id != PropertyId::will_delay_interval && id != PropertyId::message_expiry_interval) scratch.copy(id, value);
+  });
+  return scratch.raw();
+}
+
+}  // namespace
+
+void Client::on_connect(const mqtt::Frame& frame) {
+  const auto decoded = mqtt::decode_connect(frame);
+  if (!decoded) {
+    // A version that is not spoken here gets an answer it can read (MQTT-3.1.2-2); so does a 5.0
+    // client whose packet is wrong behind the level. The rest is closed without one.
+    const bool foreign = decoded.error().code == ReasonCode::unsupported_protocol_version;
+    const bool speaks_v5 = frame.body.size() > 6 && frame.body[6] == 5;
+    if (!foreign && !speaks_v5) return fail(decoded.error());
+    link_.version = foreign && frame.body.size() > 6 && frame.body[6] < 5 ? Version::v3_1_1 : Version::v5;
+    return refuse(decoded.error().code, decoded.error().what);
+  }
+  const mqtt::Connect& packet = *decoded;
+  link_.version = packet.version;
+  --shard_.counters().half_open_now;
+  state_ = State::authenticating;
+  if (shard_.shutting_down()) return refuse(ReasonCode::server_shutting_down, "shutting down", packet.client_id);
+  if (packet.properties.has(PropertyId::authentication_method)) {
+    return refuse(ReasonCode::bad_authentication_method, "authentication method not supported", packet.client_id);
+  }
+  const auth::Verdict verdict = shard_.context().authority.check(packet.user_name, packet.password);
+  switch (verdict.decision) {
+    case auth::Decision::accepted: return admit(packet);
+    case auth::Decision::refused:
+      ++shard_.counters().auth_failures;
+      return refuse(ReasonCode::bad_user_name_or_password, verdict.reason, packet.client_id);
+    case auth::Decision::needs_hash: break;
+  }
+  if (!shard_.context().authority.verify(number_, *packet.user_name, *packet.password)) {
+    ++shard_.counters().limit_hits;
+    return refuse(ReasonCode::server_busy, "too many passwords to verify", packet.client_id);
+  }
+  connect_.assign(frame.body.begin(), frame.body.end());
+}
+
+void Client::authenticated(bool accepted, std::string_view reason) {
+  if (state_ != State::authenticating) return;
+  const std::vector<std::uint8_t> body = std::move(connect_);
+  const auto packet = mqtt::decode_connect({.type = mqtt::PacketType::connect, .flags = 0, .body = body});
+  if (accepted) {
+    admit(*packet);
+  } else {
+    ++shard_.counters().auth_failures;
+    refuse(ReasonCode::bad_user_name_or_password, reason, packet->client_id);
+  }
+  if (state_ == State::connected) transport_.resume();
+}
+
+void Client::admit(const mqtt::Connect& packet) {
+  const Limits& limits = shard_.limits();
+  SessionTable& sessions = shard_.sessions();
+  std::string client_id(packet.client_id);
+  const bool assigned = client_id.empty();
+  if (assigned) {
+    const bool allowed = v5() || (packet.version == Version::v3_1_1 && packet.clean_start);  // MQTT-3.1.3-7 (3.1.1)
+    if (!allowed) return refuse(ReasonCode::client_identifier_not_valid, "client id is empty");
+    client_id = shard_.assign_client_id();
+  }
+  if (packet.will && !shard_.router().topic_within_limits(packet.will->topic)) {
+    return refuse(ReasonCode::topic_name_invalid, "will topic is too long", client_id);
+  }
+  if (ClientSession* const existing = sessions.find(client_id)) {
+    if (existing->client) existing->client->end(ReasonCode::session_taken_over, "session taken over");  // MQTT-3.1.4-3
+    if (ClientSession* const kept = sessions.find(client_id); kept && packet.clean_start) {
+      sessions.end(*kept);  // MQTT-3.1.2-4
+    }
+  }
+  // After the take-over, so that a client in the limit can always replace itself.
+  if (shard_.counters().connections_now >= limits.connections) {
+    ++shard_.counters().limit_hits;
+    return refuse(ReasonCode::quota_exceeded, "too many connections", client_id);
+  }
+  session_ = sessions.find(client_id);
+  const bool present = session_ != nullptr;
+  if (present) {
+    sessions.resumed(*session_);
+  } else if (sessions.size() >= limits.sessions) {
+    ++shard_.counters().limit_hits;
+    return refuse(ReasonCode::quota_exceeded, "too many sessions", client_id);
+  } else {
+    session_ = &sessions.create(std::move(client_id));
+  }
+
+  state_ = State::connected;
+  ++shard_.counters().connections_now;
+  session_->client = this;
+  const std::uint32_t expiry_s = granted_expiry(packet);
+  expiry_was_zero_ = expiry_s == 0;
+  link_.receive_maximum = static_cast<std::uint16_t>(packet.properties.number(PropertyId::receive_maximum, UINT16_MAX));
+  link_.packet_size_max = packet.properties.number(PropertyId::maximum_packet_size, UINT32_MAX);
+  keep_alive_s_ = packet.keep_alive_s;
+  if (v5() && limits.keep_alive_max_s != 0 && (keep_alive_s_ == 0 || keep_alive_s_ > limits.keep_alive_max_s)) {
+    keep_alive_s_ = limits.keep_alive_max_s;
+  }
+  arm_keep_alive();
+  store_will(packet);
+  send_connack(packet, present, expiry_s, assigned);
+  session_->protocol.attach(link_, expiry_s);
+  session_->protocol.pump(shard_.router().scratch(), shard_.now());
+  shard_.context().log.info("client connected", {{"client", session_->protocol.client_id()},
+                                                 {"address", transport_.peer()},
+                                                 {"version", static_cast<unsigned>(packet.version)},
+                                                 {"user", packet.user_name.value_or("")},
+                                                 {"clean", packet.clean_start ? 1 : 0},
+                                                 {"resumed", present ? 1 : 0},
+                                                 {"keep_alive_s", keep_alive_s_}});
+}
+
+// 5.0 asks for seconds; before, a session that is not clean is kept as long as the instance keeps any.
+std::uint32_t Client::granted_expiry(const mqtt::Connect& packet) const {
+  const std::uint32_t most = shard_.limits().session_expiry_s;
+  if (v5()) return std::min(packet.properties.number(PropertyId::session_expiry_interval), most);
+  return packet.clean_start ? 0 : most;
+}
+
+void Client::store_will(const mqtt::Connect& packet) {
+  if (!packet.will) return;
+  const mqtt::Will& will = *packet.will;
+  auto stored = std::make_unique<session::StoredWill>();
+  stored->message = shard_.router().messages().make(
+      will.topic, will.payload, will_properties(will.properties, shard_.property_scratch()), will.qos, base::kNever);
+  stored->delay_s = will.properties.number(PropertyId::will_delay_interval);
+  if (will.properties.has(PropertyId::message_expiry_interval)) {
+    stored->expiry_s = will.properties.number(PropertyId::message_expiry_interval);
+  }
+  stored->retain = will.retain;
+  session_->protocol.will = std::move(stored);
+}
+
+void Client::send_connack(const mqtt::Connect& packet, bool session_present, std::uint32_t expiry_s, bool assigned) {
+  mqtt::Connack connack;
+  connack.session_present = session_present && packet.version != Version::v3_1;
+  mqtt::PropertyWriter& properties = shard_.property_scratch();
+  properties.clear();
+  if (v5()) {
+    const Limits& limits = shard_.limits();
+    if (expiry_s != packet.properties.number(PropertyId::session_expiry_interval)) {
+      properties.number(PropertyId::session_expiry_interval, expiry_s);
+    }
+    if (limits.receive_maximum != UINT16_MAX) properties.number(PropertyId::receive_maximum, limits.receive_maximum);
+    properties.number(PropertyId::maximum_packet_size, limits.packet_size_bytes);
+    if (assigned) properties.text(PropertyId::assigned_client_identifier, session_->protocol.client_id());
+    if (limits.topic_aliases != 0) properties.number(PropertyId::topic_alias_maximum, limits.topic_aliases);
+    properties.number(PropertyId::shared_subscription_available, 0);
+    if (keep_alive_s_ != packet.keep_alive_s) properties.number(PropertyId::server_keep_alive, keep_alive_s_);
+    connack.properties = properties.view(mqtt::PropertyPlace::connack);
+  }
+  write(connack);
+}
+
+void Client::refuse(ReasonCode code, std::string_view why, std::string_view client_id) {
+  ++shard_.counters().refused;
+  shard_.log_limited(
+      LogLevel::warn, "client refused",
+      {{"client", client_id}, {"address", transport_.peer()}, {"reason", why}, {"code", static_cast<unsigned>(code)}});
+  mqtt::Connack connack;
+  connack.code = v5() ? static_cast<std::uint8_t>(code) : static_cast<std::uint8_t>(to_return_code(code));
+  write(connack);
+  lingers_ = true;
+  finish(why);
+}
+
+void Client::arm_keep_alive() {
+  if (keep_alive_s_ == 0) shard_.context().timers.cancel(*this);
+  else shard_.context().timers.arm(*this, shard_.now() + base::milliseconds(keep_alive_s_ * 1500));
+}
+
+}  // namespace shoal::broker

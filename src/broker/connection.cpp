@@ -1,0 +1,160 @@
+#include "broker/connection.hpp"
+
+#include <sys/epoll.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+#include "broker/instance.hpp"
+
+namespace shoal::broker {
+namespace {
+
+// How long a peer has to read the last packet and close.
+constexpr base::Duration kLinger = base::seconds(2);
+
+}  // namespace
+
+Connection::Connection(Instance& instance, base::UniqueFd fd, const io::Endpoint& peer)
+    : instance_(instance), fd_(std::move(fd)), peer_(peer), client_(instance.shard(), *this) {}
+
+Connection::~Connection() { drop_kept(); }
+
+bool Connection::open() {
+  events_ = EPOLLIN;
+  return instance_.reactor().add(fd_.get(), events_, *this).ok();
+}
+
+void Connection::on_events(std::uint32_t events) {
+  if (closed_) return;
+  instance_.want_turn_end();
+  if (lingering_) return discard();
+  if ((events & EPOLLIN) != 0 && !client_.paused()) read();
+  else if ((events & (EPOLLHUP | EPOLLERR)) != 0) client_.lost("connection lost");
+  if (!closed_ && ((events & EPOLLOUT) != 0 || client_.ended())) flush();
+}
+
+void Connection::read() {
+  const std::span<std::uint8_t> scratch = instance_.reactor().scratch();
+  std::uint8_t* to = scratch.data();
+  std::size_t room = scratch.size();
+  const std::size_t kept = kept_ ? kept_->end : 0;
+  const std::size_t expected = client_.expected_bytes();
+  // A packet too large for the scratch buffer is read straight into its own memory, which grows as
+  // bytes really come: a length alone reserves nothing.
+  const bool large = expected > scratch.size() / 2;
+  if (large) {
+    if (kept == kept_->capacity) {
+      base::ChunkPool::Chunk* const bigger = instance_.reactor().chunks().take(std::min(expected, kept * 2));
+      std::memcpy(bigger->own(), kept_->own(), kept);
+      bigger->end = static_cast<std::uint32_t>(kept);
+      instance_.reactor().chunks().give(std::exchange(kept_, bigger));
+    }
+    to = kept_->own() + kept;
+    room = std::min<std::size_t>(kept_->capacity, expected) - kept;
+  } else if (kept != 0) {
+    std::memcpy(to, kept_->own(), kept);
+    to += kept;
+    room -= kept;
+  }
+  const ssize_t got = ::recv(fd_.get(), to, room, 0);
+  if (got < 0) {
+    if (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR) return;
+    return client_.lost("connection lost");
+  }
+  if (got == 0) return client_.lost("closed by the client");
+  instance_.counters().bytes_received += static_cast<std::uint64_t>(got);
+  if (!large) {
+    drop_kept();
+    return feed({scratch.data(), kept + static_cast<std::size_t>(got)});
+  }
+  kept_->end += static_cast<std::uint32_t>(got);
+  if (kept_->end < expected) return;
+  base::ChunkPool::Chunk* const whole = std::exchange(kept_, nullptr);
+  feed({whole->own(), whole->end});
+  instance_.reactor().chunks().give(whole);
+}
+
+void Connection::feed(base::Bytes bytes) {
+  const std::size_t used = client_.receive(bytes);
+  if (client_.ended()) return;
+  if (used < bytes.size()) keep(bytes.subspan(used));
+  if (client_.paused()) watch();
+}
+
+void Connection::keep(base::Bytes rest) {
+  kept_ = instance_.reactor().chunks().take(rest.size());
+  std::memcpy(kept_->own(), rest.data(), rest.size());
+  kept_->end = static_cast<std::uint32_t>(rest.size());
+}
+
+void Connection::drop_kept() {
+  if (kept_) instance_.reactor().chunks().give(std::exchange(kept_, nullptr));
+}
+
+// A password was verified: what the client sent behind its CONNECT is handled now.
+void Connection::resume() {
+  if (closed_) return;
+  watch();
+  if (!kept_) return;
+  base::ChunkPool::Chunk* const waiting = std::exchange(kept_, nullptr);
+  feed({waiting->own(), waiting->end});
+  instance_.reactor().chunks().give(waiting);
+}
+
+void Connection::flush() {
+  if (closed_ || lingering_) return;
+  base::ByteQueue& out = client_.link().out;
+  io::Flushed result = io::flush(fd_.get(), out, instance_.counters().bytes_sent);
+  if (result == io::Flushed::all && !client_.ended()) {
+    // Room again: what waited behind the full link follows, the rest of it in the next turns.
+    client_.drained();
+    if (!out.empty()) result = io::flush(fd_.get(), out, instance_.counters().bytes_sent);
+    if (result == io::Flushed::all) client_.drained();
+  }
+  if (result == io::Flushed::broken) client_.lost("connection lost");
+  if (client_.ended()) {
+    if (result == io::Flushed::broken || (out.empty() && !client_.lingers())) return close();
+    if (!armed()) instance_.reactor().timers().arm(*this, instance_.reactor().now() + kLinger);
+    if (out.empty()) return half_close();
+  }
+  watch();
+}
+
+void Connection::watch() {
+  std::uint32_t wanted = client_.paused() || client_.ended() ? 0u : EPOLLIN;
+  if (!client_.link().out.empty()) wanted |= EPOLLOUT;
+  if (wanted == events_) return;
+  events_ = wanted;
+  instance_.reactor().modify(fd_.get(), events_, *this);
+}
+
+// Closing with unread input would reset the connection and could take the last packet with it.
+void Connection::half_close() {
+  lingering_ = true;
+  drop_kept();
+  ::shutdown(fd_.get(), SHUT_WR);
+  events_ = EPOLLIN;
+  instance_.reactor().modify(fd_.get(), events_, *this);
+}
+
+void Connection::discard() {
+  const std::span<std::uint8_t> scratch = instance_.reactor().scratch();
+  const ssize_t got = ::recv(fd_.get(), scratch.data(), scratch.size(), 0);
+  if (got == 0 || (got < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR)) close();
+}
+
+void Connection::on_deadline(base::Time) { close(); }
+
+void Connection::close() {
+  if (closed_) return;
+  closed_ = true;
+  instance_.reactor().timers().cancel(*this);
+  instance_.reactor().remove(fd_.get());
+  fd_.reset();
+  instance_.bury(*this);
+}
+
+}  // namespace shoal::broker

@@ -1,0 +1,54 @@
+#pragma once
+
+#include <cstddef>
+#include <string>
+
+#include "broker/client.hpp"
+#include "io/reactor.hpp"
+#include "io/socket.hpp"
+
+namespace shoal::broker {
+
+class Instance;
+
+/// One TCP connection: reads into the reactor's buffer, keeps only what is left of an incomplete
+/// packet, and sends what the client's protocol has to say at the end of the turn.
+class Connection final : public Transport, private io::EventHandler, private io::Timer {
+ public:
+  /// The socket is non-blocking. Call `open` next.
+  Connection(Instance& instance, base::UniqueFd fd, const io::Endpoint& peer);
+  ~Connection();
+
+  /// Starts to read. False when the reactor cannot take it.
+  bool open();
+  Client& client() { return client_; }
+
+  std::size_t index = 0;  ///< place in the instance's list
+
+ private:
+  void flush() override;
+  void resume() override;
+  std::string peer() const override { return peer_.text(); }
+  void on_events(std::uint32_t events) override;
+  void on_deadline(base::Time now) override;
+
+  void read();
+  void feed(base::Bytes bytes);
+  void keep(base::Bytes rest);
+  void drop_kept();
+  void discard();
+  void half_close();
+  void close();
+  void watch();
+
+  Instance& instance_;
+  base::UniqueFd fd_;
+  io::Endpoint peer_;
+  Client client_;
+  base::ChunkPool::Chunk* kept_ = nullptr;  // start of an incomplete packet: [0, end)
+  std::uint32_t events_ = 0;
+  bool lingering_ = false;
+  bool closed_ = false;
+};
+
+}  // namespace shoal::broker

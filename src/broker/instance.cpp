@@ -1,0 +1,157 @@
+#include "broker/instance.hpp"
+
+#include <utility>
+
+#include "auth/users_file.hpp"
+
+namespace shoal::broker {
+namespace {
+
+Result<std::shared_ptr<const auth::UserTable>> users_of(const AuthOptions& options) {
+  if (options.users_file.empty()) return std::shared_ptr<const auth::UserTable>();
+  return auth::load_users(options.users_file);
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Instance>> Instance::open(io::Reactor& reactor, auth::PasswordPool& pool, BrokerOptions options,
+                                                 std::vector<base::UniqueFd> sockets) {
+  auto users = users_of(options.auth);
+  if (!users) return std::move(users).error();
+  auto log = base::Log::open(options.log, options.name);
+  if (!log) return std::move(log).error();
+  std::unique_ptr<Instance> instance(
+      new Instance(reactor, pool, std::move(options), std::move(*log), std::move(*users)));
+  for (base::UniqueFd& socket : sockets) {
+    instance->listeners_.push_back(std::make_unique<Listener>(*instance, std::move(socket)));
+    if (auto opened = instance->listeners_.back()->open(); !opened) return std::move(opened).error();
+  }
+  instance->log_.info("instance started", {{"listeners", instance->listeners_.size()}});
+  instance->want_turn_end();
+  return instance;
+}
+
+Instance::Instance(io::Reactor& reactor, auth::PasswordPool& pool, BrokerOptions options, base::Log log,
+                   std::shared_ptr<const auth::UserTable> users)
+    : reactor_(reactor),
+      pool_(pool),
+      options_(std::move(options)),
+      log_(std::move(log)),
+      authenticator_(options_.auth.anonymous, std::move(users)),
+      accepts_(options_.limits.connects_per_second),
+      shard_(options_, {reactor.now(), reactor.timers(), reactor.chunks(), log_, *this, [this] { want_turn_end(); }}),
+      self_(std::make_shared<Instance*>(this)) {}
+
+Instance::~Instance() {
+  self_.reset();
+  pool_.cancel(authenticator_.key());
+  listeners_.clear();
+  connections_.clear();
+  buried_.clear();
+  reactor_.forget(*this);
+  log_.info("instance stopped");
+}
+
+std::uint16_t Instance::port(std::size_t listener) const {
+  return listener < listeners_.size() ? listeners_[listener]->port() : std::uint16_t{0};
+}
+
+Stats Instance::stats() const {
+  Stats stats = shard_.stats();
+  stats.connections_accepted = counters_.accepted;
+  stats.connections_refused += counters_.refused;
+  stats.limit_hits += counters_.limit_hits;
+  stats.bytes_received = counters_.bytes_received;
+  stats.bytes_sent = counters_.bytes_sent;
+  return stats;
+}
+
+Result<void> Instance::reload_users() {
+  auto users = users_of(options_.auth);
+  if (!users) {
+    log_.error("users not reloaded", {{"error", users.error().message}});
+    return std::move(users).error();
+  }
+  authenticator_.set_users(std::move(*users));
+  log_.info("users reloaded", {{"file", options_.auth.users_file}});
+  want_turn_end();
+  return {};
+}
+
+bool Instance::may_accept() {
+  if (accepts_.take(reactor_.now())) return true;
+  ++counters_.limit_hits;
+  return false;
+}
+
+void Instance::accept(base::UniqueFd fd, const io::Endpoint& peer) {
+  want_turn_end();
+  ++counters_.accepted;
+  exhausted_ = false;
+  if (shard_.counters().half_open_now >= options_.limits.half_open) {
+    ++counters_.limit_hits;
+    ++counters_.refused;
+    shard_.log_limited(LogLevel::warn, "connection closed",
+                       {{"address", peer.text()}, {"reason", "too many half-open"}});
+    return;
+  }
+  auto connection = std::make_unique<Connection>(*this, std::move(fd), peer);
+  if (!connection->open()) return;
+  connection->index = connections_.size();
+  connections_.push_back(std::move(connection));
+}
+
+void Instance::accept_failed(const Error& error) {
+  ++counters_.limit_hits;
+  if (!std::exchange(exhausted_, true)) log_.error("connections wait", {{"error", error.message}});
+}
+
+void Instance::bury(Connection& connection) {
+  auto& place = connections_[connection.index];
+  buried_.push_back(std::move(place));
+  if (&place != &connections_.back()) {
+    place = std::move(connections_.back());
+    place->index = connection.index;
+  }
+  connections_.pop_back();
+  want_turn_end();
+}
+
+void Instance::on_turn_end() {
+  shard_.turn_end();
+  buried_.clear();
+  log_.flush();
+  if (drained_ && connections_.empty()) finish_drain();
+}
+
+auth::Verdict Instance::check(std::optional<std::string_view> user, std::optional<std::string_view> password) {
+  return authenticator_.check(user, password);
+}
+
+bool Instance::verify(std::uint64_t client, std::string_view user, std::string_view password) {
+  // On a pool thread; the instance may be gone when the answer arrives here.
+  auto answer = [reactor = &reactor_, self = std::weak_ptr<Instance*>(self_), client](auth::Verdict verdict) {
+    reactor->post([self, client, verdict] {
+      if (const auto instance = self.lock()) (*instance)->shard_.authenticated(client, verdict);
+    });
+  };
+  return pool_.submit(authenticator_.key(), authenticator_.job(user, password, std::move(answer)));
+}
+
+void Instance::drain(base::Duration limit, std::function<void()> done) {
+  log_.info("instance draining", {{"connections", connections_.size()}});
+  listeners_.clear();
+  shard_.shut_down();
+  drained_ = std::move(done);
+  reactor_.timers().arm(*this, reactor_.now() + limit);
+  want_turn_end();
+}
+
+void Instance::on_deadline(base::Time) { finish_drain(); }
+
+void Instance::finish_drain() {
+  reactor_.timers().cancel(*this);
+  if (const auto done = std::exchange(drained_, nullptr)) done();
+}
+
+}  // namespace shoal::broker

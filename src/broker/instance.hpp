@@ -1,0 +1,82 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "auth/authenticator.hpp"
+#include "auth/password_pool.hpp"
+#include "base/log.hpp"
+#include "broker/connection.hpp"
+#include "broker/listener.hpp"
+#include "broker/shard.hpp"
+#include "io/reactor.hpp"
+
+namespace shoal::broker {
+
+/// What the edge counts; see shoal::Stats.
+struct EdgeCounters {
+  std::uint64_t accepted = 0;
+  std::uint64_t refused = 0;  ///< closed before a CONNECT: too many half-open
+  std::uint64_t limit_hits = 0;
+  std::uint64_t bytes_received = 0;
+  std::uint64_t bytes_sent = 0;
+};
+
+/// A running broker: a shard and its edges (listeners, connections, users, log) on one reactor. All
+/// of it on the reactor's thread.
+class Instance final : private Authority, private io::TurnEnd, private io::Timer {
+ public:
+  /// Checks nothing that `BrokerOptions` promises; `Broker::start` did. Opens everything or nothing.
+  static Result<std::unique_ptr<Instance>> open(io::Reactor& reactor, auth::PasswordPool& pool, BrokerOptions options,
+                                                std::vector<base::UniqueFd> sockets);
+  ~Instance();
+
+  std::uint16_t port(std::size_t listener) const;
+  Shard& shard() { return shard_; }
+  Stats stats() const;
+  Result<void> reload_users();
+  Result<void> reopen_log() { return log_.reopen(); }
+
+  /// Closes the listeners, ends the clients and calls `done` once when the last connection is closed
+  /// or `limit` has passed.
+  void drain(base::Duration limit, std::function<void()> done);
+
+  // For listeners and connections.
+  io::Reactor& reactor() { return reactor_; }
+  EdgeCounters& counters() { return counters_; }
+  void want_turn_end() { reactor_.at_turn_end(*this); }
+  bool may_accept();
+  base::Duration accept_wait() const { return accepts_.wait(); }
+  void accept(base::UniqueFd fd, const io::Endpoint& peer);
+  void accept_failed(const Error& error);
+  /// The connection is closed; it goes at the end of the turn.
+  void bury(Connection& connection);
+
+ private:
+  Instance(io::Reactor& reactor, auth::PasswordPool& pool, BrokerOptions options, base::Log log,
+           std::shared_ptr<const auth::UserTable> users);
+
+  auth::Verdict check(std::optional<std::string_view> user, std::optional<std::string_view> password) override;
+  bool verify(std::uint64_t client, std::string_view user, std::string_view password) override;
+  void on_turn_end() override;
+  void on_deadline(base::Time now) override;
+  void finish_drain();
+
+  io::Reactor& reactor_;
+  auth::PasswordPool& pool_;
+  BrokerOptions options_;
+  base::Log log_;
+  auth::Authenticator authenticator_;
+  EdgeCounters counters_;
+  RateLimit accepts_;
+  Shard shard_;
+  std::vector<std::unique_ptr<Listener>> listeners_;
+  std::vector<std::unique_ptr<Connection>> connections_;
+  std::vector<std::unique_ptr<Connection>> buried_;
+  std::function<void()> drained_;
+  bool exhausted_ = false;
+  std::shared_ptr<Instance*> self_;  // what answers from the password pool look for
+};
+
+}  // namespace shoal::broker

@@ -1,0 +1,56 @@
+#include "broker/listener.hpp"
+
+#include <sys/epoll.h>
+
+#include <algorithm>
+
+#include "broker/instance.hpp"
+
+namespace shoal::broker {
+namespace {
+
+// Connections taken in one turn, so that those who are connected get their turn too.
+constexpr int kAcceptsPerTurn = 64;
+// When descriptors ran out: until somebody may have closed one.
+constexpr base::Duration kExhaustedPause = base::milliseconds(100);
+
+}  // namespace
+
+bool RateLimit::take(base::Time now) {
+  const double seconds = std::chrono::duration<double>(now - last_).count();
+  last_ = now;
+  tokens_ = std::min<double>(per_second_, tokens_ + seconds * per_second_);
+  if (tokens_ < 1) return false;
+  tokens_ -= 1;
+  return true;
+}
+
+Listener::Listener(Instance& instance, base::UniqueFd fd)
+    : instance_(instance), fd_(std::move(fd)), port_(io::Endpoint::local(fd_.get()).port()) {}
+
+Listener::~Listener() { instance_.reactor().remove(fd_.get()); }
+
+Result<void> Listener::open() { return instance_.reactor().add(fd_.get(), EPOLLIN, *this); }
+
+void Listener::on_events(std::uint32_t) {
+  for (int i = 0; i < kAcceptsPerTurn; ++i) {
+    if (!instance_.may_accept()) return pause(instance_.accept_wait());
+    io::Endpoint peer;
+    auto accepted = io::accept_one(fd_.get(), peer);
+    if (!accepted) {
+      instance_.accept_failed(accepted.error());
+      return pause(kExhaustedPause);
+    }
+    if (!*accepted) return;
+    instance_.accept(std::move(*accepted), peer);
+  }
+}
+
+void Listener::pause(base::Duration length) {
+  instance_.reactor().modify(fd_.get(), 0, *this);
+  instance_.reactor().timers().arm(*this, instance_.reactor().now() + length);
+}
+
+void Listener::on_deadline(base::Time) { instance_.reactor().modify(fd_.get(), EPOLLIN, *this); }
+
+}  // namespace shoal::broker

@@ -1,0 +1,170 @@
+#include "broker/router.hpp"
+
+#include <algorithm>
+
+namespace shoal::broker {
+
+using mqtt::ReasonCode;
+using session::Outcome;
+
+Router::Router(const Limits& limits, session::QueueBudget& budget, Deliveries& deliveries)
+    : limits_(limits), budget_(budget), deliveries_(deliveries), publication_(messages_), scratch_(messages_) {}
+
+bool Router::topic_within_limits(std::string_view topic) const {
+  return topic.size() <= limits_.topic_bytes && mqtt::level_count(topic) <= limits_.topic_levels;
+}
+
+ReasonCode Router::publish(const Incoming& incoming, const Receiver* publisher, base::Time now) {
+  if (!topic_within_limits(incoming.topic)) {
+    ++counters_.refused;
+    ++counters_.limit_hits;
+    return ReasonCode::topic_name_invalid;
+  }
+  if (incoming.qos > 0 && budget_.bytes_now > limits_.queued_bytes_total) {
+    ++counters_.refused;
+    ++counters_.limit_hits;
+    return ReasonCode::quota_exceeded;
+  }
+  publication_.start(incoming.topic, incoming.payload, incoming.properties, incoming.qos, incoming.expires, now);
+  if (incoming.retain && !retain(incoming)) {
+    ++counters_.refused;
+    ++counters_.limit_hits;
+    return ReasonCode::quota_exceeded;
+  }
+  ++counters_.received;
+  const topic::Matches& matches = subscriptions_.match(incoming.topic);
+  const bool anybody = !matches.list.empty();
+  bool own = false;
+  for (const topic::Match& match : matches.list) {
+    if (match.no_local && match.subscriber == publisher) {
+      own = true;
+      continue;
+    }
+    deliver(match, {matches.ids.data() + match.first_id, match.id_count}, incoming.retain);
+  }
+  if (own) {
+    subscriptions_.match_own(incoming.topic, const_cast<Receiver*>(publisher), own_);
+    for (const topic::Match& match : own_.list) deliver(match, own_.ids, incoming.retain);
+  }
+  publication_.finish();
+  // Not before: ending a client changes the subscriptions that are being walked.
+  for (Client* client : std::exchange(overflowed_, {})) deliveries_.overflowed(*client);
+  return anybody ? ReasonCode::success : ReasonCode::no_matching_subscribers;
+}
+
+void Router::deliver(const topic::Match& match, std::span<const std::uint32_t> ids, bool retain) {
+  auto& receiver = static_cast<Receiver&>(*match.subscriber);
+  const std::uint8_t qos = std::min(match.qos, publication_.qos());  // MQTT-3.8.4-8
+  if (receiver.kind == Receiver::Kind::host) {
+    queue_host(static_cast<HostSubscriber&>(receiver), publication_.message(), qos, false);
+    return;
+  }
+  auto& session = static_cast<ClientSession&>(receiver);
+  const session::Copy copy{qos, match.retain_as_published && retain, ids};  // MQTT-3.3.1-12, MQTT-3.3.1-13
+  switch (session.protocol.deliver(publication_, copy)) {
+    case Outcome::sent: deliveries_.wrote(*session.client); break;
+    case Outcome::queued: break;
+    case Outcome::dropped: break;
+    case Outcome::disconnect:
+      if (std::find(overflowed_.begin(), overflowed_.end(), session.client) == overflowed_.end()) {
+        overflowed_.push_back(session.client);
+      }
+      break;
+  }
+}
+
+// False when a limit does not allow it.
+bool Router::retain(const Incoming& incoming) {
+  if (incoming.payload.empty()) {  // MQTT-3.3.1-6, MQTT-3.3.1-7
+    if (const auto old = retained_.set(incoming.topic, {})) retained_bytes_ -= old->size();
+    return true;
+  }
+  const session::MessageRef old = retained_.find(incoming.topic);
+  const std::size_t size = incoming.topic.size() + incoming.payload.size() + incoming.properties.size();
+  const std::uint64_t bytes = retained_bytes_ - (old ? old->size() : 0) + size;
+  if ((!old && retained_.size() >= limits_.retained_messages) || bytes > limits_.retained_bytes) return false;
+  retained_.set(incoming.topic, publication_.message());  // MQTT-3.3.1-5
+  retained_bytes_ = bytes;
+  return true;
+}
+
+bool Router::subscribe(ClientSession& session, std::string_view filter, mqtt::SubscriptionOptions options,
+                       std::uint32_t id) {
+  const auto node = subscriptions_.find(filter);
+  if (node != topic::SubscriptionTree::kNone) {
+    for (const auto handle : session.subscriptions) {
+      if (subscriptions_.node(handle) != node) continue;
+      subscriptions_.update(handle, options, id);
+      return false;
+    }
+  }
+  session.subscriptions.push_back(subscriptions_.subscribe(filter, &session, options, id));
+  return true;
+}
+
+bool Router::subscribed(const ClientSession& session, std::string_view filter) const {
+  const auto node = subscriptions_.find(filter);
+  return node != topic::SubscriptionTree::kNone &&
+         std::any_of(session.subscriptions.begin(), session.subscriptions.end(),
+                     [&](auto handle) { return subscriptions_.node(handle) == node; });
+}
+
+bool Router::unsubscribe(ClientSession& session, std::string_view filter) {
+  const auto node = subscriptions_.find(filter);
+  if (node == topic::SubscriptionTree::kNone) return false;
+  for (auto& handle : session.subscriptions) {
+    if (subscriptions_.node(handle) != node) continue;
+    subscriptions_.unsubscribe(handle);
+    handle = session.subscriptions.back();
+    session.subscriptions.pop_back();
+    return true;
+  }
+  return false;
+}
+
+void Router::unsubscribe_all(ClientSession& session) {
+  for (const auto handle : session.subscriptions) subscriptions_.unsubscribe(handle);
+  session.subscriptions.clear();
+}
+
+void Router::queue_retained(ClientSession& session, std::string_view filter, mqtt::SubscriptionOptions options,
+                            std::uint32_t id, base::Time now) {
+  retained_.each(filter, [&](const session::MessageRef& message) {
+    if (message->expires() <= now) return;
+    const std::span<const std::uint32_t> ids(&id, id != 0 ? 1 : 0);
+    session.protocol.queue_retained(message, {std::min(options.qos, message->qos()), true, ids});
+  });
+}
+
+void Router::subscribe_host(std::string_view filter, std::uint8_t qos, Broker::OnMessage on_message, base::Time now) {
+  hosts_.push_back(std::make_unique<HostSubscriber>(std::string(filter), std::move(on_message)));
+  HostSubscriber& subscriber = *hosts_.back();
+  subscriptions_.subscribe(filter, &subscriber, {.qos = qos}, 0);
+  retained_.each(filter, [&](const session::MessageRef& message) {
+    if (message->expires() > now) queue_host(subscriber, message, std::min(qos, message->qos()), true);
+  });
+}
+
+void Router::queue_host(HostSubscriber& subscriber, const session::MessageRef& message, std::uint8_t qos, bool retain) {
+  if (host_queue_.size() >= limits_.queued_messages) {
+    ++budget_.dropped_full;
+    return;
+  }
+  if (host_queue_.empty()) deliveries_.host_pending();
+  host_queue_.push({&subscriber, message, qos, retain});
+}
+
+bool Router::run_host() {
+  for (std::size_t left = host_queue_.size(); left > 0; --left) {
+    const HostDelivery delivery = host_queue_.pop();
+    const session::Message& message = *delivery.message;
+    ++counters_.host_delivered;
+    delivery.subscriber->on_message({.topic = message.topic(),
+                                     .payload = base::as_text(message.payload()),
+                                     .qos = static_cast<Qos>(delivery.qos),
+                                     .retain = delivery.retain});
+  }
+  return !host_queue_.empty();
+}
+
+}  // namespace shoal::broker

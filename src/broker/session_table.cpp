@@ -1,0 +1,77 @@
+#include "broker/session_table.hpp"
+
+#include <algorithm>
+#include <cassert>
+
+namespace shoal::broker {
+
+void ClientSession::on_deadline(base::Time now) { table.due(*this, now); }
+
+SessionTable::~SessionTable() {
+  for (auto& [id, session] : sessions_) router_.unsubscribe_all(*session);
+}
+
+ClientSession* SessionTable::find(std::string_view client_id) {
+  const auto found = sessions_.find(client_id);
+  return found == sessions_.end() ? nullptr : found->second.get();
+}
+
+ClientSession& SessionTable::create(std::string client_id) {
+  auto session = std::make_unique<ClientSession>(client_id, budget_, *this);
+  ClientSession& created = *session;
+  sessions_.emplace(std::move(client_id), std::move(session));
+  return created;
+}
+
+void SessionTable::end(ClientSession& session) {
+  assert(!session.client);
+  publish_will(session);
+  router_.unsubscribe_all(session);
+  timers_.cancel(session);
+  const auto found = sessions_.find(session.protocol.client_id());
+  assert(found != sessions_.end() && found->second.get() == &session);
+  sessions_.erase(found);
+}
+
+void SessionTable::disconnected(ClientSession& session) {
+  const std::uint32_t expiry_s = session.protocol.expiry_s();
+  if (expiry_s == 0) return end(session);
+  session.expires = expiry_s == session::kExpiryNever ? base::kNever : now_ + base::seconds(expiry_s);
+  if (session.protocol.will && session.protocol.will->delay_s == 0) publish_will(session);
+  if (session.protocol.will) session.protocol.will->due = now_ + base::seconds(session.protocol.will->delay_s);
+  arm(session);
+}
+
+void SessionTable::arm(ClientSession& session) {
+  base::Time deadline = session.expires;
+  if (session.protocol.will) deadline = std::min(deadline, session.protocol.will->due);
+  if (deadline == base::kNever) timers_.cancel(session);
+  else timers_.arm(session, deadline);
+}
+
+void SessionTable::due(ClientSession& session, base::Time now) {
+  if (session.expires <= now) return end(session);
+  if (session.protocol.will && session.protocol.will->due <= now) publish_will(session);
+  arm(session);
+}
+
+void SessionTable::resumed(ClientSession& session) {
+  session.protocol.will.reset();  // MQTT-3.1.3-9
+  session.expires = base::kNever;
+  timers_.cancel(session);
+}
+
+void SessionTable::publish_will(ClientSession& session) {
+  const auto will = std::move(session.protocol.will);
+  if (!will) return;
+  const session::Message& message = *will->message;
+  router_.publish({.topic = message.topic(),
+                   .payload = message.payload(),
+                   .properties = message.properties(),
+                   .qos = message.qos(),
+                   .retain = will->retain,
+                   .expires = will->expiry_s ? now_ + base::seconds(*will->expiry_s) : base::kNever},
+                  nullptr, now_);
+}
+
+}  // namespace shoal::broker

@@ -1,0 +1,57 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+
+#include "broker/receiver.hpp"
+#include "broker/router.hpp"
+
+namespace shoal::broker {
+
+/// The sessions of an instance by client id, from CONNECT to the session's end: expiry and wills
+/// included. Pure; the shard's thread.
+class SessionTable {
+ public:
+  SessionTable(session::QueueBudget& budget, Router& router, io::TimerQueue& timers, const base::Time& now)
+      : budget_(budget), router_(router), timers_(timers), now_(now) {}
+  ~SessionTable();
+  SessionTable(const SessionTable&) = delete;
+  SessionTable& operator=(const SessionTable&) = delete;
+
+  std::size_t size() const { return sessions_.size(); }
+  ClientSession* find(std::string_view client_id);
+  ClientSession& create(std::string client_id);
+  /// Forgets the session, its subscriptions and queues. A will that still waits is published first
+  /// (MQTT-3.1.2-8: no later than the session's end). It must not be connected.
+  void end(ClientSession& session);
+
+  /// The session's connection is gone (and it is detached already): publishes the will, now or after
+  /// its delay, and ends the session now or at its expiry.
+  void disconnected(ClientSession& session);
+  /// A connection resumes the session: its will that waits is cancelled, its expiry too.
+  void resumed(ClientSession& session);
+
+  /// Publishes the will, when there is one, and forgets it.
+  void publish_will(ClientSession& session);
+
+ private:
+  friend struct ClientSession;
+
+  struct Hash {
+    using is_transparent = void;
+    std::size_t operator()(std::string_view text) const { return std::hash<std::string_view>{}(text); }
+  };
+
+  void due(ClientSession& session, base::Time now);
+  void arm(ClientSession& session);
+
+  session::QueueBudget& budget_;
+  Router& router_;
+  io::TimerQueue& timers_;
+  const base::Time& now_;
+  std::unordered_map<std::string, std::unique_ptr<ClientSession>, Hash, std::equal_to<>> sessions_;
+};
+
+}  // namespace shoal::broker

@@ -1,0 +1,156 @@
+#include "broker/shard.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "mqtt/topic_name.hpp"
+#include "mqtt/utf8.hpp"
+
+namespace shoal::broker {
+
+using mqtt::ReasonCode;
+
+namespace {
+
+session::QueueBudget make_budget(const BrokerOptions& options) {
+  session::QueueBudget budget;
+  budget.inflight_max = options.limits.inflight;
+  budget.messages_max = options.limits.queued_messages;
+  budget.bytes_max = options.limits.queued_bytes;
+  budget.when_full = options.queue_full;
+  return budget;
+}
+
+}  // namespace
+
+Shard::Shard(const BrokerOptions& options, ShardContext context)
+    : options_(options),
+      context_(std::move(context)),
+      budget_(make_budget(options)),
+      router_(options.limits, budget_, *this),
+      sessions_(budget_, router_, context_.timers, context_.now) {}
+
+Shard::~Shard() = default;
+
+std::uint64_t Shard::enter(Client& client) {
+  const std::uint64_t number = next_number_++;
+  clients_.emplace(number, &client);
+  ++counters_.half_open_now;
+  return number;
+}
+
+void Shard::leave(Client& client) {
+  clients_.erase(client.number());
+  if (!client.dirty) return;
+  for (auto* list : {&dirty_, &flushing_})
+    std::replace(list->begin(), list->end(), &client, static_cast<Client*>(nullptr));
+}
+
+void Shard::flush_later(Client& client) {
+  if (client.dirty) return;
+  client.dirty = true;
+  if (dirty_.empty()) context_.want_turn_end();
+  dirty_.push_back(&client);
+}
+
+void Shard::turn_end() {
+  if (router_.run_host()) context_.want_turn_end();
+  flushing_.swap(dirty_);
+  for (std::size_t i = 0; i < flushing_.size(); ++i) {
+    Client* const client = std::exchange(flushing_[i], nullptr);
+    if (!client) continue;
+    client->dirty = false;
+    client->transport().flush();
+  }
+  flushing_.clear();
+}
+
+void Shard::overflowed(Client& client) {
+  ++counters_.limit_hits;
+  client.end(ReasonCode::quota_exceeded, "queue full");
+}
+
+void Shard::authenticated(std::uint64_t number, const auth::Verdict& verdict) {
+  const auto found = clients_.find(number);
+  if (found == clients_.end()) return;
+  found->second->authenticated(verdict.decision == auth::Decision::accepted, verdict.reason);
+}
+
+void Shard::shut_down() {
+  shutting_down_ = true;
+  std::vector<Client*> all;
+  all.reserve(clients_.size());
+  for (const auto& [number, client] : clients_) all.push_back(client);
+  for (Client* client : all) client->end(ReasonCode::server_shutting_down, "shutting down");
+}
+
+void Shard::log_limited(LogLevel level, std::string_view phrase, base::Fields fields) {
+  constexpr unsigned kLinesPerSecond = 50;
+  if (!context_.log.enabled(level)) return;
+  if (now() - log_second_ >= base::seconds(1)) {
+    if (log_lines_ > kLinesPerSecond) {
+      context_.log.warn("lines left out", {{"count", log_lines_ - kLinesPerSecond}});
+    }
+    log_second_ = now();
+    log_lines_ = 0;
+  }
+  if (++log_lines_ <= kLinesPerSecond) context_.log.write(level, phrase, fields);
+}
+
+std::string Shard::assign_client_id() {
+  std::string id;
+  do {
+    id = "shoal-" + std::to_string(next_client_id_++);
+  } while (sessions_.find(id));
+  return id;
+}
+
+Result<void> Shard::publish(const Message& message) {
+  if (message.topic.size() > 0xffff || !mqtt::is_topic_name(message.topic) || !mqtt::is_utf8_string(message.topic)) {
+    return Error{ErrorCode::invalid_argument, "'" + std::string(message.topic) + "' is not a topic name"};
+  }
+  const ReasonCode code = router_.publish({.topic = message.topic,
+                                           .payload = base::as_bytes(message.payload),
+                                           .properties = {},
+                                           .qos = static_cast<std::uint8_t>(message.qos),
+                                           .retain = message.retain},
+                                          nullptr, now());
+  if (!is_error(code)) return {};
+  return Error{code == ReasonCode::topic_name_invalid ? ErrorCode::invalid_argument : ErrorCode::resource_exhausted,
+               "message on '" + std::string(message.topic) + "' refused: " + std::string(to_string(code))};
+}
+
+Result<void> Shard::subscribe(std::string_view filter, Qos qos, Broker::OnMessage on_message) {
+  if (filter.size() > 0xffff || !mqtt::is_topic_filter(filter) || !mqtt::is_utf8_string(filter) ||
+      mqtt::is_shared(filter) || !router_.topic_within_limits(filter)) {
+    return Error{ErrorCode::invalid_argument, "'" + std::string(filter) + "' is not a topic filter"};
+  }
+  router_.subscribe_host(filter, static_cast<std::uint8_t>(qos), std::move(on_message), now());
+  return {};
+}
+
+Stats Shard::stats() const {
+  const RouterCounters& routed = router_.counters();
+  Stats stats;
+  stats.connections_now = counters_.connections_now;
+  stats.connections_refused = counters_.refused;
+  stats.connections_dropped = counters_.dropped;
+  stats.sessions_now = sessions_.size();
+  stats.subscriptions_now = router_.subscriptions();
+  stats.retained_now = router_.retained();
+  stats.retained_bytes_now = router_.retained_bytes();
+  stats.queued_messages_now = budget_.messages_now;
+  stats.queued_bytes_now = budget_.bytes_now;
+  stats.messages_received = routed.received;
+  stats.messages_delivered = budget_.delivered + routed.host_delivered;
+  stats.messages_dropped_slow = budget_.dropped_slow;
+  stats.messages_dropped_queue = budget_.dropped_full;
+  stats.messages_dropped_size = budget_.dropped_size;
+  stats.messages_expired = budget_.expired;
+  stats.publishes_refused = routed.refused;
+  stats.auth_failures = counters_.auth_failures;
+  stats.limit_hits = counters_.limit_hits + routed.limit_hits;
+  return stats;
+}
+
+}  // namespace shoal::broker
