@@ -1,0 +1,196 @@
+#include "topic/subscription_tree.hpp"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <map>
+#include <string>
+
+namespace shoal::topic {
+namespace {
+
+using mqtt::SubscriptionOptions;
+
+struct Client : Subscriber {
+  std::string name;
+};
+
+// What a topic goes to, as text: "anna:1 ben:2+rap[7,9]".
+std::string text(const Matches& matches) {
+  std::map<std::string, std::string> entries;
+  for (const Match& match : matches.list) {
+    const std::string& name = static_cast<const Client*>(match.subscriber)->name;
+    std::string entry = name + ":" + std::to_string(match.qos);
+    if (match.retain_as_published) entry += "+rap";
+    if (match.no_local) entry += "+nl";
+    std::vector<std::uint32_t> ids(matches.ids.begin() + match.first_id,
+                                   matches.ids.begin() + match.first_id + match.id_count);
+    std::sort(ids.begin(), ids.end());
+    for (std::size_t i = 0; i < ids.size(); ++i) entry += (i == 0 ? "[" : ",") + std::to_string(ids[i]);
+    if (!ids.empty()) entry += "]";
+    EXPECT_TRUE(entries.emplace(name, entry).second) << name << " is there twice";
+  }
+  std::string all;
+  for (const auto& [name, entry] : entries) all += (all.empty() ? "" : " ") + entry;
+  return all;
+}
+
+SubscriptionOptions qos(std::uint8_t qos) { return {qos, false, false, 0}; }
+
+struct SubscriptionTreeTest : testing::Test {
+  Client anna{{}, "anna"};
+  Client ben{{}, "ben"};
+  SubscriptionTree tree;
+
+  std::string match(std::string_view topic) { return text(tree.match(topic)); }
+  std::string match_own(std::string_view topic, Client& client) {
+    Matches matches;
+    tree.match_own(topic, &client, matches);
+    return text(matches);
+  }
+};
+
+TEST_F(SubscriptionTreeTest, Empty) {
+  EXPECT_EQ(match("a"), "");
+  EXPECT_EQ(tree.size(), 0u);
+  EXPECT_EQ(tree.find("a"), SubscriptionTree::kNone);
+}
+
+TEST_F(SubscriptionTreeTest, Wildcards) {
+  tree.subscribe("sport/tennis/#", &anna, qos(1), 0);
+  tree.subscribe("sport/+/x", &ben, qos(2), 0);
+  EXPECT_EQ(match("sport/tennis"), "anna:1");
+  EXPECT_EQ(match("sport/tennis/x"), "anna:1 ben:2");
+  EXPECT_EQ(match("sport/golf/x"), "ben:2");
+  EXPECT_EQ(match("sport//x"), "ben:2");
+  EXPECT_EQ(match("sport"), "");
+  EXPECT_EQ(match("sport/tennis/x/y"), "anna:1");
+  EXPECT_EQ(match("other"), "");
+}
+
+// MQTT-4.7.2-1
+TEST_F(SubscriptionTreeTest, Dollar) {
+  tree.subscribe("#", &anna, qos(0), 0);
+  tree.subscribe("+/x", &anna, qos(0), 0);
+  tree.subscribe("$SYS/#", &ben, qos(0), 0);
+  EXPECT_EQ(match("$SYS/x"), "ben:0");
+  EXPECT_EQ(match("$SYS"), "ben:0");
+  EXPECT_EQ(match("$other/x"), "");
+  EXPECT_EQ(match("a/$SYS"), "anna:0");
+}
+
+TEST_F(SubscriptionTreeTest, EmptyLevels) {
+  tree.subscribe("/", &anna, qos(0), 0);
+  tree.subscribe("/+", &ben, qos(0), 0);
+  EXPECT_EQ(match("/"), "anna:0 ben:0");
+  EXPECT_EQ(match("//"), "");
+  EXPECT_EQ(match("/a"), "ben:0");
+  EXPECT_EQ(match("a/"), "");
+}
+
+// One copy with the highest QoS and every identifier (MQTT-3.3.4-2 to 4).
+TEST_F(SubscriptionTreeTest, Overlap) {
+  tree.subscribe("a/b", &anna, qos(0), 7);
+  tree.subscribe("a/+", &anna, qos(2), 9);
+  tree.subscribe("a/#", &anna, qos(1), 9);
+  tree.subscribe("#", &anna, qos(1), 0);
+  tree.subscribe("a/+", &ben, {1, false, true, 0}, 0);
+  EXPECT_EQ(match("a/b"), "anna:2[7,9,9] ben:1+rap");
+  EXPECT_EQ(match("a"), "anna:1[9]");
+}
+
+TEST_F(SubscriptionTreeTest, NoLocal) {
+  tree.subscribe("a", &anna, {2, true, false, 0}, 5);
+  tree.subscribe("+", &anna, {1, false, true, 0}, 6);
+  tree.subscribe("a", &ben, {1, true, false, 0}, 0);
+  EXPECT_EQ(match("a"), "anna:2+rap+nl[5,6] ben:1+nl");
+  EXPECT_EQ(match_own("a", anna), "anna:1+rap[6]");
+  EXPECT_EQ(match_own("a", ben), "");
+}
+
+TEST_F(SubscriptionTreeTest, Update) {
+  const auto handle = tree.subscribe("a", &anna, qos(0), 1);
+  EXPECT_EQ(match("a"), "anna:0[1]");
+  const auto before = tree.generation();
+  tree.update(handle, {2, false, true, 0}, 0);
+  EXPECT_GT(tree.generation(), before);
+  EXPECT_EQ(match("a"), "anna:2+rap");
+  EXPECT_EQ(tree.options(handle).qos, 2);
+  EXPECT_EQ(tree.id(handle), 0u);
+  EXPECT_EQ(tree.size(), 1u);
+}
+
+TEST_F(SubscriptionTreeTest, Handles) {
+  const auto first = tree.subscribe("a/+/#", &anna, qos(1), 3);
+  const auto second = tree.subscribe("a/+/#", &ben, qos(1), 0);
+  EXPECT_EQ(tree.filter(first), "a/+/#");
+  EXPECT_EQ(tree.node(first), tree.node(second));
+  EXPECT_EQ(tree.find("a/+/#"), tree.node(first));
+  tree.unsubscribe(first);
+  EXPECT_EQ(match("a/b"), "ben:1");
+  EXPECT_EQ(tree.filter(second), "a/+/#");
+  tree.unsubscribe(second);
+  EXPECT_EQ(match("a/b"), "");
+  EXPECT_EQ(tree.find("a/+/#"), SubscriptionTree::kNone);
+  EXPECT_EQ(tree.find("a"), SubscriptionTree::kNone);
+  EXPECT_EQ(tree.size(), 0u);
+}
+
+TEST_F(SubscriptionTreeTest, AFilterThatLeadsToAnotherStays) {
+  const auto shorter = tree.subscribe("a/b", &anna, qos(0), 0);
+  const auto longer = tree.subscribe("a/b/c", &anna, qos(0), 0);
+  tree.unsubscribe(shorter);
+  EXPECT_EQ(match("a/b"), "");
+  EXPECT_EQ(match("a/b/c"), "anna:0");
+  tree.subscribe("a/b", &ben, qos(0), 0);
+  tree.unsubscribe(longer);
+  EXPECT_EQ(match("a/b"), "ben:0");
+  EXPECT_EQ(tree.find("a/b/c"), SubscriptionTree::kNone);
+}
+
+TEST_F(SubscriptionTreeTest, Deep) {
+  std::string topic = "x";
+  for (int level = 1; level < 2'000; ++level) topic += "/x";
+  std::string plus = topic;
+  std::replace(plus.begin(), plus.end(), 'x', '+');
+  tree.subscribe(topic, &anna, qos(1), 0);
+  tree.subscribe(plus, &ben, qos(2), 0);
+  EXPECT_EQ(match(topic), "anna:1 ben:2");
+  EXPECT_EQ(match(topic + "/x"), "");
+  tree.subscribe(topic + "/#", &anna, qos(2), 0);
+  EXPECT_EQ(match(topic), "anna:2 ben:2");
+}
+
+// More topics than the cache holds, asked again and again while subscriptions come and go.
+TEST_F(SubscriptionTreeTest, CacheIsNeverStale) {
+  std::map<int, SubscriptionTree::Handle> handles;
+  for (int round = 0; round < 3; ++round) {
+    for (int i = 0; i < 10'000; ++i) {
+      const std::string topic = "t/" + std::to_string(i);
+      ASSERT_EQ(match(topic), handles.contains(i) ? "anna:1" : "");
+      if (i % 7 != round) continue;
+      if (handles.contains(i)) {
+        tree.unsubscribe(handles[i]);
+        handles.erase(i);
+      } else {
+        handles[i] = tree.subscribe(topic, &anna, qos(1), 0);
+      }
+      ASSERT_EQ(match(topic), handles.contains(i) ? "anna:1" : "");
+    }
+  }
+}
+
+// More subscribers than the cache is allowed to remember.
+TEST_F(SubscriptionTreeTest, ManySubscribers) {
+  std::vector<Client> clients(150'000);
+  for (Client& client : clients) tree.subscribe("a/#", &client, qos(1), 4);
+  for (const char* topic : {"a", "a/b", "a", "other", "a/b"}) {
+    const Matches& matches = tree.match(topic);
+    const std::size_t expected = std::string_view(topic) == "other" ? 0 : clients.size();
+    EXPECT_EQ(matches.list.size(), expected);
+    EXPECT_EQ(matches.ids.size(), expected);
+  }
+}
+
+}  // namespace
+}  // namespace shoal::topic
