@@ -54,7 +54,7 @@ void add_listings(CLI::App& app, Context& context) {
 
   const auto name = std::make_shared<std::string>();
   CLI::App* status = app.add_subcommand("status", "Show one instance and its counters");
-  status->add_option("NAME", *name, "Instance")->required();
+  status->add_option("NAME", *name, "Instance")->required()->type_name("");
   status->add_flag("--json", *json, "An object");
   status->callback([&context, name, json] { show_instance(context, *name, *json); });
 }
@@ -66,7 +66,7 @@ void add_verb(CLI::App& app, Context& context, const std::string& verb, const st
   };
   const auto options = std::make_shared<Options>();
   CLI::App* command = app.add_subcommand(verb, help);
-  CLI::Option* names = command->add_option("NAME", options->verb.names, "Instances");
+  CLI::Option* names = command->add_option("NAME", options->verb.names, "Instances")->type_name("");
   CLI::Option* all = command->add_flag("--all", options->verb.all, "All instances");
   names->excludes(all);
   command->add_flag("--wait,!--no-wait", options->verb.wait, "Return when it is so (default), or at once");
@@ -81,7 +81,7 @@ void add_verb(CLI::App& app, Context& context, const std::string& verb, const st
 void add_logs(CLI::App& app, Context& context) {
   const auto options = std::make_shared<LogsOptions>();
   CLI::App* logs = app.add_subcommand("logs", "Show logs; the fleet need not run");
-  logs->add_option("NAME", options->names, "Instances, or `controller`")->required();
+  logs->add_option("NAME", options->names, "Instances, or `controller`")->required()->type_name("");
   logs->add_flag("-f,--follow", options->follow, "Go on with what comes, also after rotation");
   logs->add_option("--since", options->since, "90s, 10m, 2h, 3d ago, or a UTC time such as 2025-01-31T10:30")
       ->type_name("TIME");

@@ -177,12 +177,16 @@ class Controller : private Watcher {
 
   void on_state(const std::string& name, fleet::State state) override {
     if (!settled_ || stopping_) return;
-    std::string line = name + " is " + std::string(fleet::to_string(state));
-    if (state == fleet::State::backoff || state == fleet::State::failed) {
-      line += ": " + fleet_.view(name, clock_now())->last_exit;
+    switch (state) {
+      case fleet::State::ready: return tell(name + " is ready");
+      case fleet::State::stopped: return tell(name + " is stopped");
+      case fleet::State::backoff: return tell(name + " ended and starts again: " + why_ended(name));
+      case fleet::State::failed: return tell(name + " failed too often and stays down: " + why_ended(name));
+      case fleet::State::starting:
+      case fleet::State::stopping: return;
     }
-    tell(line);
   }
+  std::string why_ended(const std::string& name) const { return fleet_.view(name, clock_now())->last_exit; }
   void on_stats(const std::string&) override {}
   void on_users_reloaded(const std::string&, const std::string&) override {}
 

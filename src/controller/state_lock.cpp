@@ -1,7 +1,6 @@
 #include "controller/state_lock.hpp"
 
 #include <fcntl.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -12,6 +11,15 @@ namespace shoal::controller {
 namespace {
 
 std::string path_in(const std::string& run_dir) { return run_dir + "/lock"; }
+
+/// An exclusive lock of the whole file that belongs to the open file, not to the process, and that can
+/// be asked for without taking it.
+struct flock whole_file() {
+  struct flock lock {};
+  lock.l_type = F_WRLCK;
+  lock.l_whence = SEEK_SET;
+  return lock;
+}
 
 /// A lock on a file that its last owner removed meanwhile locks nothing.
 bool is_still(const std::string& path, int fd) {
@@ -35,9 +43,10 @@ Result<StateLock> StateLock::take(const std::string& run_dir) {
   for (;;) {
     base::UniqueFd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
     if (!fd) return Error{ErrorCode::io, "the lock " + path + " cannot be opened: " + std::strerror(errno)};
-    if (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
-      if (errno == EINTR) continue;
-      if (errno != EWOULDBLOCK) return Error{ErrorCode::io, "the lock " + path + ": " + std::strerror(errno)};
+    struct flock lock = whole_file();
+    if (::fcntl(fd.get(), F_OFD_SETLK, &lock) != 0) {
+      if (errno != EAGAIN && errno != EACCES)
+        return Error{ErrorCode::io, "the lock " + path + ": " + std::strerror(errno)};
       return Error{ErrorCode::unavailable, "a fleet is running already with " + run_dir + " (controller's pid " +
                                                owner(fd.get()) +
                                                "); stop it with `shoal down`, or use another SHOAL_HOME"};
@@ -53,7 +62,8 @@ Result<StateLock> StateLock::take(const std::string& run_dir) {
 
 bool StateLock::is_held(const std::string& run_dir) {
   const base::UniqueFd fd(::open(path_in(run_dir).c_str(), O_RDONLY | O_CLOEXEC));
-  return fd && ::flock(fd.get(), LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+  struct flock lock = whole_file();
+  return fd && ::fcntl(fd.get(), F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
 }
 
 StateLock::~StateLock() {

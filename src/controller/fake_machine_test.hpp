@@ -1,0 +1,131 @@
+#pragma once
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "controller/machine.hpp"
+#include "controller/running_fleet.hpp"
+
+namespace shoal::controller {
+
+/// Processes that only write down what they are told. Ids count from 1, pids from 1001.
+struct FakeProcesses : Processes {
+  struct Spawn {
+    std::string name;
+  };
+  struct Sent {
+    WorkerId id;
+    link::Message message;
+    std::size_t fds;
+  };
+
+  Result<Spawned> spawn(const std::string& name) override {
+    if (!refuse.empty()) return Error{ErrorCode::io, refuse};
+    spawned.push_back({name});
+    return Spawned{WorkerId{spawned.size()}, static_cast<std::int64_t>(1000 + spawned.size())};
+  }
+  void send(WorkerId id, const link::Message& message, std::vector<base::UniqueFd> fds) override {
+    sent.push_back({id, message, fds.size()});
+  }
+  void kill(WorkerId id) override { killed.push_back(id); }
+
+  /// Type and name of all that a worker was told.
+  std::vector<std::string> told(std::uint64_t id) const {
+    std::vector<std::string> lines;
+    for (const Sent& one : sent)
+      if (one.id == WorkerId{id}) lines.push_back(one.message.type() + ' ' + std::string(one.message.text("name")));
+    return lines;
+  }
+
+  std::string refuse;
+  std::vector<Spawn> spawned;
+  std::vector<Sent> sent;
+  std::vector<WorkerId> killed;
+};
+
+/// Sockets that are /dev/null; each instance keeps its port.
+struct FakeSockets : Sockets {
+  fleet::Bound bind(std::span<const config::InstanceConfig* const> plan) override {
+    fleet::Bound bound;
+    for (const config::InstanceConfig* instance : plan) {
+      if (instance->name == refuse) bound.problems.push_back({instance->at, "port 18000 is held by somebody"});
+    }
+    if (!bound.problems.empty()) return bound;
+    for (const config::InstanceConfig* instance : plan) {
+      const int port = ports.emplace(instance->name, 18000 + static_cast<int>(ports.size())).first->second;
+      ++binds;
+      fleet::BoundListener listener;
+      listener.fd.reset(::open("/dev/null", O_RDONLY | O_CLOEXEC));
+      listener.url = "mqtt://127.0.0.1:" + std::to_string(port);
+      listener.port = static_cast<std::uint16_t>(port);
+      given.push_back(listener.fd.get());
+      bound.instances.push_back({.name = instance->name, .listeners = {}});
+      bound.instances.back().listeners.push_back(std::move(listener));
+    }
+    return bound;
+  }
+
+  /// How many of the given descriptors are open now.
+  std::size_t open() const {
+    std::set<int> alive;
+    for (const int fd : given)
+      if (::fcntl(fd, F_GETFD) >= 0) alive.insert(fd);
+    return alive.size();
+  }
+
+  std::string refuse;
+  std::map<std::string, int> ports;
+  std::vector<int> given;
+  std::size_t binds = 0;
+};
+
+/// A fleet of a (own), b (own), lab and lab2 (worker small) on a fake machine with a clock that stands.
+struct FakeFleet {
+  static config::FleetConfig four_instances() {
+    config::FleetConfig config;
+    for (const auto& [name, worker] : std::initializer_list<std::pair<const char*, const char*>>{
+             {"a", "own"}, {"b", "own"}, {"lab", "small"}, {"lab2", "small"}}) {
+      config::InstanceConfig instance;
+      instance.name = instance.options.name = name;
+      instance.worker = worker;
+      instance.listeners.push_back({.host = "127.0.0.1", .ipv6 = false, .port = std::nullopt, .at = {}});
+      config.instances.push_back(instance);
+    }
+    return config;
+  }
+
+  void begin() {
+    EXPECT_TRUE(running.bind_all().empty());
+    running.start_all(now);
+  }
+  void ready(std::string_view name, std::uint64_t worker) {
+    running.on_message(WorkerId{worker}, link::Message(link::type::kReady).add("name", name), now);
+  }
+  void ready_all() {
+    ready("a", 1);
+    ready("b", 2);
+    ready("lab", 3);
+    ready("lab2", 3);
+  }
+  void stopped(std::string_view name, std::uint64_t worker) {
+    running.on_message(WorkerId{worker}, link::Message(link::type::kStopped).add("name", name), now);
+  }
+  void pass_until_deadline() {
+    ASSERT_NE(running.deadline(), base::kNever);
+    now = running.deadline();
+    running.on_time(now);
+  }
+
+  base::Time now{base::seconds(1000)};
+  FakeProcesses processes;
+  FakeSockets sockets;
+  base::Log log;
+  RunningFleet running{four_instances(), {}, processes, sockets, log};
+};
+
+}  // namespace shoal::controller
