@@ -25,7 +25,8 @@ struct ServerOptions {
 };
 
 /// HTTP/1.1 on a local socket, in front of a Service. A resource; lives on the thread that runs
-/// `context`, which outlives it.
+/// `context`, which outlives it and every reply that
+/// the service still holds (a reply keeps its connection).
 class Server {
  public:
   Server(boost::asio::io_context& context, ServerOptions options, Service& service);

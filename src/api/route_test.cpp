@@ -1,0 +1,156 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "api/service.hpp"
+
+namespace shoal::api {
+namespace {
+
+using std::chrono::milliseconds;
+using testing::HasSubstr;
+
+struct FakeService : Service {
+  std::string version() const override { return "1.2.3"; }
+  void list(Reply<std::vector<Instance>> reply) override { reply(instances); }
+  void get(const std::string& name, Reply<Instance> reply) override {
+    for (const Instance& instance : instances)
+      if (instance.name == name) return reply(instance);
+    reply(Failure{404, "no_such_instance", "there is no instance " + name});
+  }
+  void act(const std::string& name, Verb verb, milliseconds wait, Reply<Acted> reply) override {
+    asked = {name, verb, wait};
+    reply(outcome);
+  }
+  void shutdown() override { ++shutdowns; }
+
+  struct Asked {
+    std::string name;
+    Verb verb{};
+    milliseconds wait{};
+  } asked;
+  std::variant<Acted, Failure> outcome = Acted{};
+  std::vector<Instance> instances;
+  int shutdowns = 0;
+};
+
+class Route : public testing::Test {
+ protected:
+  Response ask(const std::string& method, const std::string& target) {
+    std::optional<Response> answer;
+    route({.method = method, .target = target}, service, [&](Response response) { answer = std::move(response); });
+    EXPECT_TRUE(answer.has_value());
+    return answer.value_or(Response{});
+  }
+
+  FakeService service;
+};
+
+Instance lab() {
+  Instance instance;
+  instance.name = "lab";
+  instance.state = "ready";
+  instance.pid = 812;
+  instance.worker = "small";
+  instance.listeners = {"mqtt://127.0.0.1:18000", "mqtt://[::1]:18000"};
+  instance.clients = 3;
+  instance.restarts = 2;
+  instance.uptime_s = 48;
+  instance.last_exit = "killed by signal 9 (KILL)";
+  instance.log = "/var/log/shoal/lab.log";
+  instance.state_dir = "/var/lib/shoal/lab";
+  return instance;
+}
+
+TEST_F(Route, InstancesRoundTripThroughJson) {
+  Instance stopped;
+  stopped.name = "plant \"a\"";
+  stopped.state = "stopped";
+  service.instances = {lab(), stopped};
+  service.instances[0].stats = {{"bytes_sent", UINT64_MAX}};
+  const Response list = ask("GET", "/v1/instances");
+  EXPECT_EQ(list.status, 200);
+  const auto back = instances_from_json(list.body);
+  ASSERT_TRUE(back.ok());
+  ASSERT_EQ(back->size(), 2u);
+  const Instance& first = back->front();
+  EXPECT_EQ(first.listeners, lab().listeners);
+  EXPECT_EQ(first.clients, 3u);
+  EXPECT_EQ(first.pid, 812);
+  EXPECT_EQ(first.uptime_s, 48u);
+  EXPECT_EQ(first.restarts, 2u);
+  EXPECT_EQ(first.last_exit, lab().last_exit);
+  EXPECT_EQ(first.log, lab().log);
+  EXPECT_EQ(first.state_dir, lab().state_dir);
+  EXPECT_EQ(first.worker, "small");
+  EXPECT_EQ(first.stats, service.instances[0].stats);
+  EXPECT_EQ(back->back().name, stopped.name);
+  EXPECT_EQ(back->back().clients, std::nullopt);
+  EXPECT_THAT(list.body, HasSubstr(R"("pid":null)"));
+  EXPECT_THAT(list.body, HasSubstr(R"("last_exit":null)"));
+}
+
+TEST_F(Route, OneInstance) {
+  service.instances = {lab()};
+  const auto found = instance_from_json(ask("GET", "/v1/instances/lab").body);
+  ASSERT_TRUE(found.ok());
+  EXPECT_EQ(found->name, "lab");
+  const Response missing = ask("GET", "/v1/instances/bal");
+  EXPECT_EQ(missing.status, 404);
+  EXPECT_EQ(missing.body, R"({"error":{"code":"no_such_instance","message":"there is no instance bal"}})");
+  EXPECT_EQ(error_message(missing.body), "there is no instance bal");
+}
+
+TEST_F(Route, VerbsReachTheServiceWithTheirWait) {
+  service.outcome = Acted{lab(), true};
+  EXPECT_EQ(ask("POST", "/v1/instances/lab/stop?wait=5000").status, 200);
+  EXPECT_EQ(service.asked.name, "lab");
+  EXPECT_EQ(service.asked.verb, Verb::stop);
+  EXPECT_EQ(service.asked.wait, milliseconds(5000));
+  ask("POST", "/v1/instances/lab/reload-users");
+  EXPECT_EQ(service.asked.verb, Verb::reload_users);
+  EXPECT_EQ(service.asked.wait, milliseconds(0));
+  ask("POST", "/v1/instances/lab/restart?x=1&wait=4000000000");
+  EXPECT_EQ(service.asked.verb, Verb::restart);
+  EXPECT_EQ(service.asked.wait, kWaitMax);
+  service.outcome = Acted{lab(), false};
+  EXPECT_EQ(ask("POST", "/v1/instances/lab/start").status, 202);
+  service.outcome = Failure{409, "already_so", "lab is ready already"};
+  EXPECT_EQ(ask("POST", "/v1/instances/lab/start").status, 409);
+}
+
+TEST_F(Route, VersionAndShutdown) {
+  EXPECT_EQ(ask("GET", "/v1/version").body, R"({"version":"1.2.3","api":1})");
+  EXPECT_EQ(ask("GET", "/v1/shutdown").status, 405);
+  EXPECT_EQ(service.shutdowns, 0);
+  EXPECT_EQ(ask("POST", "/v1/shutdown").status, 202);
+  EXPECT_EQ(service.shutdowns, 1);
+}
+
+TEST_F(Route, WhatIsNotThereIsSaidSo) {
+  for (const char* target :
+       {"/", "", "/v2/instances", "/v1", "/v1/instancesx", "/v1/instances/lab/explode", "/v1/instances/lab/stop/now"}) {
+    const Response response = ask("POST", target);
+    EXPECT_EQ(response.status, 404) << target;
+    EXPECT_THAT(response.body, HasSubstr("not_found"));
+  }
+  EXPECT_EQ(ask("POST", "/v1/instances/lab").status, 405);
+  EXPECT_EQ(ask("DELETE", "/v1/instances").status, 405);
+  EXPECT_EQ(ask("GET", "/v1/instances/lab/stop").status, 405);
+  EXPECT_EQ(ask("POST", "/v1/version").status, 405);
+  for (const char* wait : {"wait=", "wait=x", "wait=-1", "wait=99999999999999999999"}) {
+    EXPECT_EQ(ask("POST", std::string("/v1/instances/lab/stop?") + wait).status, 400) << wait;
+  }
+}
+
+TEST(InstanceJson, WhatIsNoInstanceIsAnError) {
+  for (const char* bad : {"", "[", "[]", "{}", R"({"name":7})", "null"}) EXPECT_FALSE(instance_from_json(bad).ok());
+  for (const char* bad : {"", "{}", "[1]", "[{}]"}) EXPECT_FALSE(instances_from_json(bad).ok());
+  const auto odd = instance_from_json(R"({"name":"a","pid":"x","clients":-1,"listeners":[1],"tomorrow":{}})");
+  ASSERT_TRUE(odd.ok());
+  EXPECT_EQ(odd->pid, 0);
+  EXPECT_EQ(odd->clients, std::nullopt);
+  EXPECT_EQ(error_message("no json"), "no json");
+}
+
+}  // namespace
+}  // namespace shoal::api
