@@ -50,7 +50,7 @@ std::size_t Client::receive(base::Bytes bytes) {
   expected_bytes_ = 0;
   last_packet_ = shard_.now();
   mqtt::Frame frame;
-  while (state_ == State::awaiting_connect || state_ == State::connected) {
+  while ((state_ == State::awaiting_connect || state_ == State::connected) && !throttled) {
     const mqtt::FrameStatus status = mqtt::cut_frame(bytes.subspan(used), frame);
     if (status == mqtt::FrameStatus::malformed) {
       fail({ReasonCode::malformed_packet, "MQTT-2.1.4", "fixed header is malformed"});
@@ -141,6 +141,7 @@ Client::Outcome Client::on_publish(const mqtt::Frame& frame) {
   }
   const ReasonCode code = shard_.router().publish(incoming, session_, shard_.now());
   if (state_ != State::connected) return kFine;  // its own queue overflowed
+  shard_.throttle(*this, shard_.router().backlog_percent());
   if (is_error(code)) {
     if (packet.qos == 2) session_->protocol.refuse(packet.id);
     return refuse_publish(packet, code);

@@ -41,8 +41,9 @@ class Client final : private io::Timer {
   std::size_t receive(base::Bytes bytes);
   /// Size of the packet that `receive` left incomplete; 0 when it cannot be told yet.
   std::size_t expected_bytes() const { return expected_bytes_; }
-  /// Waits for a password to be verified: no `receive` until `Transport::resume`.
-  bool paused() const { return state_ == State::authenticating; }
+  /// Waits for a password to be verified, or for slower subscribers: no `receive` until
+  /// `Transport::resume`.
+  bool paused() const { return state_ == State::authenticating || throttled; }
   /// Everything is said that will be: flush, then close.
   bool ended() const { return state_ == State::ended; }
   /// True when the peer has to be given time to read the last packet before the close.
@@ -62,7 +63,8 @@ class Client final : private io::Timer {
   std::uint64_t number() const { return number_; }
   bool connected() const { return state_ == State::connected; }
 
-  bool dirty = false;  ///< in the shard's list of clients to flush
+  bool dirty = false;      ///< in the shard's list of clients to flush
+  bool throttled = false;  ///< in the shard's list of publishers that are not read for a moment
 
  private:
   enum class State : std::uint8_t { awaiting_connect, authenticating, connected, ended };

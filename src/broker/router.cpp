@@ -15,6 +15,7 @@ bool Router::topic_within_limits(std::string_view topic) const {
 }
 
 ReasonCode Router::publish(const Incoming& incoming, const Receiver* publisher, base::Time now) {
+  backlog_percent_ = 0;
   if (!topic_within_limits(incoming.topic)) {
     ++counters_.refused;
     ++counters_.limit_hits;
@@ -63,7 +64,9 @@ void Router::deliver(const topic::Match& match, std::span<const std::uint32_t> i
   const session::Copy copy{qos, match.retain_as_published && retain, ids};  // MQTT-3.3.1-12, MQTT-3.3.1-13
   switch (session.protocol.deliver(publication_, copy)) {
     case Outcome::sent: deliveries_.wrote(*session.client); break;
-    case Outcome::queued: break;
+    case Outcome::queued:
+      if (session.client) backlog_percent_ = std::max(backlog_percent_, session.protocol.outbound().fill_percent());
+      break;
     case Outcome::dropped: break;
     case Outcome::disconnect:
       if (std::find(overflowed_.begin(), overflowed_.end(), session.client) == overflowed_.end()) {

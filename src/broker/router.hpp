@@ -56,6 +56,10 @@ class Router {
   /// or an error, in which case nothing was done: quota_exceeded, topic_name_invalid.
   mqtt::ReasonCode publish(const Incoming& incoming, const Receiver* publisher, base::Time now);
 
+  /// How full the fullest queue of a connected session became by the last `publish`, in percent; 0 when
+  /// everybody keeps up. What the publisher's reading is slowed by.
+  unsigned backlog_percent() const { return backlog_percent_; }
+
   /// Adds or replaces a client's subscription; true when it is new. The filter is valid.
   bool subscribe(ClientSession& session, std::string_view filter, mqtt::SubscriptionOptions options, std::uint32_t id);
   bool subscribed(const ClientSession& session, std::string_view filter) const;
@@ -106,6 +110,7 @@ class Router {
   std::vector<std::unique_ptr<HostSubscriber>> hosts_;
   base::Ring<HostDelivery> host_queue_;
   RouterCounters counters_;
+  unsigned backlog_percent_ = 0;
 };
 
 }  // namespace shoal::broker

@@ -41,6 +41,7 @@ std::uint64_t Shard::enter(Client& client) {
 
 void Shard::leave(Client& client) {
   clients_.erase(client.number());
+  if (client.throttled) std::erase(throttled_, &client);
   if (!client.dirty) return;
   for (auto* list : {&dirty_, &flushing_})
     std::replace(list->begin(), list->end(), &client, static_cast<Client*>(nullptr));
@@ -63,6 +64,22 @@ void Shard::turn_end() {
     client->transport().flush();
   }
   flushing_.clear();
+}
+
+void Shard::throttle(Client& client, unsigned backlog_percent) {
+  constexpr unsigned kFrom = 50;
+  if (backlog_percent < kFrom || client.throttled) return;
+  client.throttled = true;
+  throttled_.push_back(&client);
+  const base::Time until = now() + std::chrono::microseconds(1000 + (backlog_percent - kFrom) * 400);
+  if (!armed() || deadline() < until) context_.timers.arm(*this, until);
+}
+
+void Shard::on_deadline(base::Time) {
+  for (Client* client : std::exchange(throttled_, {})) {
+    client->throttled = false;
+    if (!client->ended()) client->transport().resume();
+  }
 }
 
 void Shard::overflowed(Client& client) {

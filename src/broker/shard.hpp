@@ -49,7 +49,7 @@ struct ShardCounters {
 
 /// One instance's protocol core: sessions, routing and clients, without sockets, threads or clocks.
 /// All of it on one thread.
-class Shard final : private Deliveries {
+class Shard final : private Deliveries, private io::Timer {
  public:
   /// `options` and what `context` refers to outlive the shard; so do its clients' transports.
   Shard(const BrokerOptions& options, ShardContext context);
@@ -82,6 +82,11 @@ class Shard final : private Deliveries {
   void log_limited(LogLevel level, std::string_view phrase, base::Fields fields);
   bool shutting_down() const { return shutting_down_; }
   void flush_later(Client& client);
+  /// Back-pressure: a publisher whose message went into the queue of a connected subscriber that is
+  /// filling up is not read for a moment, so that the subscriber can catch up instead of losing
+  /// messages. Up to about 20 ms at a time, growing with the backlog; a subscriber whose queue is full
+  /// slows nobody any more.
+  void throttle(Client& client, unsigned backlog_percent);
   std::uint64_t enter(Client& client);
   void leave(Client& client);
   /// A name for a client that brought none.
@@ -94,6 +99,7 @@ class Shard final : private Deliveries {
   void wrote(Client& client) override { flush_later(client); }
   void overflowed(Client& client) override;
   void host_pending() override { context_.want_turn_end(); }
+  void on_deadline(base::Time now) override;
 
   const BrokerOptions& options_;
   ShardContext context_;
@@ -106,6 +112,7 @@ class Shard final : private Deliveries {
   std::uint64_t next_client_id_ = 1;
   std::vector<Client*> dirty_;
   std::vector<Client*> flushing_;
+  std::vector<Client*> throttled_;
   std::vector<std::uint8_t> packet_scratch_;
   mqtt::PropertyWriter property_scratch_;
   bool shutting_down_ = false;

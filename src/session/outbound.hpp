@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <vector>
 
@@ -71,6 +72,12 @@ class Outbound {
   bool pump(Publication& scratch, Link& link, bool keep, Time now);
 
   bool has_backlog() const { return !queue_.empty() || resend_at_ < resend_.size(); }
+  /// How full the queue is, in percent of the nearer limit.
+  unsigned fill_percent() const {
+    const std::uint64_t by_count = std::uint64_t{100} * queue_.size() / std::max(budget_->messages_max, 1u);
+    const std::uint64_t by_bytes = std::uint64_t{100} * queued_bytes_ / std::max<std::uint64_t>(budget_->bytes_max, 1);
+    return static_cast<unsigned>(std::min<std::uint64_t>(100, std::max(by_count, by_bytes)));
+  }
   std::size_t queued() const { return queue_.size(); }
   std::size_t queued_bytes() const { return queued_bytes_; }
   std::size_t inflight() const { return inflight_; }
