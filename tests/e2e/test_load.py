@@ -106,7 +106,8 @@ def stays_idle(plants, seconds):
         connected.connect("idle")
         connected.subscribe("#")
         logged_in.connect("idle", user="alice", password="alice's secret")
-        time.sleep(1.5)  # what was under way, log lines included, comes to rest
+        wait_until(lambda: all(len(os.listdir(f"/proc/{pid}/task")) == 1 for pid in pids), "password threads ended")
+        time.sleep(1)  # what was under way, log lines included, comes to rest
         before = {pid: switches(pid) for pid in pids}
         time.sleep(seconds)
         assert {pid: switches(pid) - before[pid] for pid in pids} == dict.fromkeys(pids, 0)

@@ -205,9 +205,10 @@ def test_clients_of_both_versions_meet(lab):
 
 
 GARBAGE = {
+    "the first byte of something else": b"G",
     "not MQTT": b"GET / HTTP/1.1\r\nHost: x\r\n\r\n",
-    "PUBLISH before CONNECT": bytes.fromhex("300500017478"),
-    "bad protocol name": bytes.fromhex("100c00044d51545804020000 0000".replace(" ", "")),
+    "PUBLISH before CONNECT": bytes.fromhex("30050001747879"),
+    "bad protocol name": bytes.fromhex("100c00044d515458040200000000"),
     "remaining length of five bytes": bytes.fromhex("10ffffffffff01"),
     "reserved flag in CONNECT": bytes.fromhex("100c00044d5154540403003c0000"),
     "type 0": bytes.fromhex("0000"),
@@ -216,7 +217,7 @@ GARBAGE = {
 
 @pytest.mark.parametrize("name", GARBAGE)
 def test_garbage_ends_that_connection_only(lab, name):
-    with Wire(lab) as neighbour, Wire(lab) as bad:
+    with Wire(lab) as neighbour, Wire(lab, timeout=5) as bad:  # sooner than the time to CONNECT
         neighbour.connect("neighbour")
         bad.send(GARBAGE[name])
         while (last := bad.recv()) is not None:

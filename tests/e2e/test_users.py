@@ -2,7 +2,6 @@
 
 import os
 import pty
-import subprocess
 
 import pytest
 
@@ -29,27 +28,21 @@ def lets_in(fleet, user, password):
 
 def at_the_prompt(fleet, *answers):
     """Runs `users add one carol` on a terminal of its own; (exit code, what was shown)."""
-    terminal, other_end = pty.openpty()
-    process = subprocess.Popen([SHOAL, "users", "add", "one", "carol"], env=fleet.env, stdin=other_end,
-                               stdout=other_end, stderr=other_end, start_new_session=True)
-    os.close(other_end)
-    shown = b""
-    try:
-        for answer in [*answers, None]:
-            while answer is None or not shown.rstrip(b" ").endswith(b":"):
-                try:
-                    data = os.read(terminal, 1024)
-                except OSError:
-                    data = b""
-                if not data:
-                    break
-                shown += data
-            if answer is not None:
-                shown += b"|"
-                os.write(terminal, answer.encode() + b"\n")
-        return process.wait(20), shown.decode()
-    finally:
-        os.close(terminal)
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.execve(SHOAL, [SHOAL, "users", "add", "one", "carol"], fleet.env)
+    shown, left = b"", list(answers)
+    while True:
+        try:
+            data = os.read(terminal, 1024)
+        except OSError:  # the other end is closed
+            break
+        shown += data
+        if left and shown.rstrip(b" ").endswith(b":"):
+            shown += b"|"
+            os.write(terminal, left.pop(0).encode() + b"\n")
+    os.close(terminal)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), shown.decode()
 
 
 def test_users_from_stdin_file_and_prompt_work_at_once(make_fleet):
@@ -131,8 +124,7 @@ def test_a_users_file_that_breaks_while_running_changes_nothing(make_fleet):
     fleet.cli("users", "add", "one", "bob", "--password-stdin", input="y\n", code=1)
     assert lets_in(fleet, "alice", "x") and not lets_in(fleet, "bob", "y")
     os.kill(fleet.pid("one"), 9)
-    wait_until(lambda: fleet.ps()["one"]["state"] in ("failed", "backoff"), "does not start with a broken file")
-    assert "one.users:2" in fleet.log("controller") + fleet.log("one") + str(fleet.ps()["one"]["last_exit"])
+    wait_until(lambda: "one.users:2" in str(fleet.ps()["one"]["last_exit"]), "what is wrong with the file")
     (fleet.home / "one.users").write_text(good)
     fleet.cli("start", "one", code=None)
     fleet.wait_ready("one")
