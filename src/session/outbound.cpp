@@ -180,22 +180,27 @@ bool Outbound::resend(Publication& scratch, Link& link, Time now) {
     const auto id = static_cast<std::uint16_t>(index + 1);
     slot.sent = true;
     ++outstanding_;
-    if (slot.state == State::released) {
-      link.out.commit(mqtt::encode_ack(link.out.reserve(mqtt::kAckSizeMax), mqtt::PacketType::pubrel, id,
-                                       mqtt::ReasonCode::success, link.version));
-      wrote = true;
-      continue;
-    }
     std::uint32_t single = 0;
-    scratch.start(slot.message, now);
-    if (scratch.write(link, {slot.qos, slot.retain, slot.ids.view(single)}, id, true) == Written::yes) {
-      ++budget_->delivered;
-      wrote = true;
-    } else {
-      // Expired in flight, or this connection's client takes less: the flow ends here.
-      ++budget_->expired;
-      release(slot);
+    if (slot.state == State::published) {
+      scratch.start(slot.message, now);
+      if (scratch.write(link, {slot.qos, slot.retain, slot.ids.view(single)}, id, true) == Written::yes) {
+        ++budget_->delivered;
+        wrote = true;
+        continue;
+      }
+      // This connection's client takes less: as if it had the message (MQTT-3.1.2-25). At QoS 2 it may
+      // have it, and remember the identifier: only PUBREL frees that for another message.
+      ++budget_->dropped_size;
+      if (slot.qos == 1) {
+        release(slot);
+        continue;
+      }
+      slot.state = State::released;
+      slot.message = {};
     }
+    link.out.commit(mqtt::encode_ack(link.out.reserve(mqtt::kAckSizeMax), mqtt::PacketType::pubrel, id,
+                                     mqtt::ReasonCode::success, link.version));
+    wrote = true;
   }
   if (resend_at_ == resend_.size()) {
     resend_.clear();

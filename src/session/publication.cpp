@@ -64,7 +64,7 @@ const Publication::Form& Publication::form(mqtt::Version version, const Copy& co
 }
 
 Written Publication::write(Link& link, const Copy& copy, std::uint16_t id, bool dup) {
-  if (expires_ <= now_) return Written::expired;
+  if (expires_ <= now_ && !dup) return Written::expired;  // delivery of a duplicate has started (MQTT-3.3.2-5)
   if (dup || !copy.ids.empty()) return write_single(link, copy, id, dup);
   const Form& made = form(link.version, copy);
   if (made.total > link.packet_size_max) return Written::too_large;
