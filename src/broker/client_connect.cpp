@@ -30,16 +30,18 @@ void Client::on_connect(const mqtt::Frame& frame) {
     // A version that is not spoken here gets an answer it can read (MQTT-3.1.2-2); so does a 5.0
     // client whose packet is wrong behind the level. The rest is closed without one.
     const bool foreign = decoded.error().code == ReasonCode::unsupported_protocol_version;
-    const bool speaks_v5 = frame.body.size() > 6 && frame.body[6] == 5;
-    if (!foreign && !speaks_v5) return fail(decoded.error());
-    link_.version = foreign && frame.body.size() > 6 && frame.body[6] < 5 ? Version::v3_1_1 : Version::v5;
+    const bool named_mqtt = base::as_text(frame.body).starts_with(std::string_view("\0\4MQTT", 6));
+    const unsigned level = named_mqtt && frame.body.size() > 6 ? frame.body[6] : 0u;
+    if (!foreign && level != 5) return fail(decoded.error());
+    // Older versions and bridges (the top bit set) read the 3.1.1 form, later ones that of 5.0.
+    link_.version = level >= 5 && level < 0x80 ? Version::v5 : Version::v3_1_1;
     return refuse(decoded.error().code, decoded.error().what);
   }
   const mqtt::Connect& packet = *decoded;
   link_.version = packet.version;
   --shard_.counters().half_open_now;
   state_ = State::authenticating;
-  if (shard_.shutting_down()) return refuse(ReasonCode::server_shutting_down, "shutting down", packet.client_id);
+  if (shard_.shutting_down()) return refuse(ReasonCode::server_unavailable, "shutting down", packet.client_id);
   if (packet.properties.has(PropertyId::authentication_method)) {
     return refuse(ReasonCode::bad_authentication_method, "authentication method not supported", packet.client_id);
   }
@@ -84,27 +86,26 @@ void Client::admit(const mqtt::Connect& packet) {
   if (packet.will && !shard_.router().topic_within_limits(packet.will->topic)) {
     return refuse(ReasonCode::topic_name_invalid, "will topic is too long", client_id);
   }
-  if (ClientSession* const existing = sessions.find(client_id)) {
-    if (existing->client) existing->client->end(ReasonCode::session_taken_over, "session taken over");  // MQTT-3.1.4-3
-    if (ClientSession* const kept = sessions.find(client_id); kept && packet.clean_start) {
-      sessions.end(*kept);  // MQTT-3.1.2-4
-    }
-  }
-  // After the take-over, so that a client in the limit can always replace itself.
-  if (shard_.counters().connections_now >= limits.connections) {
+  ClientSession* const existing = sessions.find(client_id);
+  const bool takes_over = existing && existing->client;
+  // Before anything is changed: a refused CONNECT leaves everything as it is. A client in the limit can
+  // always replace itself.
+  if (!takes_over && shard_.counters().connections_now >= limits.connections) {
     ++shard_.counters().limit_hits;
     return refuse(ReasonCode::quota_exceeded, "too many connections", client_id);
   }
-  session_ = sessions.find(client_id);
-  const bool present = session_ != nullptr;
-  if (present) {
-    sessions.resumed(*session_);
-  } else if (sessions.size() >= limits.sessions) {
+  if (!existing && sessions.size() >= limits.sessions) {
     ++shard_.counters().limit_hits;
     return refuse(ReasonCode::quota_exceeded, "too many sessions", client_id);
-  } else {
-    session_ = &sessions.create(std::move(client_id));
   }
+  if (takes_over) existing->client->end(ReasonCode::session_taken_over, "session taken over");  // MQTT-3.1.4-3
+  if (packet.clean_start) {
+    if (ClientSession* const kept = sessions.find(client_id)) sessions.end(*kept);  // MQTT-3.1.2-4
+  }
+  session_ = sessions.find(client_id);
+  const bool present = session_ != nullptr;
+  if (present) sessions.resumed(*session_);
+  else session_ = &sessions.create(std::move(client_id));
 
   state_ = State::connected;
   ++shard_.counters().connections_now;
