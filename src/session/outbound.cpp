@@ -64,7 +64,7 @@ Outcome Outbound::enqueue(Publication& publication, const Copy& copy, bool onlin
   const auto full = [&] {
     return queue_.size() - retained_queued_ >= budget_->messages_max || queued_bytes_ + size > budget_->bytes_max;
   };
-  if (full() && budget_->when_full == QueueFull::drop_old && retained_queued_ == 0) {
+  if (full() && budget_->when_full == QueueFull::drop_old && size <= budget_->bytes_max && retained_queued_ == 0) {
     while (!queue_.empty() && full()) {
       pop();
       ++budget_->dropped_full;

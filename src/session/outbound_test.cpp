@@ -1,0 +1,302 @@
+#include "session/outbound.hpp"
+
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "mqtt/decode.hpp"
+#include "session/session.hpp"
+
+namespace shoal::session {
+namespace {
+
+using mqtt::PacketType;
+using mqtt::ReasonCode;
+using mqtt::Version;
+
+struct OutboundTest : testing::Test {
+  base::ChunkPool chunks;
+  MessagePool pool;
+  QueueBudget budget;
+  Publication publication{pool};
+  Publication scratch{pool};
+  Link link{chunks};
+  Session session{"c", budget};
+  Time now{base::seconds(100)};
+
+  void attach() { session.attach(link, 100); }
+
+  Outcome deliver(std::string_view payload, std::uint8_t qos, Time expires = base::kNever) {
+    publication.start("t", base::as_bytes(payload), {}, qos, expires, now);
+    const Outcome outcome = session.deliver(publication, {qos, false, {}});
+    publication.finish();
+    return outcome;
+  }
+  void retained(std::string_view payload, std::uint8_t qos) {
+    session.queue_retained(pool.make("t", base::as_bytes(payload), {}, qos, base::kNever), {qos, true, {}});
+  }
+  bool ack(PacketType type, std::uint16_t id, ReasonCode code = ReasonCode::success) {
+    return session.acknowledge({type, id, code, {}});
+  }
+  bool pump() { return session.pump(scratch, now); }
+
+  // What was written since the last call: "a q0|b q1 #1 dup|PUBREL #2|".
+  std::string written() {
+    std::vector<std::uint8_t> bytes;
+    while (!link.out.empty()) {
+      mqtt::Bytes piece;
+      EXPECT_EQ(link.out.peek(&piece, 1), 1u);
+      bytes.insert(bytes.end(), piece.begin(), piece.end());
+      link.out.consume(piece.size());
+    }
+    std::string text;
+    mqtt::Bytes rest = bytes;
+    for (mqtt::Frame frame; mqtt::cut_frame(rest, frame) == mqtt::FrameStatus::complete;
+         rest = rest.subspan(frame.size)) {
+      const auto packet = mqtt::decode(frame, link.version);
+      EXPECT_TRUE(packet.ok());
+      if (const auto* publish = std::get_if<mqtt::Publish>(&*packet)) {
+        text += std::string(base::as_text(publish->payload)) + " q" + std::to_string(publish->qos);
+        if (publish->id != 0) text += " #" + std::to_string(publish->id);
+        if (publish->dup) text += " dup";
+        if (publish->retain) text += " retain";
+        if (publish->properties.has(mqtt::PropertyId::message_expiry_interval)) {
+          text += " e" + std::to_string(publish->properties.number(mqtt::PropertyId::message_expiry_interval));
+        }
+      } else {
+        const auto& other = std::get<mqtt::Ack>(*packet);
+        text += std::string(mqtt::to_string(other.type)) + " #" + std::to_string(other.id);
+        if (other.code != ReasonCode::success) text += " " + std::string(mqtt::to_string(other.code));
+      }
+      text += "|";
+    }
+    EXPECT_TRUE(rest.empty());
+    return text;
+  }
+};
+
+TEST_F(OutboundTest, Online) {
+  attach();
+  EXPECT_EQ(deliver("a", 0), Outcome::sent);
+  EXPECT_EQ(deliver("b", 1), Outcome::sent);
+  EXPECT_EQ(deliver("c", 2), Outcome::sent);
+  EXPECT_EQ(written(), "a q0|b q1 #1|c q2 #2|");
+  EXPECT_TRUE(ack(PacketType::puback, 1));
+  EXPECT_TRUE(ack(PacketType::pubrec, 2));
+  EXPECT_EQ(written(), "PUBREL #2|");
+  EXPECT_EQ(session.outbound().inflight(), 1u);
+  EXPECT_TRUE(ack(PacketType::pubcomp, 2));
+  EXPECT_TRUE(session.outbound().empty());
+}
+
+TEST_F(OutboundTest, AcknowledgementsOfNothing) {
+  attach();
+  deliver("a", 1);
+  deliver("b", 2);
+  written();
+  EXPECT_FALSE(ack(PacketType::puback, 2));
+  EXPECT_FALSE(ack(PacketType::pubcomp, 2));
+  EXPECT_FALSE(ack(PacketType::puback, 99));
+  EXPECT_EQ(written(), "");
+  EXPECT_FALSE(ack(PacketType::pubrec, 1));  // of QoS 1
+  EXPECT_FALSE(ack(PacketType::pubrec, 7));
+  EXPECT_EQ(written(), "PUBREL #1 packet identifier not found|PUBREL #7 packet identifier not found|");
+  EXPECT_EQ(session.outbound().inflight(), 2u);
+  EXPECT_TRUE(ack(PacketType::pubrec, 2));
+  EXPECT_TRUE(ack(PacketType::pubrec, 2));  // once more: PUBREL once more
+  EXPECT_EQ(written(), "PUBREL #2|PUBREL #2|");
+}
+
+TEST_F(OutboundTest, RefusedInPubrec) {
+  attach();
+  deliver("a", 2);
+  written();
+  EXPECT_TRUE(ack(PacketType::pubrec, 1, ReasonCode::quota_exceeded));
+  EXPECT_EQ(written(), "");
+  EXPECT_TRUE(session.outbound().empty());
+}
+
+TEST_F(OutboundTest, ReceiveMaximum) {
+  link.receive_maximum = 2;
+  attach();
+  for (const char* text : {"a", "b", "c", "d"}) deliver(text, 2);
+  EXPECT_EQ(deliver("zero", 0), Outcome::sent);
+  EXPECT_EQ(written(), "a q2 #1|b q2 #2|zero q0|");
+  EXPECT_TRUE(ack(PacketType::pubrec, 1));
+  EXPECT_FALSE(pump());  // PUBREC does not open the window, PUBCOMP does (4.9)
+  EXPECT_EQ(written(), "PUBREL #1|");
+  EXPECT_TRUE(ack(PacketType::pubcomp, 1));
+  EXPECT_TRUE(pump());
+  EXPECT_EQ(written(), "c q2 #3|");
+  EXPECT_EQ(session.outbound().queued(), 1u);
+}
+
+TEST_F(OutboundTest, OwnWindow) {
+  budget.inflight_max = 1;
+  attach();
+  EXPECT_EQ(deliver("a", 1), Outcome::sent);
+  EXPECT_EQ(deliver("b", 1), Outcome::queued);
+  EXPECT_TRUE(ack(PacketType::puback, 1));
+  EXPECT_TRUE(pump());
+  EXPECT_EQ(written(), "a q1 #1|b q1 #2|");
+}
+
+TEST_F(OutboundTest, SlowReader) {
+  link.out_bytes_max = 10;
+  attach();
+  EXPECT_EQ(deliver("0123456789", 0), Outcome::sent);
+  EXPECT_EQ(deliver("b", 0), Outcome::dropped);
+  EXPECT_EQ(deliver("c", 1), Outcome::queued);
+  EXPECT_EQ(budget.dropped_slow, 1u);
+  EXPECT_EQ(written(), "0123456789 q0|");
+  EXPECT_TRUE(pump());
+  EXPECT_EQ(written(), "c q1 #1|");
+}
+
+TEST_F(OutboundTest, ResumeSendsAgainInOrder) {
+  attach();
+  for (const char* text : {"a", "b", "c"}) deliver(text, 2);
+  deliver("d", 1);
+  ack(PacketType::pubrec, 1);
+  ack(PacketType::pubrec, 3);
+  written();
+  session.detach();
+  EXPECT_EQ(deliver("zero", 0), Outcome::dropped);
+  EXPECT_EQ(deliver("e", 1), Outcome::queued);
+  attach();
+  EXPECT_FALSE(ack(PacketType::puback, 4)) << "not sent on this connection yet";
+  EXPECT_TRUE(pump());
+  EXPECT_EQ(written(), "PUBREL #1|b q2 #2 dup|PUBREL #3|d q1 #4 dup|e q1 #5|");
+}
+
+TEST_F(OutboundTest, ResumeKeepsToTheReceiveMaximum) {
+  attach();
+  for (const char* text : {"a", "b", "c"}) deliver(text, 1);
+  written();
+  session.detach();
+  link.receive_maximum = 2;
+  attach();
+  pump();
+  EXPECT_EQ(written(), "a q1 #1 dup|b q1 #2 dup|");
+  EXPECT_EQ(deliver("d", 1), Outcome::queued);
+  ack(PacketType::puback, 1);
+  pump();
+  EXPECT_EQ(written(), "c q1 #3 dup|");
+  ack(PacketType::puback, 2);
+  pump();
+  EXPECT_EQ(written(), "d q1 #4|");
+}
+
+TEST_F(OutboundTest, Expiry) {
+  attach();
+  EXPECT_EQ(deliver("a", 1, now + base::milliseconds(2500)), Outcome::sent);
+  session.detach();
+  EXPECT_EQ(deliver("b", 1, now + base::seconds(9)), Outcome::queued);
+  EXPECT_EQ(deliver("c", 1, now + base::seconds(2)), Outcome::queued);
+  EXPECT_EQ(written(), "a q1 #1 e3|");
+  now += base::milliseconds(2600);
+  attach();
+  pump();
+  // What was on its way is sent again, what was not is dropped (MQTT-3.3.2-5).
+  EXPECT_EQ(written(), "a q1 #1 dup e1|b q1 #2 e7|");
+  EXPECT_EQ(budget.expired, 1u);
+}
+
+// A client that took the message at QoS 2 keeps its identifier until PUBREL.
+TEST_F(OutboundTest, TooLargeForTheNextConnection) {
+  attach();
+  deliver(std::string(100, 'x'), 2);
+  deliver(std::string(100, 'y'), 1);
+  deliver("z", 1);
+  written();
+  session.detach();
+  link.packet_size_max = 50;
+  attach();
+  pump();
+  EXPECT_EQ(written(), "PUBREL #1|z q1 #3 dup|");
+  EXPECT_EQ(budget.dropped_size, 2u);
+  EXPECT_TRUE(ack(PacketType::pubcomp, 1));
+  EXPECT_EQ(deliver(std::string(100, 'x'), 1), Outcome::dropped);
+  EXPECT_EQ(session.outbound().inflight(), 1u);
+}
+
+TEST_F(OutboundTest, QueueFullDropsNew) {
+  budget.messages_max = 2;
+  EXPECT_EQ(deliver("a", 1), Outcome::queued);
+  EXPECT_EQ(deliver("b", 1), Outcome::queued);
+  EXPECT_EQ(deliver("c", 1), Outcome::dropped);
+  attach();
+  pump();
+  EXPECT_EQ(written(), "a q1 #1|b q1 #2|");
+  EXPECT_EQ(budget.dropped_full, 1u);
+}
+
+TEST_F(OutboundTest, QueueFullDropsOld) {
+  budget.when_full = QueueFull::drop_old;
+  budget.bytes_max = 8;  // topic and payload: 2 each
+  for (const char* text : {"a", "b", "c", "d", "e"}) EXPECT_EQ(deliver(text, 1), Outcome::queued);
+  EXPECT_EQ(deliver("123456789", 1), Outcome::dropped) << "never fits: no reason to empty the queue";
+  attach();
+  pump();
+  EXPECT_EQ(budget.dropped_full, 2u);
+  EXPECT_EQ(written(), "b q1 #1|c q1 #2|d q1 #3|e q1 #4|");
+  EXPECT_EQ(budget.bytes_now, 0u);
+}
+
+TEST_F(OutboundTest, QueueFullDisconnects) {
+  budget.when_full = QueueFull::disconnect;
+  budget.messages_max = 1;
+  EXPECT_EQ(deliver("a", 1), Outcome::queued);
+  EXPECT_EQ(deliver("b", 1), Outcome::dropped) << "offline";
+  link.receive_maximum = 1;
+  attach();
+  pump();
+  EXPECT_EQ(deliver("c", 1), Outcome::queued);
+  EXPECT_EQ(deliver("d", 1), Outcome::disconnect);
+}
+
+// Live messages stay behind the retained ones that wait, so that nobody sees an older value after a newer.
+TEST_F(OutboundTest, RetainedFirst) {
+  link.out_bytes_max = 1;
+  attach();
+  retained("r1", 0);
+  retained("r2", 1);
+  EXPECT_EQ(deliver("zero", 0), Outcome::queued);
+  EXPECT_EQ(deliver("one", 1), Outcome::queued);
+  std::string all;
+  while (pump()) all += written();
+  EXPECT_EQ(all, "r1 q0 retain|r2 q1 #1 retain|zero q0|one q1 #2|");
+  EXPECT_EQ(budget.messages_now, 0u);
+  EXPECT_EQ(budget.bytes_now, 0u);
+}
+
+TEST_F(OutboundTest, BudgetIsGivenBack) {
+  {
+    Session other("other", budget);
+    publication.start("t", base::as_bytes("x"), {}, 1, base::kNever, now);
+    other.deliver(publication, {1, false, {}});
+    publication.finish();
+    EXPECT_EQ(budget.messages_now, 1u);
+    EXPECT_EQ(budget.bytes_now, 2u);
+  }
+  EXPECT_EQ(budget.messages_now, 0u);
+  EXPECT_EQ(budget.bytes_now, 0u);
+}
+
+TEST_F(OutboundTest, EveryPacketIdentifier) {
+  budget.inflight_max = 65'535;
+  link.out_bytes_max = 100'000'000;
+  budget.messages_max = 10;
+  attach();
+  for (int i = 0; i < 65'535; ++i) ASSERT_EQ(deliver("x", 1), Outcome::sent);
+  EXPECT_EQ(deliver("x", 1), Outcome::queued);
+  for (const std::uint16_t id : {1, 65'535, 300}) EXPECT_TRUE(ack(PacketType::puback, id));
+  written();
+  pump();
+  EXPECT_EQ(written(), "x q1 #1|");
+  deliver("y", 1);
+  EXPECT_EQ(written(), "y q1 #300|");
+}
+
+}  // namespace
+}  // namespace shoal::session
