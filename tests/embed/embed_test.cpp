@@ -1,0 +1,210 @@
+// The library as a host program sees it: public headers only.
+
+#include <arpa/inet.h>
+#include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <condition_variable>
+#include <cstdint>
+#include <filesystem>
+#include <fstream>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "shoal/broker.hpp"
+
+namespace {
+
+using shoal::Broker;
+using shoal::BrokerOptions;
+using shoal::ErrorCode;
+using shoal::Message;
+using shoal::Qos;
+using shoal::Runtime;
+
+BrokerOptions open_options(const std::string& name) {
+  return {.name = name, .listeners = {{.url = "mqtt://127.0.0.1:0"}}, .auth = {.anonymous = true}};
+}
+
+std::size_t entries(const char* folder) {
+  std::size_t count = 0;
+  for ([[maybe_unused]] const auto& entry : std::filesystem::directory_iterator(folder)) ++count;
+  return count;
+}
+
+// A blocking client that speaks just enough MQTT 3.1.1.
+class RawClient {
+ public:
+  explicit RawClient(std::uint16_t port) : fd_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+    sockaddr_in to{};
+    to.sin_family = AF_INET;
+    to.sin_port = htons(port);
+    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    const timeval limit{20, 0};
+    ::setsockopt(fd_, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+    connected_ = ::connect(fd_, reinterpret_cast<sockaddr*>(&to), sizeof to) == 0;
+  }
+  ~RawClient() { ::close(fd_); }
+  RawClient(const RawClient&) = delete;
+  RawClient& operator=(const RawClient&) = delete;
+
+  bool connected() const { return connected_; }
+  void send(const std::string& bytes) { ASSERT_EQ(::send(fd_, bytes.data(), bytes.size(), 0), ssize_t(bytes.size())); }
+  std::string receive(std::size_t size) {
+    std::string bytes(size, '\0');
+    const ssize_t got = ::recv(fd_, bytes.data(), size, MSG_WAITALL);
+    bytes.resize(got > 0 ? static_cast<std::size_t>(got) : 0);
+    return bytes;
+  }
+  void hello(const std::string& id) {
+    std::string body("\0\4MQTT\4\2\0\0", 10);
+    body += std::string("\0", 1) + static_cast<char>(id.size()) + id;
+    send(std::string("\x10") + static_cast<char>(body.size()) + body);
+    ASSERT_EQ(receive(4), std::string("\x20\2\0\0", 4));
+  }
+
+ private:
+  int fd_;
+  bool connected_ = false;
+};
+
+// Collects what a host's subscriber gets.
+class Inbox {
+ public:
+  Broker::OnMessage callback() {
+    return [this](const Message& m) {
+      const std::lock_guard lock(mutex_);
+      messages_.push_back(std::string(m.topic) + "=" + std::string(m.payload) + (m.retain ? " retained" : ""));
+      changed_.notify_all();
+    };
+  }
+  std::vector<std::string> wait_for(std::size_t count) {
+    std::unique_lock lock(mutex_);
+    changed_.wait_for(lock, std::chrono::seconds(20), [&] { return messages_.size() >= count; });
+    return messages_;
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::vector<std::string> messages_;
+};
+
+TEST(Embed, TwoBrokersInOneProcessShareNothing) {
+  Runtime runtime{{.threads = 2}};
+  auto a = Broker::start(runtime, open_options("a"));
+  auto b = Broker::start(runtime, open_options("b"));
+  ASSERT_TRUE(a && b);
+  ASSERT_NE((*a)->port(), (*b)->port());
+
+  Inbox inbox_a;
+  Inbox inbox_b;
+  ASSERT_TRUE((*a)->publish({.topic = "kept", .payload = "a", .qos = Qos::at_least_once, .retain = true}));
+  ASSERT_TRUE((*a)->subscribe("#", Qos::exactly_once, inbox_a.callback()));
+  ASSERT_TRUE((*b)->subscribe("#", Qos::exactly_once, inbox_b.callback()));
+  RawClient client_a((*a)->port());
+  RawClient client_b((*b)->port());
+  client_a.hello("twin");
+  client_b.hello("twin");
+  client_a.send(std::string("\x30\4\0\1ta", 6));
+  client_b.send(std::string("\x30\4\0\1tb", 6));
+  EXPECT_EQ(inbox_a.wait_for(2), (std::vector<std::string>{"kept=a retained", "t=a"}));
+  EXPECT_EQ(inbox_b.wait_for(1), (std::vector<std::string>{"t=b"}));
+  EXPECT_EQ((*a)->stats().connections_now, 1u);
+  EXPECT_EQ((*b)->stats().retained_now, 0u);
+
+  (*a)->stop();  // b does not notice
+  client_b.send(std::string("\xc0\0", 2));
+  EXPECT_EQ(client_b.receive(2), std::string("\xd0\0", 2));
+  EXPECT_EQ((*a)->publish({.topic = "t"}).error().code, ErrorCode::closed);
+}
+
+TEST(Embed, AHundredCyclesLeaveNoDescriptorAndNoThread) {
+  // Memory is LeakSanitizer's part.
+  const std::size_t descriptors = entries("/proc/self/fd");
+  const std::size_t threads = entries("/proc/self/task");
+  const auto folder = std::filesystem::temp_directory_path() / ("shoal-embed-" + std::to_string(::getpid()));
+  for (int cycle = 0; cycle < 100; ++cycle) {
+    Runtime runtime{{.threads = 1 + static_cast<unsigned>(cycle % 3)}};
+    auto options = open_options("cycle");
+    options.log.file = folder / "cycle.log";
+    auto broker = Broker::start(runtime, std::move(options));
+    ASSERT_TRUE(broker) << broker.error().message;
+    RawClient client((*broker)->port());
+    ASSERT_TRUE(client.connected());
+    client.hello("c" + std::to_string(cycle));
+    client.send(std::string("\x82\6\0\1\0\1t\2", 8));
+    EXPECT_EQ(client.receive(5), std::string("\x90\3\0\1\2", 5));
+    Inbox inbox;
+    ASSERT_TRUE((*broker)->subscribe("t", Qos::at_most_once, inbox.callback()));
+    ASSERT_TRUE((*broker)->publish({.topic = "t", .payload = "x", .qos = Qos::exactly_once}));
+    EXPECT_EQ(inbox.wait_for(1).size(), 1u);
+    if (cycle % 4 == 0) (*broker)->drain(std::chrono::milliseconds(cycle % 8 == 0 ? 0 : 20));
+    if (cycle % 2 == 0) (*broker)->stop();
+  }
+  EXPECT_EQ(entries("/proc/self/fd"), descriptors);
+  EXPECT_EQ(entries("/proc/self/task"), threads);
+  std::filesystem::remove_all(folder);
+}
+
+TEST(Embed, WrongOptionsAreErrorsThatSayWhat) {
+  Runtime runtime;
+  const auto error_of = [&](BrokerOptions options) {
+    auto started = Broker::start(runtime, std::move(options));
+    return started ? std::string("started") : started.error().message;
+  };
+  EXPECT_NE(error_of({.name = "x"}).find("nobody may connect"), std::string::npos);
+  EXPECT_NE(error_of({.name = "a b", .auth = {.anonymous = true}}).find("'a b'"), std::string::npos);
+  EXPECT_NE(error_of({.name = "x", .listeners = {{.url = "mqtt://name:1"}}, .auth = {.anonymous = true}})
+                .find("mqtt://name:1"),
+            std::string::npos);
+  EXPECT_NE(error_of({.name = "x", .auth = {.users_file = "/nowhere/x.users"}}).find("/nowhere/x.users"),
+            std::string::npos);
+
+  auto first = Broker::start(runtime, open_options("first"));
+  ASSERT_TRUE(first);
+  const std::string url = "mqtt://127.0.0.1:" + std::to_string((*first)->port());
+  auto second = Broker::start(runtime, {.name = "second", .listeners = {{.url = url}}, .auth = {.anonymous = true}});
+  ASSERT_FALSE(second);
+  EXPECT_EQ(second.error().code, ErrorCode::address_in_use);
+  EXPECT_NE(second.error().message.find("instance second"), std::string::npos);
+
+  EXPECT_EQ((*first)->publish({.topic = "a/+"}).error().code, ErrorCode::invalid_argument);
+  EXPECT_EQ((*first)->subscribe("a/#/b", Qos::at_most_once, [](const Message&) {}).error().code,
+            ErrorCode::invalid_argument);
+}
+
+TEST(Embed, TheHostsThreadCanBeTheReactor) {
+  Runtime runtime{{.threads = 1, .use_calling_thread = true}};
+  const std::size_t threads = entries("/proc/self/task");
+  auto broker = Broker::start(runtime, open_options("own"));
+  ASSERT_TRUE(broker);
+  EXPECT_EQ(entries("/proc/self/task"), threads);
+  int calls = 0;
+  // A callback that publishes and subscribes is served by the next round, not in itself.
+  ASSERT_TRUE((*broker)->subscribe("go", Qos::at_most_once, [&](const Message&) {
+    ++calls;
+    ASSERT_TRUE((*broker)->subscribe("done", Qos::at_most_once, [&](const Message&) { runtime.stop(); }));
+    ASSERT_TRUE((*broker)->publish({.topic = "done"}));
+  }));
+  ASSERT_TRUE((*broker)->publish({.topic = "go"}));
+  ASSERT_TRUE(runtime.run());
+  EXPECT_EQ(calls, 1);
+}
+
+TEST(Embed, DrainTellsClientsAndReturnsWhenTheyAreGone) {
+  Runtime runtime;
+  auto broker = Broker::start(runtime, open_options("drained"));
+  ASSERT_TRUE(broker);
+  RawClient client((*broker)->port());
+  client.hello("c");
+  (*broker)->drain(std::chrono::milliseconds(0));
+  EXPECT_EQ(client.receive(1), "");  // 3.1.1: closed without a word
+  EXPECT_FALSE(RawClient((*broker)->port()).connected());
+}
+
+}  // namespace
