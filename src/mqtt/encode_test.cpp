@@ -94,7 +94,8 @@ TEST(EncodePublish, EveryCombinationOfParts) {
       if (bit(5)) parts.properties = shared.raw();
       if (bit(6)) parts.expiry_s = 0x01020304;
       if (bit(7)) parts.subscription_ids = ids;
-      if (bit(8)) parts.alias = 0xabcd;
+      const std::uint16_t alias = bit(4) ? 1 : 0xabcd;
+      if (bit(8)) parts.alias = alias;
       const bool v5 = version == Version::v5;
       if (v5 && bit(8)) parts.topic = "";
       const Encoded encoded(parts, version);
@@ -108,7 +109,7 @@ TEST(EncodePublish, EveryCombinationOfParts) {
       EXPECT_TRUE(std::equal(packet.payload.begin(), packet.payload.end(), parts.payload.begin(), parts.payload.end()));
       EXPECT_EQ(packet.properties.text(PropertyId::content_type), v5 && bit(5) ? "text/plain" : "");
       EXPECT_EQ(packet.properties.number(PropertyId::message_expiry_interval, 9), v5 && bit(6) ? 0x01020304u : 9u);
-      EXPECT_EQ(packet.properties.number(PropertyId::topic_alias, 0), v5 && bit(8) ? 0xabcdu : 0u);
+      EXPECT_EQ(packet.properties.number(PropertyId::topic_alias, 0), v5 && bit(8) ? alias : 0u);
       std::vector<std::uint32_t> seen;
       packet.properties.each([&](PropertyId id, Bytes value) {
         if (id != PropertyId::subscription_identifier) return;
