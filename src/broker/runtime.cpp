@@ -41,7 +41,9 @@ Result<void> Runtime::Impl::start() {
     auto reactor = io::Reactor::open();
     if (!reactor) return std::move(reactor).error();
     const bool callers = options.use_calling_thread && reactors.empty();
-    if (!callers) {
+    if (callers) {
+      (*reactor)->adopt_thread();
+    } else {
       const SignalsBlocked blocked;
       try {
         threads.emplace_back([loop = reactor->get()] { loop->run(); });

@@ -35,7 +35,6 @@ Result<std::unique_ptr<Reactor>> Reactor::open() {
   if (::epoll_ctl(reactor->epoll_.get(), EPOLL_CTL_ADD, reactor->wakeup_.get(), &event) != 0) {
     return system_error("epoll cannot watch the mailbox");
   }
-  reactor->thread_ = std::this_thread::get_id();
   reactor->now_ = clock_now();
   // Pages of it are used as reads need them; an idle reactor owns none.
   reactor->scratch_ = std::make_unique_for_overwrite<std::uint8_t[]>(kScratchBytes);

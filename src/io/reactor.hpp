@@ -53,6 +53,8 @@ class Reactor {
   Reactor(const Reactor&) = delete;
   Reactor& operator=(const Reactor&) = delete;
 
+  /// Makes the calling thread the loop's thread ahead of `run`, so that it can set things up there.
+  void adopt_thread() { thread_ = std::this_thread::get_id(); }
   /// Turns until `stop`. The calling thread becomes the loop's thread.
   void run();
   /// Ends `run` after its current turn. Any thread.
@@ -60,8 +62,7 @@ class Reactor {
 
   /// Runs `task` on the loop's thread in one of the next turns, in the order of posting. Any thread.
   void post(Task task);
-  /// Runs `task` on the loop's thread and waits for it; at once when called there, or when nobody
-  /// runs the loop yet and the caller made it. Any thread.
+  /// Runs `task` on the loop's thread and waits for it; at once when called there. Any thread.
   void call(const Task& task);
   bool on_loop_thread() const { return std::this_thread::get_id() == thread_.load(std::memory_order_relaxed); }
 
