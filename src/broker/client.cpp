@@ -48,7 +48,6 @@ Client::~Client() {
 std::size_t Client::receive(base::Bytes bytes) {
   std::size_t used = 0;
   expected_bytes_ = 0;
-  last_packet_ = shard_.now();
   mqtt::Frame frame;
   while ((state_ == State::awaiting_connect || state_ == State::connected) && !throttled) {
     const mqtt::FrameStatus status = mqtt::cut_frame(bytes.subspan(used), frame);
@@ -62,10 +61,17 @@ std::size_t Client::receive(base::Bytes bytes) {
       break;
     }
     if (status == mqtt::FrameStatus::incomplete) {
+      // A peer that speaks something else is not waited for.
+      if (state_ == State::awaiting_connect && used < bytes.size() &&
+          static_cast<PacketType>(bytes[used] >> 4) != PacketType::connect) {
+        fail(violated("MQTT-3.1.0-1", "first packet is not CONNECT"));
+        break;
+      }
       expected_bytes_ = frame.size;
       break;
     }
     used += frame.size;
+    last_packet_ = shard_.now();
     if (const Outcome outcome = handle(frame); outcome.code != ReasonCode::success) fail(outcome);
   }
   return used;
@@ -190,6 +196,12 @@ std::uint8_t Client::subscribe_one(const mqtt::FilterEntry& entry, std::uint32_t
     ++shard_.counters().limit_hits;
     return answer(ReasonCode::quota_exceeded);
   }
+  // Subscribing again and again asks for the retained messages each time: somebody who does not read
+  // them gets no more.
+  if (session_->protocol.outbound().queued_retained() > shard_.limits().retained_messages) {
+    ++shard_.counters().limit_hits;
+    return answer(ReasonCode::quota_exceeded);
+  }
   is_new = shard_.router().subscribe(*session_, entry.filter, entry.options, id);
   return entry.options.qos;
 }
@@ -247,7 +259,7 @@ Client::Outcome Client::on_disconnect(const mqtt::Frame& frame) {
     }
     session_->protocol.set_expiry_s(std::min(expiry_s, shard_.limits().session_expiry_s));
   }
-  if (packet->code != ReasonCode::disconnect_with_will) session_->protocol.will.reset();  // MQTT-3.14.4-3
+  if (packet->code == ReasonCode::success) session_->protocol.will.reset();  // MQTT-3.14.4-3, MQTT-3.1.2-8
   finish(packet->code == ReasonCode::success ? "disconnected" : to_string(packet->code));
   return kFine;
 }

@@ -111,7 +111,7 @@ void Client::admit(const mqtt::Connect& packet) {
   ++shard_.counters().connections_now;
   session_->client = this;
   const std::uint32_t expiry_s = granted_expiry(packet);
-  expiry_was_zero_ = expiry_s == 0;
+  expiry_was_zero_ = packet.properties.number(PropertyId::session_expiry_interval) == 0;
   link_.receive_maximum = static_cast<std::uint16_t>(packet.properties.number(PropertyId::receive_maximum, UINT16_MAX));
   link_.packet_size_max = packet.properties.number(PropertyId::maximum_packet_size, UINT32_MAX);
   keep_alive_s_ = packet.keep_alive_s;

@@ -71,7 +71,7 @@ void SessionTable::publish_will(ClientSession& session) {
                    .qos = message.qos(),
                    .retain = will->retain,
                    .expires = will->expiry_s ? now_ + base::seconds(*will->expiry_s) : base::kNever},
-                  nullptr, now_);
+                  &session, now_);
 }
 
 }  // namespace shoal::broker
