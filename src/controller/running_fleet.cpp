@@ -243,10 +243,12 @@ Result<RunningFleet::Process*> RunningFleet::process_for(const Instance& instanc
   const std::string slot = slot_of(instance.config);
   for (auto& [id, process] : workers_)
     if (process.slot == slot && process.kill_at == base::kNever) return &process;
-  auto spawned = processes_.spawn(process_name(instance.config));
+  const std::string& name = process_name(instance.config);
+  auto spawned = processes_.spawn(name);
   if (!spawned) return std::move(spawned).error();
-  log_.info("worker started", {{"worker", process_name(instance.config)}, {"pid", spawned->pid}});
-  return &workers_.emplace(spawned->id, Process{.slot = slot, .id = spawned->id, .pid = spawned->pid}).first->second;
+  log_.info("worker started", {{"worker", name}, {"pid", spawned->pid}});
+  Process process{.slot = slot, .name = name, .id = spawned->id, .pid = spawned->pid};
+  return &workers_.emplace(spawned->id, std::move(process)).first->second;
 }
 
 void RunningFleet::leave_worker(Instance& instance, Time now) {
@@ -261,7 +263,7 @@ void RunningFleet::leave_worker(Instance& instance, Time now) {
 void RunningFleet::kill(WorkerId id, std::string because) {
   const auto found = workers_.find(id);
   if (found == workers_.end()) return;
-  log_.warn("worker is killed", {{"pid", found->second.pid}, {"because", because}});
+  log_.warn("worker is killed", {{"worker", found->second.name}, {"pid", found->second.pid}, {"because", because}});
   found->second.killed_because = std::move(because);
   processes_.kill(id);
 }
@@ -303,8 +305,8 @@ void RunningFleet::on_exit(WorkerId id, const std::string& status, Time now) {
   const Process gone = found->second;
   workers_.erase(found);
   const std::string how = gone.killed_because.empty() ? status : "killed: " + gone.killed_because;
-  if (gone.instances > 0) log_.warn("worker died", {{"pid", gone.pid}, {"how", how}});
-  else log_.info("worker ended", {{"pid", gone.pid}, {"how", how}});
+  if (gone.instances > 0) log_.warn("worker died", {{"worker", gone.name}, {"pid", gone.pid}, {"how", how}});
+  else log_.info("worker ended", {{"worker", gone.name}, {"pid", gone.pid}, {"how", how}});
   for (Instance& instance : instances_) {
     if (instance.worker != id) continue;
     instance.worker = WorkerId::none;

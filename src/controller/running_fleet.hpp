@@ -96,6 +96,7 @@ class RunningFleet {
   };
   struct Process {
     std::string slot;  // which instances share it
+    std::string name;  // for people
     WorkerId id = WorkerId::none;
     std::int64_t pid = 0;
     unsigned instances = 0;
