@@ -197,10 +197,3 @@ def test_logs_tell_who_came_and_why_somebody_was_refused(plants):
     for other in ("plant-b", "lab"):
         assert "sensor-7" not in plants.log(other) and "thief" not in plants.log(other)
     assert "plant-a" in plants.log("controller")
-
-
-def test_pub_and_sub_of_the_command_line(make_fleet):
-    fleet = make_fleet(ONE).start()
-    fleet.cli("pub", "one", "t/kept", "kept", "-q", "1", "--retain")
-    done = fleet.cli("sub", "one", "t/#", "-q", "1", "--count", "1")
-    assert done.stdout == "t/kept kept\n"
