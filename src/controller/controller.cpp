@@ -34,7 +34,9 @@ Result<void> make_folder(const std::string& path, mode_t mode) {
   std::filesystem::create_directories(path, error);
   ::umask(before);
   if (!error) return {};
-  return Error{ErrorCode::io, "the folder " + path + " cannot be made: " + error.message()};
+  const bool refused = error == std::errc::permission_denied || error == std::errc::read_only_file_system;
+  return Error{ErrorCode::io, "the folder " + path + " cannot be made: " + error.message() +
+                                  (refused ? "; SHOAL_HOME=DIR puts everything under a folder of your own" : "")};
 }
 
 Result<void> make_folders(const config::FleetConfig& config) {

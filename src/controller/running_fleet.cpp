@@ -283,7 +283,8 @@ void RunningFleet::on_message(WorkerId id, const link::Message& message, Time no
     instance->last_exit = message.text("error");
     handle(*instance, Event::refused, now);
   } else if (type == link::type::kStopped) {
-    instance->last_exit = "stopped as asked";
+    const bool asked = instance->supervisor.state() == State::stopping;
+    instance->last_exit = asked ? "stopped as asked" : "its worker got SIGTERM from somebody";
     handle(*instance, Event::stopped, now);
   } else if (type == link::type::kStats) {
     instance->stats = link::stats_from(message);

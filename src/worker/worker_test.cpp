@@ -1,0 +1,177 @@
+#include "worker/worker.hpp"
+
+#include <arpa/inet.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <sys/socket.h>
+
+#include <thread>
+
+#include "link/fields.hpp"
+
+namespace shoal::worker {
+namespace {
+
+using link::Message;
+using testing::HasSubstr;
+namespace type = link::type;
+
+/// The controller's end of a worker that runs on a thread.
+class WorkerTest : public testing::Test {
+ protected:
+  WorkerTest() {
+    auto ends = link::Channel::pair();
+    channel_.emplace(std::move(ends->first));
+    thread_ = std::thread([socket = std::move(ends->second)]() mutable {
+      Worker worker(std::move(socket), base::UniqueFd());
+      EXPECT_TRUE(worker.run().ok());
+    });
+  }
+  ~WorkerTest() override {
+    channel_.reset();  // the end of the controller is the end of the worker
+    thread_.join();
+  }
+
+  void say(const Message& message, std::vector<base::UniqueFd> fds = {}) {
+    ASSERT_TRUE(channel_->send(message, std::move(fds)).ok());
+  }
+  /// The next message; of type `end` when the worker is gone.
+  Message hear() {
+    for (;;) {
+      auto received = channel_->receive();
+      if (!received) return Message("end");
+      if (received->has_value()) return (*received)->message;
+      pollfd wanted{.fd = channel_->fd(), .events = POLLIN, .revents = 0};
+      if (::poll(&wanted, 1, 30'000) != 1) return Message("silence");
+    }
+  }
+
+  /// A listening socket on a free port of loopback.
+  base::UniqueFd listener() {
+    base::UniqueFd fd(::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    EXPECT_EQ(::bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address), 0);
+    EXPECT_EQ(::listen(fd.get(), 16), 0);
+    socklen_t length = sizeof address;
+    ::getsockname(fd.get(), reinterpret_cast<sockaddr*>(&address), &length);
+    port_ = ntohs(address.sin_port);
+    return fd;
+  }
+  static BrokerOptions lab() {
+    BrokerOptions options;
+    options.name = "lab";
+    options.listeners = {{.url = "mqtt://127.0.0.1:0"}};
+    options.auth.anonymous = true;
+    return options;
+  }
+  void start(const BrokerOptions& options) {
+    std::vector<base::UniqueFd> fds;
+    fds.push_back(listener());
+    say(link::to_start(options), std::move(fds));
+  }
+  std::string connack() const {
+    const base::UniqueFd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_port = htons(port_);
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    if (::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) return "refused";
+    constexpr std::string_view kConnect("\x10\x0d\0\x04MQTT\x04\x02\0\0\0\x01x", 15);
+    ::send(fd.get(), kConnect.data(), kConnect.size(), MSG_NOSIGNAL);
+    char answer[4] = {};
+    const ssize_t got = ::recv(fd.get(), answer, sizeof answer, MSG_WAITALL);
+    return {answer, got > 0 ? static_cast<std::size_t>(got) : 0};
+  }
+
+  std::optional<link::Channel> channel_;
+  std::thread thread_;
+  std::uint16_t port_ = 0;
+};
+
+TEST_F(WorkerTest, HostsAnInstanceOnTheSocketsItIsGiven) {
+  const Message hello = hear();
+  EXPECT_EQ(hello.type(), type::kHello);
+  EXPECT_EQ(hello.number("version"), link::kVersion);
+
+  start(lab());
+  const Message ready = hear();
+  ASSERT_EQ(ready.type(), type::kReady) << ready.text("error");
+  EXPECT_EQ(ready.text("name"), "lab");
+  EXPECT_EQ(ready.number("port"), port_);
+  EXPECT_EQ(connack(), std::string("\x20\x02\0\0", 4));
+
+  say(Message(type::kStats).add("name", std::string_view("lab")));
+  const Message stats = hear();
+  EXPECT_EQ(stats.type(), type::kStats);
+  EXPECT_EQ(link::stats_from(stats).connections_accepted, 1u);
+
+  say(Message(type::kStop).add("name", std::string_view("lab")).add("drain_ms", 1000u));
+  const Message stopped = hear();
+  EXPECT_EQ(stopped.type(), type::kStopped);
+  EXPECT_EQ(stopped.text("name"), "lab");
+  EXPECT_EQ(connack(), "refused") << "the worker has closed its copy of the socket";
+
+  say(Message(type::kShutdown));
+  EXPECT_EQ(hear().type(), "end");
+}
+
+TEST_F(WorkerTest, RefusesWhatItCannotServeAndServesTheNext) {
+  hear();
+  say(link::to_start(lab()));  // without the socket
+  EXPECT_THAT(std::string(hear().text("error")), HasSubstr("sockets"));
+
+  BrokerOptions users = lab();
+  users.auth.users_file = "/nonexistent/users";
+  start(users);
+  const Message refused = hear();
+  EXPECT_EQ(refused.type(), type::kRefused);
+  EXPECT_THAT(std::string(refused.text("error")), HasSubstr("/nonexistent/users"));
+
+  say(Message("of-tomorrow").add("name", std::string_view("lab")));
+  say(Message(type::kStart).add("name", std::string_view("lab")).add("limits.inflight", std::string_view("many")));
+  EXPECT_THAT(std::string(hear().text("error")), HasSubstr("limits.inflight"));
+
+  start(lab());
+  EXPECT_EQ(hear().type(), type::kReady);
+  start(lab());
+  EXPECT_THAT(std::string(hear().text("error")), HasSubstr("already"));
+}
+
+TEST_F(WorkerTest, AnswersAboutInstancesItDoesNotHost) {
+  hear();
+  say(Message(type::kStop).add("name", std::string_view("gone")));
+  EXPECT_EQ(hear().type(), type::kStopped);
+  say(Message(type::kReloadUsers).add("name", std::string_view("gone")));
+  const Message reply = hear();
+  EXPECT_EQ(reply.type(), type::kReply);
+  EXPECT_EQ(reply.text("to"), type::kReloadUsers);
+  EXPECT_TRUE(reply.has("error"));
+}
+
+TEST_F(WorkerTest, ShutdownDrainsEverything) {
+  hear();
+  start(lab());
+  hear();
+  BrokerOptions other = lab();
+  other.name = "lab2";
+  start(other);
+  hear();
+  say(Message(type::kShutdown).add("drain_ms", 1000u));
+  EXPECT_EQ(hear().type(), type::kStopped);
+  EXPECT_EQ(hear().type(), type::kStopped);
+  EXPECT_EQ(hear().type(), "end");
+}
+
+TEST_F(WorkerTest, EndsWhenTheControllerIsGone) {
+  hear();
+  start(lab());
+  EXPECT_EQ(hear().type(), type::kReady);
+  // The destructor closes the channel and joins.
+}
+
+}  // namespace
+}  // namespace shoal::worker
