@@ -64,7 +64,7 @@ class MessagePool {
 
  private:
   friend class Message;
-  static constexpr std::size_t kClasses = 5;  // 128, 256, ... 2048 bytes; larger ones are not kept
+  static constexpr std::size_t kClasses = 10;  // 128, 256, ... 65,536 bytes; larger ones are not kept
 
   struct Free {
     Free* next;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cassert>
+#include <utility>
 
 namespace shoal::session {
 namespace {
@@ -129,7 +130,8 @@ Outbound::Acknowledged Outbound::acknowledge(mqtt::PacketType type, std::uint16_
   using mqtt::PacketType;
   using mqtt::ReasonCode;
   Slot* const slot = id != 0 && id <= slots_.size() ? &slots_[id - 1] : nullptr;
-  const bool in_use = slot && slot->state != State::free && slot->sent;
+  // Also one that still waits to be sent again: the client may answer what the last connection brought.
+  const bool in_use = slot && slot->state != State::free;
   switch (type) {
     case PacketType::puback:
       if (!in_use || slot->qos != 1) return {};
@@ -146,6 +148,7 @@ Outbound::Acknowledged Outbound::acknowledge(mqtt::PacketType type, std::uint16_
       }
       slot->state = State::released;
       slot->message = {};
+      if (!std::exchange(slot->sent, true)) ++outstanding_;
       return {.known = true, .answer = true};
     case PacketType::pubcomp:
       if (!in_use || slot->state != State::released) return {};
@@ -177,6 +180,7 @@ bool Outbound::resend(Publication& scratch, Link& link, Time now) {
   while (resend_at_ < resend_.size() && link.has_room() && outstanding_ < link.receive_maximum) {
     const std::uint16_t index = resend_[resend_at_++];
     Slot& slot = slots_[index];
+    if (slot.state == State::free || slot.sent) continue;  // answered meanwhile
     const auto id = static_cast<std::uint16_t>(index + 1);
     slot.sent = true;
     ++outstanding_;

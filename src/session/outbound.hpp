@@ -79,6 +79,8 @@ class Outbound {
     return static_cast<unsigned>(std::min<std::uint64_t>(100, std::max(by_count, by_bytes)));
   }
   std::size_t queued() const { return queue_.size(); }
+  /// Of these, retained messages for new subscriptions.
+  std::size_t queued_retained() const { return retained_queued_; }
   std::size_t queued_bytes() const { return queued_bytes_; }
   std::size_t inflight() const { return inflight_; }
   bool empty() const { return queue_.empty() && inflight_ == 0; }
