@@ -82,13 +82,35 @@ bool Router::retain(const Incoming& incoming) {
     if (const auto old = retained_.set(incoming.topic, {})) retained_bytes_ -= old->size();
     return true;
   }
-  const session::MessageRef old = retained_.find(incoming.topic);
   const std::size_t size = incoming.topic.size() + incoming.payload.size() + incoming.properties.size();
-  const std::uint64_t bytes = retained_bytes_ - (old ? old->size() : 0) + size;
-  if ((!old && retained_.size() >= limits_.retained_messages) || bytes > limits_.retained_bytes) return false;
-  retained_.set(incoming.topic, publication_.message());  // MQTT-3.3.1-5
-  retained_bytes_ = bytes;
+  const auto fits = [&] {
+    const session::MessageRef old = retained_.find(incoming.topic);
+    return (old || retained_.size() < limits_.retained_messages) &&
+           retained_bytes_ - (old ? old->size() : 0) + size <= limits_.retained_bytes;
+  };
+  if (!fits()) {
+    drop_expired_retained(publication_.now());
+    if (!fits()) return false;
+  }
+  const auto old = retained_.set(incoming.topic, publication_.message());  // MQTT-3.3.1-5
+  retained_bytes_ = retained_bytes_ - (old ? old->size() : 0) + size;
+  retained_expire_from_ = std::min(retained_expire_from_, incoming.expires);
   return true;
+}
+
+// Nobody gets them any more; they go when somebody needs their room.
+void Router::drop_expired_retained(base::Time now) {
+  if (retained_expire_from_ > now) return;
+  retained_expire_from_ = base::kNever;
+  std::vector<session::MessageRef> expired;
+  retained_.each([&](const session::MessageRef& message) {
+    if (message->expires() <= now) expired.push_back(message);
+    else retained_expire_from_ = std::min(retained_expire_from_, message->expires());
+  });
+  for (const session::MessageRef& message : expired) {
+    retained_.set(message->topic(), {});
+    retained_bytes_ -= message->size();
+  }
 }
 
 bool Router::subscribe(ClientSession& session, std::string_view filter, mqtt::SubscriptionOptions options,

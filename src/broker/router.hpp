@@ -93,6 +93,7 @@ class Router {
   };
 
   bool retain(const Incoming& incoming);
+  void drop_expired_retained(base::Time now);
   void deliver(const topic::Match& match, std::span<const std::uint32_t> ids, bool retain);
   void queue_host(HostSubscriber& subscriber, const session::MessageRef& message, std::uint8_t qos, bool retain);
 
@@ -103,6 +104,7 @@ class Router {
   topic::SubscriptionTree subscriptions_;
   topic::RetainedTree<session::MessageRef> retained_;
   std::uint64_t retained_bytes_ = 0;
+  base::Time retained_expire_from_ = base::kNever;  // none expires before
   session::Publication publication_;
   session::Publication scratch_;
   topic::Matches own_;

@@ -37,6 +37,12 @@ class RetainedTree {
     return old;
   }
 
+  /// Calls `visit(const Ref&)` for every message. The tree must not change meanwhile.
+  template <class Visit>
+  void each(Visit visit) const {
+    each_below(Tree::kRoot, false, visit);
+  }
+
   /// Calls `visit(const Ref&)` for every message whose topic matches a valid filter. The tree must
   /// not change meanwhile.
   template <class Visit>
