@@ -47,7 +47,8 @@ Result<base::UniqueFd> connect(const std::string& path, Clock::time_point until)
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   if (path.size() >= sizeof address.sun_path) {
-    return Error{ErrorCode::unavailable, "the control socket's path " + path + " is too long for a socket"};
+    return Error{ErrorCode::invalid_argument,
+                 "the control socket's path " + path + " is too long; choose a shorter SHOAL_HOME"};
   }
   std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
   base::UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));

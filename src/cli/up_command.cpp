@@ -6,13 +6,13 @@
 
 #include <cerrno>
 #include <cstring>
-#include <filesystem>
 #include <ostream>
 #include <thread>
 
 #include "base/unique_fd.hpp"
 #include "cli/commands.hpp"
 #include "cli/table.hpp"
+#include "controller/folders.hpp"
 #include "controller/state_lock.hpp"
 
 namespace shoal::cli {
@@ -82,8 +82,7 @@ void up_in_background(Context& context, std::chrono::seconds limit) {
   if (StateLock::is_held(config->run_dir)) {
     return context.fail(kAlreadySo, "the fleet of " + config->run_dir + " is running already; see `shoal ps`");
   }
-  std::error_code error;
-  std::filesystem::create_directories(config->log_dir, error);
+  if (auto made = controller::make_folders(*config); !made) return context.fail(kFailed, made.error().message);
   const base::UniqueFd log(::open(config->controller_log().c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640));
   if (!log) {
     return context.fail(kFailed, "the log " + config->controller_log() + " cannot be written: " + std::strerror(errno));

@@ -1,17 +1,17 @@
 #include "controller/controller.hpp"
 
 #include <sys/resource.h>
-#include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <csignal>
-#include <filesystem>
 #include <optional>
 
 #include "api/server.hpp"
+#include "controller/folders.hpp"
 #include "controller/listening_sockets.hpp"
 #include "controller/requests.hpp"
 #include "controller/running_fleet.hpp"
@@ -26,27 +26,6 @@ namespace asio = boost::asio;
 using boost::system::error_code;
 
 base::Time clock_now() { return std::chrono::steady_clock::now(); }
-
-/// Makes the folder and its parents; those that are new can be entered by the owner only (`mode`).
-Result<void> make_folder(const std::string& path, mode_t mode) {
-  std::error_code error;
-  const mode_t before = ::umask(~mode & 0777);
-  std::filesystem::create_directories(path, error);
-  ::umask(before);
-  if (!error) return {};
-  const bool refused = error == std::errc::permission_denied || error == std::errc::read_only_file_system;
-  return Error{ErrorCode::io, "the folder " + path + " cannot be made: " + error.message() +
-                                  (refused ? "; SHOAL_HOME=DIR puts everything under a folder of your own" : "")};
-}
-
-Result<void> make_folders(const config::FleetConfig& config) {
-  if (auto made = make_folder(config.run_dir, 0700); !made) return made;
-  if (auto made = make_folder(config.log_dir, 0750); !made) return made;
-  for (const config::InstanceConfig& instance : config.instances) {
-    if (auto made = make_folder(instance.state_dir, 0750); !made) return made;
-  }
-  return {};
-}
 
 void prepare_process() {
   // A child's end must stay visible to waitid, whatever the parent had set.
@@ -211,6 +190,9 @@ class Controller : private Watcher {
 }  // namespace
 
 std::vector<std::string> run_controller(ControllerOptions options) {
+  if (::access(options.worker_executable.c_str(), X_OK) != 0) {
+    return {"the worker " + options.worker_executable + " is missing; it belongs beside shoal, from the same package"};
+  }
   prepare_process();
   if (auto made = make_folders(options.config); !made) return {made.error().message};
   auto lock = StateLock::take(options.config.run_dir);

@@ -1,0 +1,12 @@
+#pragma once
+
+#include "config/fleet_config.hpp"
+#include "shoal/result.hpp"
+
+namespace shoal::controller {
+
+/// Makes the folders that a fleet writes to, where they are missing: run (0700), logs and the
+/// instances' state (0750). Error: which one, why, and what to do without root.
+Result<void> make_folders(const config::FleetConfig& config);
+
+}  // namespace shoal::controller
