@@ -54,6 +54,7 @@ Result<Endpoint> Endpoint::parse(std::string_view url) {
   std::uint16_t port = 0;
   const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), port);
   if (error != std::errc() || end != digits.data() + digits.size()) return bad_url(url);
+  if (host.find('\0') != std::string::npos) return bad_url(url);  // inet_pton would stop there
   if (host == "localhost") host = "127.0.0.1";
 
   Endpoint endpoint;

@@ -1,8 +1,5 @@
 #include "io/timer_queue.hpp"
 
-#include <algorithm>
-#include <utility>
-
 namespace shoal::io {
 
 Timer::~Timer() {
@@ -58,6 +55,7 @@ void TimerQueue::remove(std::size_t index) {
 void TimerQueue::arm(Timer& timer, base::Time deadline) {
   timer.queue_ = this;
   timer.deadline_ = deadline;
+  forget_due(timer);
   if (timer.index_ == Timer::kNone) {
     heap_.push_back(&timer);
     timer.index_ = heap_.size() - 1;
@@ -69,20 +67,31 @@ void TimerQueue::arm(Timer& timer, base::Time deadline) {
 }
 
 void TimerQueue::cancel(Timer& timer) {
-  if (timer.index_ != Timer::kNone) remove(timer.index_);
-  // Taken off the heap but not called yet.
-  std::replace(due_.begin(), due_.end(), &timer, static_cast<Timer*>(nullptr));
+  if (timer.armed()) remove(timer.index_);
+  forget_due(timer);
   timer.queue_ = nullptr;
+}
+
+// It is not to be called by the run in progress.
+void TimerQueue::forget_due(Timer& timer) {
+  if (timer.index_ == Timer::kNone || timer.armed()) return;
+  due_[timer.index_ - Timer::kDue] = nullptr;
+  timer.index_ = Timer::kNone;
 }
 
 void TimerQueue::run(base::Time now) {
   while (!heap_.empty() && heap_.front()->deadline_ <= now) {
-    due_.push_back(heap_.front());
+    Timer* const timer = heap_.front();
     remove(0);
+    timer->index_ = Timer::kDue + due_.size();
+    due_.push_back(timer);
   }
   for (std::size_t i = 0; i < due_.size(); ++i) {
-    Timer* const timer = std::exchange(due_[i], nullptr);
-    if (timer && !timer->armed()) timer->on_deadline(now);
+    Timer* const timer = due_[i];
+    if (!timer) continue;
+    forget_due(*timer);
+    timer->queue_ = nullptr;
+    timer->on_deadline(now);
   }
   due_.clear();
 }

@@ -17,7 +17,7 @@ class Timer {
   Timer(const Timer&) = delete;
   Timer& operator=(const Timer&) = delete;
 
-  bool armed() const { return index_ != kNone; }
+  bool armed() const { return index_ < kDue; }
   base::Time deadline() const { return deadline_; }
 
  protected:
@@ -28,10 +28,11 @@ class Timer {
  private:
   friend class TimerQueue;
   static constexpr std::size_t kNone = static_cast<std::size_t>(-1);
+  static constexpr std::size_t kDue = kNone / 2;  // added to the place in the list of a run in progress
 
   TimerQueue* queue_ = nullptr;
   base::Time deadline_ = base::kNever;
-  std::size_t index_ = kNone;
+  std::size_t index_ = kNone;  // in the heap, or kDue and more
 };
 
 /// The deadlines of one reactor: a binary heap, so that nobody has to tick. Pure: time is an
@@ -56,9 +57,10 @@ class TimerQueue {
   void up(std::size_t index);
   void down(std::size_t index);
   void remove(std::size_t index);
+  void forget_due(Timer& timer);
 
   std::vector<Timer*> heap_;
-  std::vector<Timer*> due_;  // of the run in progress
+  std::vector<Timer*> due_;  // of the run in progress: taken off the heap, not called yet
 };
 
 }  // namespace shoal::io
