@@ -1,11 +1,20 @@
 #include "broker/instance.hpp"
 
+#include <sys/random.h>
+
 #include <utility>
 
 #include "auth/users_file.hpp"
 
 namespace shoal::broker {
 namespace {
+
+base::TextHash random_hash() {
+  std::uint64_t seed = 0;
+  // Without entropy yet (very early boot) the address space's randomness has to do.
+  if (::getrandom(&seed, sizeof seed, GRND_NONBLOCK) != sizeof seed) seed = reinterpret_cast<std::uintptr_t>(&seed);
+  return base::TextHash(seed);
+}
 
 Result<std::shared_ptr<const auth::UserTable>> users_of(const AuthOptions& options) {
   if (options.users_file.empty()) return std::shared_ptr<const auth::UserTable>();
@@ -39,7 +48,8 @@ Instance::Instance(io::Reactor& reactor, auth::PasswordPool& pool, BrokerOptions
       log_(std::move(log)),
       authenticator_(options_.auth.anonymous, std::move(users)),
       accepts_(options_.limits.connects_per_second),
-      shard_(options_, {reactor.now(), reactor.timers(), reactor.chunks(), log_, *this, [this] { want_turn_end(); }}),
+      shard_(options_, {reactor.now(), reactor.timers(), reactor.chunks(), log_, *this, [this] { want_turn_end(); },
+                        random_hash()}),
       self_(std::make_shared<Instance*>(this)) {}
 
 Instance::~Instance() {

@@ -7,8 +7,14 @@ namespace shoal::broker {
 using mqtt::ReasonCode;
 using session::Outcome;
 
-Router::Router(const Limits& limits, session::QueueBudget& budget, Deliveries& deliveries)
-    : limits_(limits), budget_(budget), deliveries_(deliveries), publication_(messages_), scratch_(messages_) {}
+Router::Router(const Limits& limits, session::QueueBudget& budget, Deliveries& deliveries, base::TextHash hash)
+    : limits_(limits),
+      budget_(budget),
+      deliveries_(deliveries),
+      subscriptions_(hash),
+      retained_(hash),
+      publication_(messages_),
+      scratch_(messages_) {}
 
 bool Router::topic_within_limits(std::string_view topic) const {
   return topic.size() <= limits_.topic_bytes && mqtt::level_count(topic) <= limits_.topic_levels;

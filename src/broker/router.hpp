@@ -48,7 +48,7 @@ struct Incoming {
 /// shard's thread.
 class Router {
  public:
-  Router(const Limits& limits, session::QueueBudget& budget, Deliveries& deliveries);
+  Router(const Limits& limits, session::QueueBudget& budget, Deliveries& deliveries, base::TextHash hash);
   Router(const Router&) = delete;
   Router& operator=(const Router&) = delete;
 

@@ -5,6 +5,7 @@
 #include <string_view>
 #include <unordered_map>
 
+#include "base/text_hash.hpp"
 #include "broker/receiver.hpp"
 #include "broker/router.hpp"
 
@@ -14,8 +15,9 @@ namespace shoal::broker {
 /// included. Pure; the shard's thread.
 class SessionTable {
  public:
-  SessionTable(session::QueueBudget& budget, Router& router, io::TimerQueue& timers, const base::Time& now)
-      : budget_(budget), router_(router), timers_(timers), now_(now) {}
+  SessionTable(session::QueueBudget& budget, Router& router, io::TimerQueue& timers, const base::Time& now,
+               base::TextHash hash)
+      : budget_(budget), router_(router), timers_(timers), now_(now), sessions_(8, hash) {}
   ~SessionTable();
   SessionTable(const SessionTable&) = delete;
   SessionTable& operator=(const SessionTable&) = delete;
@@ -39,11 +41,6 @@ class SessionTable {
  private:
   friend struct ClientSession;
 
-  struct Hash {
-    using is_transparent = void;
-    std::size_t operator()(std::string_view text) const { return std::hash<std::string_view>{}(text); }
-  };
-
   void due(ClientSession& session, base::Time now);
   void arm(ClientSession& session);
 
@@ -51,7 +48,7 @@ class SessionTable {
   Router& router_;
   io::TimerQueue& timers_;
   const base::Time& now_;
-  std::unordered_map<std::string, std::unique_ptr<ClientSession>, Hash, std::equal_to<>> sessions_;
+  std::unordered_map<std::string, std::unique_ptr<ClientSession>, base::TextHash, std::equal_to<>> sessions_;
 };
 
 }  // namespace shoal::broker

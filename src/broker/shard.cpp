@@ -27,8 +27,8 @@ Shard::Shard(const BrokerOptions& options, ShardContext context)
     : options_(options),
       context_(std::move(context)),
       budget_(make_budget(options)),
-      router_(options.limits, budget_, *this),
-      sessions_(budget_, router_, context_.timers, context_.now) {}
+      router_(options.limits, budget_, *this, context_.hash),
+      sessions_(budget_, router_, context_.timers, context_.now, context_.hash) {}
 
 Shard::~Shard() = default;
 

@@ -35,6 +35,8 @@ struct ShardContext {
   Authority& authority;
   /// Asks for `Shard::turn_end` at the end of this turn.
   std::function<void()> want_turn_end;
+  /// For tables whose keys clients choose; random in a program that strangers reach.
+  base::TextHash hash = base::TextHash();
 };
 
 /// Totals of connections; see shoal::Stats.

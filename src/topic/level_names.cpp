@@ -1,19 +1,9 @@
 #include "topic/level_names.hpp"
 
 #include <cassert>
-#include <functional>
 
 namespace shoal::topic {
-namespace {
-
-std::uint32_t hash_of(std::string_view text) {
-  const std::size_t hash = std::hash<std::string_view>{}(text);
-  return static_cast<std::uint32_t>(hash ^ hash >> 32);
-}
-
-}  // namespace
-
-LevelNames::LevelNames() : slots_(8, kNone) {
+LevelNames::LevelNames(base::TextHash hash) : hash_(hash), slots_(8, kNone) {
   acquire("+");
   acquire("#");
 }

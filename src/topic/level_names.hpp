@@ -5,6 +5,8 @@
 #include <string_view>
 #include <vector>
 
+#include "base/text_hash.hpp"
+
 namespace shoal::topic {
 
 /// Interns the levels of names and filters: equal text, equal number. Counted, so that a level goes
@@ -15,7 +17,7 @@ class LevelNames {
   static constexpr std::uint32_t kPlus = 0;  ///< always there
   static constexpr std::uint32_t kHash = 1;  ///< always there
 
-  LevelNames();
+  explicit LevelNames(base::TextHash hash = base::TextHash());
 
   /// Number of `text`, or `kNone`.
   std::uint32_t find(std::string_view text) const;
@@ -34,9 +36,14 @@ class LevelNames {
     std::uint32_t uses = 0;
   };
 
+  std::uint32_t hash_of(std::string_view text) const {
+    const std::uint64_t hash = hash_(text);
+    return static_cast<std::uint32_t>(hash ^ hash >> 32);
+  }
   std::size_t slot_of(std::string_view text, std::uint32_t hash) const;
   void grow();
 
+  base::TextHash hash_;
   std::vector<Name> names_;
   std::vector<std::uint32_t> free_;
   std::vector<std::uint32_t> slots_;  // open addressing, a power of two; kNone is empty

@@ -22,7 +22,7 @@ class LevelTree {
   static constexpr Node kNone = UINT32_MAX;
   static constexpr Node kRoot = 0;
 
-  LevelTree() : nodes_(1), edges_(8, kNone) {}
+  explicit LevelTree(base::TextHash hash = base::TextHash()) : names_(hash), nodes_(1), edges_(8, kNone) {}
 
   Value& value(Node node) { return nodes_[node].value; }
   const Value& value(Node node) const { return nodes_[node].value; }

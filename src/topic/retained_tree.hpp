@@ -13,6 +13,8 @@ namespace shoal::topic {
 template <class Ref>
 class RetainedTree {
  public:
+  explicit RetainedTree(base::TextHash hash = base::TextHash()) : tree_(hash) {}
+
   std::size_t size() const { return size_; }
 
   /// The message of a topic; empty when there is none.

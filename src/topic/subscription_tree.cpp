@@ -116,7 +116,7 @@ void SubscriptionTree::merge(Matches& matches) {
 }
 
 SubscriptionTree::Cached& SubscriptionTree::cached(std::string_view topic) {
-  const std::size_t hash = std::hash<std::string_view>{}(topic);
+  const std::size_t hash = hash_(topic);
   if (cache_.empty()) cache_.resize(kCacheSizeMin);
   Cached& slot = cache_[hash & (cache_.size() - 1)];
   if (slot.topic == topic || slot.generation != generation_) return slot;

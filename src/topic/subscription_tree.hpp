@@ -41,6 +41,8 @@ class SubscriptionTree {
   using Node = std::uint32_t;
   static constexpr Node kNone = UINT32_MAX;
 
+  explicit SubscriptionTree(base::TextHash hash = base::TextHash()) : hash_(hash), tree_(hash) {}
+
   /// Node of a filter, for a subscriber to see whether it has it already; `kNone` when nobody has.
   Node find(std::string_view filter) const { return tree_.find(filter); }
   Node node(Handle handle) const { return entries_[handle].node; }
@@ -92,6 +94,7 @@ class SubscriptionTree {
   void merge(Matches& matches);
   Cached& cached(std::string_view topic);
 
+  base::TextHash hash_;
   LevelTree<First> tree_;
   std::vector<Entry> entries_;
   Handle free_ = kNone;
