@@ -6,11 +6,10 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <atomic>
 #include <cerrno>
 #include <csignal>
 #include <cstring>
-#include <thread>
+#include <utility>
 
 #include "link/fields.hpp"
 
@@ -35,12 +34,8 @@ Error system_error(const char* what) {
 
 struct Worker::Hosted {
   std::unique_ptr<Broker> broker;
-  std::thread drain;  // joinable: it is ending
-  std::atomic<bool> drained = false;
-
-  ~Hosted() {
-    if (drain.joinable()) drain.join();
-  }
+  bool draining = false;
+  bool drained = false;
 };
 
 Worker::Worker(base::UniqueFd control, base::UniqueFd signals)
@@ -129,9 +124,9 @@ void Worker::stop(const std::string& name, milliseconds drain) {
   const auto found = hosted_.find(name);
   if (found == hosted_.end()) return send(link::Message(link::type::kStopped).add("name", std::string_view(name)));
   Hosted& hosted = *found->second;
-  if (hosted.drain.joinable()) return;
-  hosted.drain = std::thread([&hosted, drain, done = drained_.get()] {
-    hosted.broker->drain(drain);
+  if (std::exchange(hosted.draining, true)) return;
+  // The broker cannot be stopped from its own callback: the eventfd brings that to a later turn.
+  hosted.broker->drain(drain, [&hosted, done = drained_.get()] {
     hosted.drained = true;
     const std::uint64_t one = 1;
     [[maybe_unused]] const ssize_t written = ::write(done, &one, sizeof one);
@@ -146,7 +141,6 @@ void Worker::on_drained() {
       ++at;
       continue;
     }
-    at->second->drain.join();
     at->second->broker->stop();
     const link::Message stopped = link::Message(link::type::kStopped).add("name", std::string_view(at->first));
     at = hosted_.erase(at);

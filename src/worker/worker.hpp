@@ -13,8 +13,7 @@
 namespace shoal::worker {
 
 /// Hosts instances for a controller, which it hears through a control channel. Uses the public API
-/// only. A resource; everything happens on the thread of `run`, but for draining, which waits and so
-/// has a thread per instance that is ending.
+/// only. A resource; everything happens on the thread of `run`.
 class Worker {
  public:
   /// `control`: connected SOCK_SEQPACKET socket to the controller. `signals`: a signalfd of TERM (drain
@@ -50,7 +49,7 @@ class Worker {
   link::Channel channel_;
   base::UniqueFd signals_;
   base::UniqueFd poll_;     // epoll of the channel, so that waiting to write can be watched as reading
-  base::UniqueFd drained_;  // eventfd: some drain thread is done
+  base::UniqueFd drained_;  // eventfd: some instance is drained
   bool connected_ = true;
   bool write_wanted_ = false;
   bool ending_ = false;
