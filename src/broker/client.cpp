@@ -49,7 +49,7 @@ std::size_t Client::receive(base::Bytes bytes) {
   std::size_t used = 0;
   expected_bytes_ = 0;
   mqtt::Frame frame;
-  while ((state_ == State::awaiting_connect || state_ == State::connected) && !throttled) {
+  while ((state_ == State::awaiting_connect || state_ == State::connected) && !paused()) {
     const mqtt::FrameStatus status = mqtt::cut_frame(bytes.subspan(used), frame);
     if (status == mqtt::FrameStatus::malformed) {
       fail({ReasonCode::malformed_packet, "MQTT-2.1.4", "fixed header is malformed"});

@@ -41,9 +41,9 @@ class Client final : private io::Timer {
   std::size_t receive(base::Bytes bytes);
   /// Size of the packet that `receive` left incomplete; 0 when it cannot be told yet.
   std::size_t expected_bytes() const { return expected_bytes_; }
-  /// Waits for a password to be verified, or for slower subscribers: no `receive` until
-  /// `Transport::resume`.
-  bool paused() const { return state_ == State::authenticating || throttled; }
+  /// Waits for a password to be verified, for slower subscribers, or for its own peer to read: no
+  /// `receive` until `Transport::resume`, or, in the last case, until a flush made room.
+  bool paused() const { return state_ == State::authenticating || throttled || link_.congested(); }
   /// Everything is said that will be: flush, then close.
   bool ended() const { return state_ == State::ended; }
   /// True when the peer has to be given time to read the last packet before the close.

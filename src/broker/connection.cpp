@@ -81,7 +81,8 @@ void Connection::feed(base::Bytes bytes) {
   const std::size_t used = client_.receive(bytes);
   if (client_.ended()) return;
   if (used < bytes.size()) keep(bytes.subspan(used));
-  if (client_.paused()) watch();
+  held_ = client_.paused();
+  if (held_) watch();
 }
 
 void Connection::keep(base::Bytes rest) {
@@ -94,9 +95,10 @@ void Connection::drop_kept() {
   if (kept_) instance_.reactor().chunks().give(std::exchange(kept_, nullptr));
 }
 
-// A password was verified: what the client sent behind its CONNECT is handled now.
+// The reason for a pause is gone: what was read already is handled now.
 void Connection::resume() {
-  if (closed_) return;
+  if (closed_ || client_.paused()) return;
+  held_ = false;
   watch();
   if (!kept_) return;
   base::ChunkPool::Chunk* const waiting = std::exchange(kept_, nullptr);
@@ -121,6 +123,7 @@ void Connection::flush() {
     if (out.empty()) return half_close();
   }
   watch();
+  if (held_ && !client_.ended()) resume();
 }
 
 void Connection::watch() {

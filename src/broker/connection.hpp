@@ -47,6 +47,7 @@ class Connection final : public Transport, private io::EventHandler, private io:
   Client client_;
   base::ChunkPool::Chunk* kept_ = nullptr;  // start of an incomplete packet: [0, end)
   std::uint32_t events_ = 0;
+  bool held_ = false;  // the client paused: kept_ may hold complete packets
   bool lingering_ = false;
   bool closed_ = false;
 };

@@ -147,7 +147,7 @@ void Peer::resume() { feed(); }
 
 void Peer::flush() {
   base::ByteQueue& out = client_->link().out;
-  while (!stalled_) {
+  while (!stalled_ || client_->ended()) {  // what was said when the connection ended is in the socket's buffer
     base::Bytes piece;
     while (out.peek(&piece, 1) == 1) {
       output_.insert(output_.end(), piece.begin(), piece.end());
@@ -165,6 +165,7 @@ void Peer::flush() {
     at += frame.size;
   }
   output_.erase(output_.begin(), output_.begin() + static_cast<std::ptrdiff_t>(at));
+  feed();  // what waited because nothing was read from this side
 }
 
 void Peer::bury() {

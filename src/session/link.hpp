@@ -16,6 +16,10 @@ struct Link {
   /// False when the reader is too slow for more messages. Acknowledgements are written all the same.
   bool has_room() const { return out.size() < out_bytes_max; }
 
+  /// True when a client does not even read the answers to what it sends: nothing more is read from it
+  /// until it does. Above what messages may fill, so that a slow subscriber is still heard.
+  bool congested() const { return out.size() >= 2 * out_bytes_max; }
+
   base::ByteQueue out;
   std::size_t out_bytes_max = 1024 * 1024;
   std::uint32_t packet_size_max = UINT32_MAX;  ///< the client's maximum packet size (MQTT-3.1.2-24)

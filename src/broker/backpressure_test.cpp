@@ -1,0 +1,84 @@
+// Slow readers: what is held back, and that nobody else waits for long.
+
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+#include "broker/shard_harness.hpp"
+
+namespace shoal::broker {
+namespace {
+
+// A subscriber with `inflight` 1 that acknowledges nothing: everything behind the first message queues.
+struct Backpressure : testing::Test {
+  Bed bed{with([](auto& o) {
+    o.limits.inflight = 1;
+    o.limits.queued_messages = 10;
+  })};
+  Peer subscriber{bed};
+  Peer publisher{bed};
+
+  void SetUp() override {
+    subscriber.connect({"subscriber"}).subscribe("t", 1).skip();
+    publisher.connect({"publisher"}).skip();
+  }
+
+  void publish(std::uint16_t id) { publisher.publish("t", "x", {.qos = 1, .id = id}); }
+};
+
+TEST_F(Backpressure, APublisherIntoAFillingQueueIsReadLater) {
+  for (std::uint16_t id = 1; id <= 5; ++id) publish(id);  // one in flight, four queued: below half
+  EXPECT_EQ(publisher.take().size(), 5u);
+  publish(6);  // half full: taken, and that is all for the moment
+  EXPECT_EQ(publisher.got(), (std::vector<std::string>{"PUBACK #6"}));
+  publish(7);
+  publisher.ping();
+  EXPECT_TRUE(publisher.got().empty());
+  bed.advance(base::milliseconds(1));
+  EXPECT_EQ(publisher.got(), (std::vector<std::string>{"PUBACK #7"}));
+  bed.advance(base::milliseconds(5));
+  EXPECT_EQ(publisher.got(), (std::vector<std::string>{"PINGRESP"}));
+}
+
+TEST_F(Backpressure, AFullQueueSlowsNobody) {
+  for (std::uint16_t id = 1; id <= 11; ++id) {
+    publish(id);
+    bed.advance(base::milliseconds(25));
+  }
+  publisher.skip();
+  for (std::uint16_t id = 12; id <= 20; ++id) publish(id);
+  EXPECT_EQ(publisher.take().size(), 9u);
+  EXPECT_EQ(bed.shard.stats().messages_dropped_queue, 9u);
+}
+
+TEST_F(Backpressure, AnAbsentSubscriberSlowsNobody) {
+  Peer away(bed);
+  away.connect({.id = "away", .clean = false, .expiry_s = 60}).subscribe("kept", 1).disconnect();
+  for (std::uint16_t id = 1; id <= 10; ++id) publisher.publish("kept", "x", {.qos = 1, .id = id});
+  EXPECT_EQ(publisher.take().size(), 10u);
+}
+
+TEST_F(Backpressure, APublisherThatGoesWhileItWaitsIsForgotten) {
+  for (std::uint16_t id = 1; id <= 6; ++id) publish(id);
+  publisher.drop();
+  bed.advance(base::seconds(1));
+  EXPECT_EQ(bed.shard.stats().connections_now, 1u);
+}
+
+TEST(Congestion, WhoDoesNotReadAnswersIsNotRead) {
+  Bed bed(with([](auto& o) { o.limits.output_bytes = 1000; }));
+  Peer peer(bed);
+  peer.connect({"deaf"}).skip();
+  peer.stall(true);
+  for (int i = 0; i < 5000; ++i) peer.ping();
+  EXPECT_LE(peer.client().link().out.size(), 2002u);
+  EXPECT_GE(peer.client().link().out.size(), 2000u);
+  EXPECT_TRUE(peer.client().paused());
+  peer.stall(false);
+  for (int i = 0; i < 10; ++i) bed.turn();
+  EXPECT_EQ(peer.take().size(), 5000u);  // nothing was lost, only late
+}
+
+}  // namespace
+}  // namespace shoal::broker
