@@ -220,9 +220,16 @@ Client::Outcome Client::on_subscribe(const mqtt::Frame& frame) {
     with_retained.push_back(codes.back() <= 2 && (handling == 0 || (handling == 1 && is_new)));
   }
   write(mqtt::SubscriptionAck{PacketType::suback, packet->id, codes, {}});
+  if (state_ != State::connected) return kFine;  // too large for the client
   std::size_t index = 0;
   for (mqtt::FilterList filters = packet->filters; filters.next(entry); ++index) {
-    if (with_retained[index]) shard_.router().queue_retained(*session_, entry.filter, entry.options, id, shard_.now());
+    if (!with_retained[index]) continue;
+    // One packet can name a filter thousands of times.
+    if (session_->protocol.outbound().queued_retained() > shard_.limits().retained_messages) {
+      ++shard_.counters().limit_hits;
+      break;
+    }
+    shard_.router().queue_retained(*session_, entry.filter, entry.options, id, shard_.now());
   }
   session_->protocol.pump(shard_.router().scratch(), shard_.now());
   return kFine;
@@ -273,6 +280,12 @@ void Client::write(const mqtt::Packet& packet) {
   std::vector<std::uint8_t>& bytes = shard_.packet_scratch();
   bytes.clear();
   mqtt::encode(packet, link_.version, bytes);
+  if (bytes.size() > link_.packet_size_max) {  // MQTT-3.1.2-24
+    if (state_ == State::connected && !std::holds_alternative<mqtt::Disconnect>(packet)) {
+      end(ReasonCode::packet_too_large, "answer is larger than the client's maximum packet size");
+    }
+    return;
+  }
   link_.out.append(bytes);
   shard_.flush_later(*this);
 }

@@ -89,7 +89,7 @@ class Client final : private io::Timer {
   void refuse(mqtt::ReasonCode code, std::string_view why, std::string_view client_id = {});
   std::uint32_t granted_expiry(const mqtt::Connect& packet) const;
   void store_will(const mqtt::Connect& packet);
-  void send_connack(const mqtt::Connect& packet, bool session_present, std::uint32_t expiry_s, bool assigned);
+  mqtt::PropertyWriter& connack_properties(const mqtt::Connect& packet, std::string_view assigned_id);
   void arm_keep_alive();
 
   void write(const mqtt::Packet& packet);

@@ -86,6 +86,15 @@ void Client::admit(const mqtt::Connect& packet) {
   if (packet.will && !shard_.router().topic_within_limits(packet.will->topic)) {
     return refuse(ReasonCode::topic_name_invalid, "will topic is too long", client_id);
   }
+  link_.packet_size_max = packet.properties.number(PropertyId::maximum_packet_size, UINT32_MAX);
+  keep_alive_s_ = packet.keep_alive_s;
+  if (v5() && limits.keep_alive_max_s != 0 && (keep_alive_s_ == 0 || keep_alive_s_ > limits.keep_alive_max_s)) {
+    keep_alive_s_ = limits.keep_alive_max_s;
+  }
+  // Five bytes in front of the properties.
+  if (v5() && 5 + connack_properties(packet, assigned ? client_id : "").raw().size() > link_.packet_size_max) {
+    return refuse(ReasonCode::packet_too_large, "maximum packet size is too small for CONNACK", client_id);
+  }
   ClientSession* const existing = sessions.find(client_id);
   const bool takes_over = existing && existing->client;
   // Before anything is changed: a refused CONNECT leaves everything as it is. A client in the limit can
@@ -113,14 +122,15 @@ void Client::admit(const mqtt::Connect& packet) {
   const std::uint32_t expiry_s = granted_expiry(packet);
   expiry_was_zero_ = packet.properties.number(PropertyId::session_expiry_interval) == 0;
   link_.receive_maximum = static_cast<std::uint16_t>(packet.properties.number(PropertyId::receive_maximum, UINT16_MAX));
-  link_.packet_size_max = packet.properties.number(PropertyId::maximum_packet_size, UINT32_MAX);
-  keep_alive_s_ = packet.keep_alive_s;
-  if (v5() && limits.keep_alive_max_s != 0 && (keep_alive_s_ == 0 || keep_alive_s_ > limits.keep_alive_max_s)) {
-    keep_alive_s_ = limits.keep_alive_max_s;
-  }
   arm_keep_alive();
   store_will(packet);
-  send_connack(packet, present, expiry_s, assigned);
+  mqtt::Connack connack;
+  connack.session_present = present && packet.version != Version::v3_1;
+  if (v5()) {
+    const std::string_view id = assigned ? std::string_view(session_->protocol.client_id()) : std::string_view();
+    connack.properties = connack_properties(packet, id).view(mqtt::PropertyPlace::connack);
+  }
+  write(connack);
   session_->protocol.attach(link_, expiry_s);
   session_->protocol.pump(shard_.router().scratch(), shard_.now());
   shard_.context().log.info("client connected", {{"client", session_->protocol.client_id()},
@@ -153,25 +163,22 @@ void Client::store_will(const mqtt::Connect& packet) {
   session_->protocol.will = std::move(stored);
 }
 
-void Client::send_connack(const mqtt::Connect& packet, bool session_present, std::uint32_t expiry_s, bool assigned) {
-  mqtt::Connack connack;
-  connack.session_present = session_present && packet.version != Version::v3_1;
+// In the shard's scratch.
+mqtt::PropertyWriter& Client::connack_properties(const mqtt::Connect& packet, std::string_view assigned_id) {
+  const Limits& limits = shard_.limits();
   mqtt::PropertyWriter& properties = shard_.property_scratch();
   properties.clear();
-  if (v5()) {
-    const Limits& limits = shard_.limits();
-    if (expiry_s != packet.properties.number(PropertyId::session_expiry_interval)) {
-      properties.number(PropertyId::session_expiry_interval, expiry_s);
-    }
-    if (limits.receive_maximum != UINT16_MAX) properties.number(PropertyId::receive_maximum, limits.receive_maximum);
-    properties.number(PropertyId::maximum_packet_size, limits.packet_size_bytes);
-    if (assigned) properties.text(PropertyId::assigned_client_identifier, session_->protocol.client_id());
-    if (limits.topic_aliases != 0) properties.number(PropertyId::topic_alias_maximum, limits.topic_aliases);
-    properties.number(PropertyId::shared_subscription_available, 0);
-    if (keep_alive_s_ != packet.keep_alive_s) properties.number(PropertyId::server_keep_alive, keep_alive_s_);
-    connack.properties = properties.view(mqtt::PropertyPlace::connack);
+  const std::uint32_t expiry_s = granted_expiry(packet);
+  if (expiry_s != packet.properties.number(PropertyId::session_expiry_interval)) {
+    properties.number(PropertyId::session_expiry_interval, expiry_s);
   }
-  write(connack);
+  if (limits.receive_maximum != UINT16_MAX) properties.number(PropertyId::receive_maximum, limits.receive_maximum);
+  properties.number(PropertyId::maximum_packet_size, limits.packet_size_bytes);
+  if (!assigned_id.empty()) properties.text(PropertyId::assigned_client_identifier, assigned_id);
+  if (limits.topic_aliases != 0) properties.number(PropertyId::topic_alias_maximum, limits.topic_aliases);
+  properties.number(PropertyId::shared_subscription_available, 0);
+  if (keep_alive_s_ != packet.keep_alive_s) properties.number(PropertyId::server_keep_alive, keep_alive_s_);
+  return properties;
 }
 
 void Client::refuse(ReasonCode code, std::string_view why, std::string_view client_id) {

@@ -4,6 +4,7 @@
 #include <map>
 
 #include "broker/shard_harness.hpp"
+#include "mqtt/encode.hpp"
 
 // Retained messages: 3.3.1.3, and the subscription options that concern them (3.8.3.1).
 
@@ -154,6 +155,19 @@ TEST_F(Retained, ComesBeforeTheLiveMessagesBehindIt) {
   }
   EXPECT_EQ(by_topic.size(), 9u);
   for (const auto& [topic, payloads] : by_topic) EXPECT_THAT(payloads, ElementsAre("old", "new", "now")) << topic;
+}
+
+TEST_F(Retained, OneSubscribeCannotAskForThemWithoutEnd) {
+  bed.options.limits.retained_messages = 3;
+  for (const char* topic : {"a", "b", "c"}) retain(topic, "x", 1);
+  Peer slow(bed);
+  slow.connect({.id = "slow", .receive_maximum = 1}).skip();
+  std::vector<std::uint8_t> filters;
+  for (int i = 0; i < 100; ++i) mqtt::append_filter(filters, {"#", {.qos = 1}}, true);
+  slow.send(mqtt::Subscribe{1, {}, mqtt::FilterList(filters, true)}).skip();
+  std::size_t got = 1;
+  for (std::uint16_t id = 1; !slow.ack(PacketType::puback, id).take().empty(); ++id) ++got;
+  EXPECT_EQ(got, 6u);
 }
 
 struct RetainedLimits : Retained {

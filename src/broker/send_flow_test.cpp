@@ -4,6 +4,7 @@
 #include <set>
 
 #include "broker/shard_harness.hpp"
+#include "mqtt/encode.hpp"
 
 // Messages to clients: QoS flows from the server (4.3), resending (4.4), receive maximum (4.9), queues.
 
@@ -216,6 +217,38 @@ TEST_F(Window, MaximumPacketSizeToTheByte) {
   EXPECT_EQ(peer.got().size(), 1u);
   publish(fits + "x", 0);
   EXPECT_EQ(peer.got().size(), 0u);
+}
+
+TEST(AnswerSize, ConnackHasToFit) {  // MQTT-3.1.2-24
+  Bed bed;
+  std::uint32_t needed = 5;
+  for (;; ++needed) {
+    Peer peer(bed);
+    const auto packets = peer.connect({.id = "c", .expiry_s = 100, .packet_size_max = needed}).take();
+    ASSERT_EQ(packets.size(), 1u);
+    ASSERT_LE(packets[0].bytes.size(), needed);
+    if (packets[0].text() == "CONNACK 0") {
+      EXPECT_EQ(packets[0].bytes.size(), needed);
+      break;
+    }
+    EXPECT_EQ(packets[0].text(), "CONNACK 0x95");
+    EXPECT_TRUE(peer.closed());
+    EXPECT_EQ(bed.shard.stats().sessions_now, 0u);
+  }
+  Peer tiny(bed);
+  EXPECT_THAT(tiny.connect({.id = "d", .packet_size_max = 4}).got(), IsEmpty());
+  EXPECT_TRUE(tiny.closed());
+}
+
+TEST(AnswerSize, SubackHasToFit) {  // MQTT-3.1.2-24
+  Bed bed;
+  Peer peer(bed);
+  peer.connect({.id = "c", .packet_size_max = 40}).skip();
+  std::vector<std::uint8_t> filters;
+  for (int i = 0; i < 40; ++i) mqtt::append_filter(filters, {"t", {}}, true);
+  peer.send(mqtt::Subscribe{1, {}, mqtt::FilterList(filters, true)});
+  EXPECT_THAT(peer.got(), ElementsAre("DISCONNECT 0x95"));
+  EXPECT_TRUE(peer.closed());
 }
 
 TEST_F(Window, ASlowReaderLosesQos0AndKeepsTheRest) {
