@@ -53,7 +53,8 @@ struct Stats {
 /// One MQTT broker: its own listeners, client ids, topics, sessions, users, limits and log. Any
 /// number of them live in one Runtime. A resource held by unique_ptr. Its functions may be called
 /// from any thread except where a comment says otherwise; calls from a subscriber's callback that
-/// would have to wait for the instance's own thread run in place.
+/// would have to wait for the instance's own thread run in place. With several reactors two callbacks that
+/// call each other's broker may wait for each other: pass such messages on from a thread of your own.
 class Broker {
  public:
   using OnMessage = std::function<void(const Message&)>;
@@ -77,7 +78,7 @@ class Broker {
   Result<void> publish(const Message& message);
 
   /// Calls `on_message` on the instance's thread for every message that matches `filter`, retained
-  /// ones first. Ends with the broker. Errors: invalid_argument (filter), closed.
+  /// ones first. Ends with the broker. It must not block or throw. Errors: invalid_argument (filter), closed.
   Result<void> subscribe(std::string_view filter, Qos qos, OnMessage on_message);
 
   Stats stats() const;
@@ -91,10 +92,11 @@ class Broker {
   /// returns when all connections are closed or `limit` has passed. On the instance's own thread it
   /// cannot wait and does nothing: use the other form there.
   void drain(std::chrono::milliseconds limit);
-  /// The same without waiting: `done` is called once on the instance's thread. It may post to others
-  /// but must not stop or destroy the broker. Not called when `stop` comes first.
+  /// The same without waiting: `done` is called once on the instance's thread. Not called when `stop`
+  /// comes first.
   void drain(std::chrono::milliseconds limit, std::function<void()> done);
-  /// Ends everything at once and frees it: connections, sessions, timers, descriptors. Idempotent.
+  /// Ends everything at once and frees it: connections, sessions, timers, descriptors; no callback runs
+  /// afterwards. Also from a callback, whose own function stays until it has returned. Idempotent.
   void stop();
 
   struct Impl;  // internal

@@ -1,8 +1,7 @@
 #include "shoal/broker.hpp"
 
 #include <algorithm>
-#include <condition_variable>
-#include <mutex>
+#include <future>
 
 #include "broker/instance.hpp"
 #include "broker/runtime_impl.hpp"
@@ -91,7 +90,7 @@ Result<std::unique_ptr<Broker>> Broker::start(Runtime& runtime, BrokerOptions op
   auto impl = std::make_unique<Impl>(**reactor, options.name);
   const std::size_t listeners = options.listeners.size();
   Result<void> opened;
-  impl->reactor.call([&] {
+  const bool called = impl->reactor.call([&] {
     auto instance = Instance::open(impl->reactor, runtime.impl().passwords, std::move(options), std::move(*sockets));
     if (!instance) {
       opened = std::move(instance).error();
@@ -100,6 +99,7 @@ Result<std::unique_ptr<Broker>> Broker::start(Runtime& runtime, BrokerOptions op
     impl->instance = std::move(*instance);
     for (std::size_t i = 0; i < listeners; ++i) impl->ports.push_back(impl->instance->port(i));
   });
+  if (!called) return Error{ErrorCode::closed, "the runtime is stopped"};
   if (!opened) return std::move(opened).error();
   return std::unique_ptr<Broker>(new Broker(std::move(impl)));
 }
@@ -115,15 +115,17 @@ std::uint16_t Broker::port(std::size_t listener) const {
 }
 
 Result<void> Broker::publish(const Message& message) {
-  Result<void> result;
-  impl_->reactor.call([&] { result = impl_->instance ? impl_->instance->shard().publish(message) : kStopped; });
+  Result<void> result = kStopped;
+  impl_->reactor.call([&] {
+    if (impl_->instance) result = impl_->instance->shard().publish(message);
+  });
   return result;
 }
 
 Result<void> Broker::subscribe(std::string_view filter, Qos qos, OnMessage on_message) {
-  Result<void> result;
+  Result<void> result = kStopped;
   impl_->reactor.call([&] {
-    result = impl_->instance ? impl_->instance->shard().subscribe(filter, qos, std::move(on_message)) : kStopped;
+    if (impl_->instance) result = impl_->instance->shard().subscribe(filter, qos, std::move(on_message));
   });
   return result;
 }
@@ -137,40 +139,46 @@ Stats Broker::stats() const {
 }
 
 Result<void> Broker::reload_users() {
-  Result<void> result;
-  impl_->reactor.call([&] { result = impl_->instance ? impl_->instance->reload_users() : kStopped; });
+  Result<void> result = kStopped;
+  impl_->reactor.call([&] {
+    if (impl_->instance) result = impl_->instance->reload_users();
+  });
   return result;
 }
 
 Result<void> Broker::reopen_log() {
-  Result<void> result;
-  impl_->reactor.call([&] { result = impl_->instance ? impl_->instance->reopen_log() : kStopped; });
+  Result<void> result = kStopped;
+  impl_->reactor.call([&] {
+    if (impl_->instance) result = impl_->instance->reopen_log();
+  });
   return result;
 }
 
 void Broker::drain(std::chrono::milliseconds limit, std::function<void()> done) {
+  constexpr auto kLimitMax = std::chrono::hours(24 * 365);  // what a clock can add
   impl_->reactor.call([&] {
-    if (impl_->instance) impl_->instance->drain(limit, std::move(done));
+    if (impl_->instance) impl_->instance->drain(std::min<std::chrono::milliseconds>(limit, kLimitMax), std::move(done));
     else if (done) done();
   });
 }
 
 void Broker::drain(std::chrono::milliseconds limit) {
   if (impl_->reactor.on_loop_thread()) return;  // waiting would stop what is waited for
-  std::mutex mutex;
-  std::condition_variable changed;
-  bool done = false;
-  drain(limit, [&] {
-    const std::lock_guard lock(mutex);
-    done = true;
-    changed.notify_one();
-  });
-  std::unique_lock lock(mutex);
-  changed.wait(lock, [&] { return done; });
+  auto drained = std::make_shared<std::promise<void>>();
+  auto over = drained->get_future();
+  // When `stop` comes first the promise goes with the callback, which ends the wait too.
+  drain(limit, [drained = std::move(drained)] { drained->set_value(); });
+  over.wait();
 }
 
 void Broker::stop() {
-  impl_->reactor.call([&] { impl_->instance.reset(); });
+  const auto close = [&] {
+    if (!impl_->instance) return;
+    impl_->instance->close();
+    // One of its callbacks may be what is running.
+    impl_->reactor.dispose(std::shared_ptr<Instance>(std::move(impl_->instance)));
+  };
+  if (!impl_->reactor.call(close)) close();  // the loop is over: nobody else is there
 }
 
 }  // namespace shoal

@@ -151,6 +151,11 @@ void Connection::discard() {
 
 void Connection::on_deadline(base::Time) { close(); }
 
+void Connection::abort() {
+  client_.lost("closed");
+  close();
+}
+
 void Connection::close() {
   if (closed_) return;
   closed_ = true;

@@ -21,6 +21,8 @@ class Connection final : public Transport, private io::EventHandler, private io:
 
   /// Starts to read. False when the reactor cannot take it.
   bool open();
+  /// Breaks it off at once.
+  void abort();
   Client& client() { return client_; }
 
   std::size_t index = 0;  ///< place in the instance's list

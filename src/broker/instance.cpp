@@ -53,13 +53,23 @@ Instance::Instance(io::Reactor& reactor, auth::PasswordPool& pool, BrokerOptions
       self_(std::make_shared<Instance*>(this)) {}
 
 Instance::~Instance() {
-  self_.reset();
-  pool_.cancel(authenticator_.key());
-  listeners_.clear();
+  close();
   connections_.clear();
   buried_.clear();
   reactor_.forget(*this);
+}
+
+void Instance::close() {
+  if (!self_) return;
+  self_.reset();
+  pool_.cancel(authenticator_.key());
+  reactor_.timers().cancel(*this);
+  drained_.clear();
+  for (const auto& listener : listeners_) listener->close();
+  while (!connections_.empty()) connections_.back()->abort();
+  shard_.stop_host();
   log_.info("instance stopped");
+  log_.flush();
 }
 
 std::uint16_t Instance::port(std::size_t listener) const {
@@ -128,10 +138,11 @@ void Instance::bury(Connection& connection) {
 }
 
 void Instance::on_turn_end() {
+  if (!self_) return;
   shard_.turn_end();
   buried_.clear();
   log_.flush();
-  if (drained_ && connections_.empty()) finish_drain();
+  if (!drained_.empty() && connections_.empty()) finish_drain();
 }
 
 auth::Verdict Instance::check(std::optional<std::string_view> user, std::optional<std::string_view> password) {
@@ -150,10 +161,11 @@ bool Instance::verify(std::uint64_t client, std::string_view user, std::string_v
 
 void Instance::drain(base::Duration limit, std::function<void()> done) {
   log_.info("instance draining", {{"connections", connections_.size()}});
-  listeners_.clear();
+  for (const auto& listener : listeners_) listener->close();
   shard_.shut_down();
-  drained_ = std::move(done);
-  reactor_.timers().arm(*this, reactor_.now() + limit);
+  drained_.push_back(std::move(done));
+  const base::Time until = reactor_.now() + limit;
+  if (!armed() || until < deadline()) reactor_.timers().arm(*this, until);
   want_turn_end();
 }
 
@@ -161,7 +173,9 @@ void Instance::on_deadline(base::Time) { finish_drain(); }
 
 void Instance::finish_drain() {
   reactor_.timers().cancel(*this);
-  if (const auto done = std::exchange(drained_, nullptr)) done();
+  for (const auto& done : std::exchange(drained_, {})) {
+    if (done) done();
+  }
 }
 
 }  // namespace shoal::broker

@@ -31,6 +31,9 @@ class Instance final : private Authority, private io::TurnEnd, private io::Timer
   static Result<std::unique_ptr<Instance>> open(io::Reactor& reactor, auth::PasswordPool& pool, BrokerOptions options,
                                                 std::vector<base::UniqueFd> sockets);
   ~Instance();
+  /// Ends everything at once; nothing is called from here any more. What is left is memory, which must
+  /// stay until the end of the turn (`Reactor::dispose`). Idempotent.
+  void close();
 
   std::uint16_t port(std::size_t listener) const;
   Shard& shard() { return shard_; }
@@ -39,7 +42,7 @@ class Instance final : private Authority, private io::TurnEnd, private io::Timer
   Result<void> reopen_log() { return log_.reopen(); }
 
   /// Closes the listeners, ends the clients and calls `done` once when the last connection is closed
-  /// or `limit` has passed.
+  /// or `limit` has passed. Again: every `done` is called when the first limit has passed.
   void drain(base::Duration limit, std::function<void()> done);
 
   // For listeners and connections.
@@ -74,9 +77,9 @@ class Instance final : private Authority, private io::TurnEnd, private io::Timer
   std::vector<std::unique_ptr<Listener>> listeners_;
   std::vector<std::unique_ptr<Connection>> connections_;
   std::vector<std::unique_ptr<Connection>> buried_;
-  std::function<void()> drained_;
+  std::vector<std::function<void()>> drained_;
   bool exhausted_ = false;
-  std::shared_ptr<Instance*> self_;  // what answers from the password pool look for
+  std::shared_ptr<Instance*> self_;  // what answers from the password pool look for; none when closed
 };
 
 }  // namespace shoal::broker

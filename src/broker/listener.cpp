@@ -1,5 +1,6 @@
 #include "broker/listener.hpp"
 
+#include <fcntl.h>
 #include <sys/epoll.h>
 
 #include <algorithm>
@@ -28,11 +29,21 @@ bool RateLimit::take(base::Time now) {
 Listener::Listener(Instance& instance, base::UniqueFd fd)
     : instance_(instance), fd_(std::move(fd)), port_(io::Endpoint::local(fd_.get()).port()) {}
 
-Listener::~Listener() { instance_.reactor().remove(fd_.get()); }
+Result<void> Listener::open() {
+  // A socket that was given may block: `accept_one` is asked until there is none.
+  ::fcntl(fd_.get(), F_SETFL, ::fcntl(fd_.get(), F_GETFL) | O_NONBLOCK);
+  return instance_.reactor().add(fd_.get(), EPOLLIN, *this);
+}
 
-Result<void> Listener::open() { return instance_.reactor().add(fd_.get(), EPOLLIN, *this); }
+void Listener::close() {
+  if (!fd_) return;
+  instance_.reactor().timers().cancel(*this);
+  instance_.reactor().remove(fd_.get());
+  fd_.reset();
+}
 
 void Listener::on_events(std::uint32_t) {
+  if (!fd_) return;
   for (int i = 0; i < kAcceptsPerTurn; ++i) {
     if (!instance_.may_accept()) return pause(instance_.accept_wait());
     io::Endpoint peer;

@@ -14,9 +14,11 @@ class Instance;
 class Listener final : private io::EventHandler, private io::Timer {
  public:
   Listener(Instance& instance, base::UniqueFd fd);
-  ~Listener();
+  ~Listener() { close(); }
 
   Result<void> open();
+  /// Accepts no more and frees the port. Idempotent.
+  void close();
   std::uint16_t port() const { return port_; }
 
  private:

@@ -186,7 +186,7 @@ void Router::queue_host(HostSubscriber& subscriber, const session::MessageRef& m
 }
 
 bool Router::run_host() {
-  for (std::size_t left = host_queue_.size(); left > 0; --left) {
+  for (std::size_t left = host_queue_.size(); left > 0 && !host_queue_.empty(); --left) {
     const HostDelivery delivery = host_queue_.pop();
     const session::Message& message = *delivery.message;
     ++counters_.host_delivered;

@@ -74,6 +74,8 @@ class Router {
   /// Calls the host's subscribers with what came since the last call. They may publish and subscribe:
   /// that is delivered by the next call. True when there is more.
   bool run_host();
+  /// Forgets what the host has not got yet; also from one of its callbacks.
+  void stop_host() { host_queue_.clear(); }
 
   session::MessagePool& messages() { return messages_; }
   /// For sending again and for queues; not during `publish`.

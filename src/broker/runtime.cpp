@@ -91,8 +91,9 @@ void Runtime::unwatch(int fd) {
   const auto found = impl_->watches.find(fd);
   if (found == impl_->watches.end()) return;
   impl_->reactors.front()->remove(fd);
-  // Its callback may be what is running: it goes in a later turn.
-  impl_->reactors.front()->post([dead = std::shared_ptr<Impl::Watch>(std::move(found->second))] {});
+  found->second->over = true;
+  // Its callback may be what is running.
+  impl_->reactors.front()->dispose(std::shared_ptr<Impl::Watch>(std::move(found->second)));
   impl_->watches.erase(found);
 }
 

@@ -24,9 +24,10 @@ struct Runtime::Impl {
   struct Watch final : io::EventHandler {
     explicit Watch(std::function<void()> callback) : ready(std::move(callback)) {}
     void on_events(std::uint32_t) override {
-      if (ready) ready();
+      if (ready && !over) ready();
     }
     std::function<void()> ready;
+    bool over = false;  // unwatched; an event of the same turn may still come
   };
 
   /// Opens the reactors and starts their threads where that has not happened yet. Any thread.

@@ -66,6 +66,8 @@ class Shard final : private Deliveries, private io::Timer {
   void authenticated(std::uint64_t client, const auth::Verdict& verdict);
   /// Host callbacks, then every client that has something to say is flushed.
   void turn_end();
+  /// No callback of the host is called from here on.
+  void stop_host() { router_.stop_host(); }
   /// Ends all clients (5.0: 0x8b) and refuses new ones.
   void shut_down();
   /// Connections and routing; what the edge counts (bytes, accepts) is left to it.

@@ -45,8 +45,12 @@ Reactor::~Reactor() = default;
 
 void Reactor::run() {
   thread_ = std::this_thread::get_id();
+  {
+    const std::lock_guard lock(mailbox_mutex_);
+    ended_ = false;
+  }
   while (!stopping_.load(std::memory_order_acquire)) turn();
-  run_mailbox();
+  run_mailbox(true);
   end_turn();
   stopping_ = false;
 }
@@ -59,7 +63,7 @@ void Reactor::stop() {
 void Reactor::turn() {
   int timeout = -1;
   if (!ends_.empty()) {
-    timeout = 0;  // asked for outside of a turn, before `run`
+    timeout = 0;  // asked for at the end of the last turn, or before `run`
   } else if (const base::Time next = timers_.next(); next != base::kNever) {
     const auto left = std::chrono::ceil<base::milliseconds>(next - clock_now()).count();
     timeout = static_cast<int>(std::clamp<std::int64_t>(left, 0, 3'600'000));
@@ -68,26 +72,34 @@ void Reactor::turn() {
   const int count = ::epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()), timeout);
   now_ = clock_now();
   bool mail = false;
+  dispatching_ = true;
   for (int i = 0; i < count; ++i) {
     if (auto* handler = static_cast<EventHandler*>(events[i].data.ptr)) handler->on_events(events[i].events);
     else mail = true;
   }
   timers_.run(now_);
+  dispatching_ = false;
+  disposed_.clear();
   if (mail) run_mailbox();
   end_turn();
 }
 
 void Reactor::end_turn() {
-  while (!ends_.empty()) {
-    ending_.swap(ends_);
-    for (std::size_t i = 0; i < ending_.size(); ++i) {
-      TurnEnd* const who = std::exchange(ending_[i], nullptr);
-      if (!who) continue;
-      who->enlisted_ = false;
-      who->on_turn_end();
-    }
-    ending_.clear();
+  dispatching_ = true;
+  ending_.swap(ends_);
+  for (std::size_t i = 0; i < ending_.size(); ++i) {
+    TurnEnd* const who = std::exchange(ending_[i], nullptr);
+    if (!who) continue;
+    who->enlisted_ = false;
+    who->on_turn_end();
   }
+  ending_.clear();
+  dispatching_ = false;
+  disposed_.clear();
+}
+
+void Reactor::dispose(std::shared_ptr<void> object) {
+  if (dispatching_) disposed_.push_back(std::move(object));
 }
 
 void Reactor::forget(TurnEnd& who) {
@@ -112,33 +124,43 @@ void Reactor::post(Task task) {
   if (first) wake();
 }
 
-void Reactor::call(const Task& task) {
+bool Reactor::call(const Task& task) {
   if (on_loop_thread()) {
     // Outside of turns (before `run`) the clock stands still otherwise.
     if (ends_.empty() && ending_.empty()) now_ = clock_now();
     task();
-    return;
+    return true;
   }
   std::mutex mutex;
   std::condition_variable changed;
   bool done = false;
-  post([&] {
+  const auto run_and_tell = [&] {
     task();
     // Under the lock: the waiter's stack must not go before notify has returned.
     const std::lock_guard lock(mutex);
     done = true;
     changed.notify_one();
-  });
+  };
+  bool first;
+  {
+    const std::lock_guard lock(mailbox_mutex_);
+    if (ended_) return false;
+    first = mailbox_.empty();
+    mailbox_.push_back(run_and_tell);
+  }
+  if (first) wake();
   std::unique_lock lock(mutex);
   changed.wait(lock, [&] { return done; });
+  return true;
 }
 
-void Reactor::run_mailbox() {
+void Reactor::run_mailbox(bool last) {
   std::uint64_t count = 0;
   [[maybe_unused]] const ssize_t got = ::read(wakeup_.get(), &count, sizeof count);
   {
     const std::lock_guard lock(mailbox_mutex_);
     reading_.swap(mailbox_);
+    ended_ = last;
   }
   for (Task& task : reading_) task();
   reading_.clear();

@@ -42,7 +42,8 @@ class TurnEnd {
 
 /// One thread's event loop. A turn: events, deadlines, mailbox, then everybody who asked for the
 /// turn's end. It sleeps until something happens; there is no periodic wake-up. Functions belong to
-/// the loop's thread unless they say otherwise.
+/// the loop's thread unless they say otherwise. What is asked for at the turn's end comes in the next
+/// turn, which then does not sleep.
 class Reactor {
  public:
   using Task = std::function<void()>;
@@ -62,8 +63,9 @@ class Reactor {
 
   /// Runs `task` on the loop's thread in one of the next turns, in the order of posting. Any thread.
   void post(Task task);
-  /// Runs `task` on the loop's thread and waits for it; at once when called there. Any thread.
-  void call(const Task& task);
+  /// Runs `task` on the loop's thread and waits for it; at once when called there. False, without having
+  /// run it, when `run` has returned: nobody would. Any thread.
+  bool call(const Task& task);
   bool on_loop_thread() const { return std::this_thread::get_id() == thread_.load(std::memory_order_relaxed); }
 
   Result<void> add(int fd, std::uint32_t events, EventHandler& handler);
@@ -84,13 +86,16 @@ class Reactor {
   }
   /// `who` goes away.
   void forget(TurnEnd& who);
+  /// Frees `object` when no event or callback of this turn can be in it any more: at the turn's end, or
+  /// at once where nothing of the turn is under way (in the mailbox, outside of turns).
+  void dispose(std::shared_ptr<void> object);
 
  private:
   static constexpr std::size_t kScratchBytes = 256 * 1024;
 
   Reactor() = default;
   void turn();
-  void run_mailbox();
+  void run_mailbox(bool last = false);
   void end_turn();
   void wake();
 
@@ -103,11 +108,14 @@ class Reactor {
   std::unique_ptr<std::uint8_t[]> scratch_;
   std::vector<TurnEnd*> ends_;
   std::vector<TurnEnd*> ending_;
+  std::vector<std::shared_ptr<void>> disposed_;
+  bool dispatching_ = false;  // handlers are being called
 
   std::atomic<bool> stopping_ = false;
   std::mutex mailbox_mutex_;
   std::vector<Task> mailbox_;
   std::vector<Task> reading_;
+  bool ended_ = false;  // `run` has returned; with the mailbox
 };
 
 }  // namespace shoal::io

@@ -194,6 +194,54 @@ TEST_F(ReactorTest, TurnEndComesOncePerTurnAndLast) {
   EXPECT_THAT(happened, ElementsAre("task", "end", "deadline", "end"));
 }
 
+TEST_F(ReactorTest, WhoAsksAgainAtTheTurnsEndKeepsNobodyWaiting) {
+  SocketPair pair;
+  End endless([&] { reactor->at_turn_end(endless); });
+  Handler stop([&](std::uint32_t) { reactor->stop(); });
+  ASSERT_TRUE(reactor->add(pair.near.get(), EPOLLIN, stop));
+  reactor->at_turn_end(endless);
+  pair.send("x");
+  reactor->run();
+  reactor->forget(endless);
+}
+
+TEST_F(ReactorTest, DisposesWhenNothingOfTheTurnIsLeft) {
+  SocketPair first;
+  SocketPair second;
+  bool alive = true;
+  std::vector<bool> seen;
+  const auto on_event = [&](std::uint32_t) {
+    seen.push_back(alive);
+    if (seen.size() == 1) reactor->dispose(std::shared_ptr<void>(nullptr, [&](void*) { alive = false; }));
+    else reactor->stop();
+  };
+  Handler a(on_event);
+  Handler b(on_event);
+  ASSERT_TRUE(reactor->add(first.near.get(), EPOLLIN, a));
+  ASSERT_TRUE(reactor->add(second.near.get(), EPOLLIN, b));
+  first.send("x");
+  second.send("x");
+  reactor->run();
+  EXPECT_THAT(seen, ElementsAre(true, true));
+  EXPECT_FALSE(alive);
+  alive = true;
+  reactor->dispose(std::shared_ptr<void>(nullptr, [&](void*) { alive = false; }));
+  EXPECT_FALSE(alive);
+}
+
+TEST_F(ReactorTest, NobodyWaitsForALoopThatIsOver) {
+  std::thread loop([&] { reactor->run(); });
+  EXPECT_TRUE(reactor->call([] {}));
+  reactor->stop();
+  loop.join();
+  EXPECT_FALSE(reactor->call([&] { happened.push_back("never"); }));
+  std::thread again([&] { reactor->run(); });
+  while (!reactor->call([&] { happened.push_back("ran"); })) std::this_thread::yield();
+  reactor->stop();
+  again.join();
+  EXPECT_THAT(happened, ElementsAre("ran"));
+}
+
 TEST_F(ReactorTest, TurnEndsMayForgetEachOther) {
   std::unique_ptr<End> second = std::make_unique<End>([&] { happened.push_back("second"); });
   End first([&] {

@@ -130,7 +130,11 @@ Result<base::UniqueFd> accept_one(int listener, Endpoint& peer) {
     case EMFILE:
     case ENFILE:
     case ENOBUFS:
-    case ENOMEM: return system_error(errno, "cannot accept a connection");
+    case ENOMEM:
+    case EBADF:
+    case EINVAL:
+    case ENOTSOCK:
+    case EOPNOTSUPP: return system_error(errno, "cannot accept a connection");
     default: return base::UniqueFd();  // none waiting, or it went away meanwhile
   }
 }

@@ -48,7 +48,7 @@ class Endpoint {
 Result<base::UniqueFd> listen_on(const Endpoint& endpoint);
 
 /// Accepts one connection, non-blocking and without Nagle's delay. Empty when there is none.
-/// Errors: resource_exhausted when descriptors ran out.
+/// Errors: resource_exhausted when descriptors ran out; io when `listener` does not listen.
 Result<base::UniqueFd> accept_one(int listener, Endpoint& peer);
 
 /// Starts to connect, non-blocking; writable tells when it is decided.

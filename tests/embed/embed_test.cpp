@@ -123,6 +123,108 @@ TEST(Embed, TwoBrokersInOneProcessShareNothing) {
   EXPECT_EQ((*a)->publish({.topic = "t"}).error().code, ErrorCode::closed);
 }
 
+TEST(Embed, ACallbackMayStopItsBroker) {
+  Runtime runtime;
+  auto started = Broker::start(runtime, open_options("a"));
+  ASSERT_TRUE(started);
+  std::unique_ptr<Broker> broker = std::move(*started);
+  RawClient client(broker->port());
+  client.hello("c");
+  int calls = 0;
+  const std::string text(100, 'x');  // dies with the callback
+  ASSERT_TRUE(broker->subscribe("#", Qos::at_most_once, [&broker, &calls, text](const Message& m) {
+    if (++calls == 1) broker.reset();
+    EXPECT_EQ(m.payload, "stop");
+    EXPECT_EQ(text.size(), 100u);
+  }));
+  client.send(std::string("\x30\7\0\1tstop\x30\7\0\1tstop", 18));
+  EXPECT_EQ(client.receive(1), "");
+  Broker::start(runtime, open_options("b")).value()->stop();  // the reactor's turn is over now
+  EXPECT_EQ(calls, 1);
+}
+
+// What stops or drains may come first in a turn that has events of the broker too.
+TEST(Embed, StopAndDrainAmongTheEventsOfATurn) {
+  for (const bool drain : {false, true}) {
+    Runtime runtime{{.threads = 1, .use_calling_thread = true}};
+    auto broker = Broker::start(runtime, open_options("a"));
+    ASSERT_TRUE(broker);
+    int order[2];
+    ASSERT_EQ(::pipe(order), 0);
+    ASSERT_TRUE(runtime.watch(order[0], [&] {
+      if (drain) (*broker)->drain(std::chrono::milliseconds(0), nullptr);
+      else (*broker)->stop();
+      runtime.unwatch(order[0]);
+      runtime.stop();
+    }));
+    ASSERT_EQ(::write(order[1], "x", 1), 1);  // before the client, so that it is told first
+    RawClient client((*broker)->port());
+    ASSERT_TRUE(runtime.run());
+    ::close(order[0]);
+    ::close(order[1]);
+  }
+}
+
+TEST(Embed, EndlessEchoesLeaveOthersTheirTurn) {
+  Runtime runtime;
+  auto broker = Broker::start(runtime, open_options("a"));
+  ASSERT_TRUE(broker);
+  ASSERT_TRUE((*broker)->subscribe("echo", Qos::at_most_once, [&](const Message& m) {
+    EXPECT_TRUE((*broker)->publish({.topic = m.topic, .payload = m.payload}));
+  }));
+  ASSERT_TRUE((*broker)->publish({.topic = "echo"}));
+  EXPECT_GT((*broker)->stats().messages_received, 0u);
+  (*broker)->stop();
+}
+
+TEST(Embed, NobodyWaitsForADrainForEver) {
+  Runtime runtime;
+  auto broker = Broker::start(runtime, open_options("a"));
+  ASSERT_TRUE(broker);
+  RawClient client((*broker)->port());
+  client.hello("stays");
+  std::thread first([&] { (*broker)->drain(std::chrono::milliseconds::max()); });
+  std::thread second([&] { (*broker)->drain(std::chrono::hours(1)); });
+  while ((*broker)->stats().connections_now != 0) std::this_thread::yield();
+  (*broker)->stop();
+  first.join();
+  second.join();
+  EXPECT_EQ((*broker)->publish({.topic = "t"}).error().code, ErrorCode::closed);
+}
+
+TEST(Embed, CallsAfterTheRuntimeStoppedReturn) {
+  Runtime runtime{{.threads = 1, .use_calling_thread = true}};
+  auto broker = Broker::start(runtime, open_options("a"));
+  ASSERT_TRUE(broker);
+  std::thread other([&] {
+    while ((*broker)->publish({.topic = "t"})) {
+    }
+  });
+  std::thread stopper([&] {
+    (*broker)->stats();
+    runtime.stop();
+  });
+  ASSERT_TRUE(runtime.run());
+  stopper.join();
+  other.join();
+}
+
+TEST(Embed, TakesASocketThatBlocks) {
+  const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_in any{};
+  any.sin_family = AF_INET;
+  any.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  ASSERT_EQ(::bind(fd, reinterpret_cast<sockaddr*>(&any), sizeof any), 0);
+  ASSERT_EQ(::listen(fd, 10), 0);
+  Runtime runtime;
+  auto options = open_options("a");
+  options.listeners = {{.fd = fd}};
+  auto broker = Broker::start(runtime, std::move(options));
+  ASSERT_TRUE(broker);
+  RawClient client((*broker)->port());
+  client.hello("c");
+}
+
 TEST(Embed, AHundredCyclesLeaveNoDescriptorAndNoThread) {
   // Memory is LeakSanitizer's part.
   const std::size_t descriptors = entries("/proc/self/fd");
