@@ -147,8 +147,8 @@ class Scenario {
         actor.stalled = true;
         actor.peer->stall(true);
         break;
-      case 6:
-      case 7: actor.peer->stall(false); break;
+      case 6: actor.peer->stall(false); break;
+      case 7: actor.peer->trickle(below(200)); break;
       case 8:
       case 9:
       case 10: publish(actor); break;

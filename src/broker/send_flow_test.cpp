@@ -264,6 +264,20 @@ TEST_F(Window, ASlowReaderLosesQos0AndKeepsTheRest) {
   EXPECT_THAT(peer.got(), ElementsAre("PUBLISH t=" + payload + " q0", "PUBLISH t=kept q1 #1"));
 }
 
+TEST_F(Window, NothingPassesTheQueueWhenThereIsRoomAgain) {  // MQTT-4.6.0-6
+  bed.options.limits.output_bytes = 100;
+  Peer peer(bed);
+  peer.connect({"c"}).subscribe("t", 1).skip().stall(true);
+  const std::string payload(100, 'x');
+  publish(payload, 1);
+  publish("queued", 1);
+  peer.trickle(50);
+  publish("behind it", 1);
+  peer.stall(false);
+  EXPECT_THAT(peer.got(),
+              ElementsAre("PUBLISH t=" + payload + " q1 #1", "PUBLISH t=queued q1 #2", "PUBLISH t=behind it q1 #3"));
+}
+
 struct FullQueue : testing::Test {
   // One in flight and two queued; then a fourth.
   void fill(QueueFull rule, bool online) {

@@ -123,6 +123,8 @@ class Peer final : public Transport {
   Peer& drop();
   /// From now on nothing leaves the link: a reader that does not read.
   Peer& stall(bool on);
+  /// A stalled reader takes a few bytes.
+  Peer& trickle(std::size_t bytes);
 
   /// What came since the last look, as texts.
   std::vector<std::string> got();
@@ -142,6 +144,7 @@ class Peer final : public Transport {
   std::string peer() const override { return "192.0.2.1:50000"; }
   void feed();
   void bury();
+  void send_from_link(std::size_t bytes);
 
   Bed& bed_;
   Version version_;

@@ -145,18 +145,15 @@ void Peer::feed() {
 
 void Peer::resume() { feed(); }
 
-void Peer::flush() {
+// What leaves the link is in the socket's buffer, and with the peer sooner or later.
+void Peer::send_from_link(std::size_t bytes) {
   base::ByteQueue& out = client_->link().out;
-  while (!stalled_ || client_->ended()) {  // what was said when the connection ended is in the socket's buffer
-    base::Bytes piece;
-    while (out.peek(&piece, 1) == 1) {
-      output_.insert(output_.end(), piece.begin(), piece.end());
-      out.consume(piece.size());
-    }
-    client_->drained();
-    if (out.empty()) break;
+  for (base::Bytes piece; bytes > 0 && out.peek(&piece, 1) == 1;) {
+    piece = piece.first(std::min(piece.size(), bytes));
+    output_.insert(output_.end(), piece.begin(), piece.end());
+    bytes -= piece.size();
+    out.consume(piece.size());
   }
-  if (client_->ended()) ended_ = true;
   mqtt::Frame frame;
   std::size_t at = 0;
   while (mqtt::cut_frame(base::Bytes(output_).subspan(at), frame) == mqtt::FrameStatus::complete) {
@@ -165,6 +162,15 @@ void Peer::flush() {
     at += frame.size;
   }
   output_.erase(output_.begin(), output_.begin() + static_cast<std::ptrdiff_t>(at));
+}
+
+void Peer::flush() {
+  while (!stalled_ || client_->ended()) {
+    send_from_link(SIZE_MAX);
+    client_->drained();
+    if (client_->link().out.empty()) break;
+  }
+  if (client_->ended()) ended_ = true;
   feed();  // what waited because nothing was read from this side
 }
 
@@ -231,6 +237,11 @@ Peer& Peer::drop() {
 Peer& Peer::stall(bool on) {
   stalled_ = on;
   if (!on && client_) flush();
+  return *this;
+}
+
+Peer& Peer::trickle(std::size_t bytes) {
+  if (client_ && stalled_) send_from_link(bytes);
   return *this;
 }
 

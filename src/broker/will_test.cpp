@@ -121,6 +121,8 @@ TEST_F(Will, IsNotSentWhenTheSessionIsResumedInTime) {  // MQTT-3.1.3-9
   Peer next(bed);
   next.connect({.id = "c", .clean = false, .expiry_s = 100});
   bed.advance(seconds(1000));
+  next.drop();
+  bed.advance(seconds(1000));
   EXPECT_THAT(seen(), IsEmpty());
 }
 
