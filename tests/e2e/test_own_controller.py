@@ -1,63 +1,67 @@
-"""The example of a program of one's own: two brokers in one process, from two files."""
+"""Two brokers inside one program that is not ours: examples/own_controller."""
 
-import os
 import signal
 import subprocess
 
 import pytest
 
-from clients import V5, Paho, Refused
-from fleet import BUILD, SHOAL
+from clients import V5, V311, Paho, Refused
+from fleet import BUILD
 
-OWN_CONTROLLER = os.path.join(BUILD, "examples", "own_controller")
-USERS = {"one": ("alice", "a"), "two": ("bob", "b")}
+A = {"user": "alice", "password": "alice's secret"}
+B = {"user": "bob", "password": "bob's secret"}
+FLEET = """[instances.a]
+listeners = ["mqtt://127.0.0.1:auto"]
+auth = { users_file = "a.users" }
+[instances.b]
+listeners = ["mqtt://127.0.0.1:auto"]
+auth = { users_file = "b.users" }
+"""
 
 
 @pytest.fixture
-def ports(tmp_path):
-    """name -> port of the running example; at the end it must leave cleanly (leaks are an exit code)."""
-    (tmp_path / "shoal.toml").write_text("".join(
-        f'[instances.{name}]\nlisteners = ["mqtt://127.0.0.1:auto"]\nauth = {{ users_file = "{name}.users" }}\n'
-        for name in USERS))
-    for name, (user, password) in USERS.items():
-        subprocess.run([SHOAL, "users", "add", name, user, "--password-stdin", "-c", tmp_path / "shoal.toml"],
-                       input=password, text=True, check=True, capture_output=True)
-        (tmp_path / f"{name}.conf").write_text(
-            f"name = {name}\nlisten = mqtt://127.0.0.1:0\nusers_file = {name}.users  # its own\n")
-    process = subprocess.Popen([OWN_CONTROLLER, tmp_path / "one.conf", tmp_path / "two.conf"],
-                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+def ports(make_fleet):
+    """Ports of the two, while the program runs; it ends cleanly and leaks nothing."""
+    fleet = make_fleet(FLEET)  # never started: only for `shoal users`
+    fleet.add_user("a", *A.values())
+    fleet.add_user("b", *B.values())
+    for name in "ab":
+        (fleet.home / f"{name}.conf").write_text(
+            f"name = {name}\nlisten = mqtt://127.0.0.1:0\nusers_file = {name}.users\nlog_file = {name}.log\n")
+    process = subprocess.Popen([BUILD / "examples/own_controller", "a.conf", "b.conf"], cwd=fleet.home, env=fleet.env,
+                               stdout=subprocess.PIPE, text=True)
     try:
-        lines = [process.stdout.readline().split() for _ in USERS]
-        yield {line[0]: int(line[3]) for line in lines}
-        process.send_signal(signal.SIGTERM)
-        out, err = process.communicate(timeout=30)
-        assert (process.returncode, err) == (0, "")
-        assert "one: " in out and "two: " in out
+        lines = [process.stdout.readline().split() for _ in range(2)]
+        assert [line[0] for line in lines] == ["a", "b"]
+        yield [int(line[-1]) for line in lines]
     finally:
-        if process.poll() is None:
-            process.kill()
-            process.wait()
+        process.send_signal(signal.SIGTERM)
+        rest, _ = process.communicate(timeout=20)
+    assert process.returncode == 0 and "a: " in rest and "b: " in rest
 
 
-def test_ports_users_topics_and_client_ids_are_apart(ports):
-    def client(name, version=V5):
-        user, password = USERS[name]
-        return Paho(ports[name], "twin", version=version, user=user, password=password)
-
-    with client("one") as one, client("two") as two:
-        for c in (one, two):
+@pytest.mark.parametrize("version", [V311, V5])
+def test_two_brokers_in_one_process_share_nothing(ports, version):
+    with Paho(ports[0], "twin", version, **A) as a, Paho(ports[1], "twin", version, **B) as b:
+        a.publish("kept/a", "a", 1, retain=True)
+        b.publish("kept/b", "b", 1, retain=True)
+        for c, name in ((a, b"a"), (b, b"b")):
             c.subscribe("#", 2)
-        one.publish("t/x", "one", 2)
-        two.publish("t/x", "two", 2)
-        assert [m.payload for m in one.fence("t/fence")] == [b"one", b"one"]  # its greeting and its message
-        assert [m.payload for m in two.fence("t/fence")] == [b"two", b"two"]
-        assert one.disconnects == [] and two.disconnects == []
-    with pytest.raises(Refused):
-        Paho(ports["one"], user="bob", password="b")
+            assert {m.payload for m in c.get(2)} == {name}  # its greeting and what it kept
+        for qos in range(3):
+            a.publish(f"t/{qos}", "a", qos)
+            b.publish(f"t/{qos}", "b", qos)
+        for c, name in ((a, b"a"), (b, b"b")):
+            assert [(m.topic, m.payload) for m in c.get(3)] == [(f"t/{qos}", name) for qos in range(3)]
+            assert c.fence() == [] and c.disconnects == []
+    for port, login in ((ports[0], B), (ports[1], A)):
+        with pytest.raises(Refused):
+            Paho(port, version=version, **login)
 
 
-def test_a_bad_file_is_named(tmp_path):
-    (tmp_path / "bad.conf").write_text("name = x\nlisten\n")
-    run = subprocess.run([OWN_CONTROLLER, tmp_path / "bad.conf", tmp_path / "bad.conf"], capture_output=True, text=True)
-    assert run.returncode == 1
-    assert f"{tmp_path}/bad.conf:2: expected" in run.stderr
+def test_a_file_that_is_wrong_is_named(make_fleet):
+    home = make_fleet().home
+    (home / "a.conf").write_text("name = a\nport = 1\n")
+    done = subprocess.run([BUILD / "examples/own_controller", "a.conf", "a.conf"], cwd=home, capture_output=True,
+                          text=True, timeout=20)
+    assert done.returncode == 1 and "a.conf:2:" in done.stderr
