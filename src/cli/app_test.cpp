@@ -65,6 +65,9 @@ TEST_F(AppTest, WrongUsageIsOneLineThatNamesTheHelp) {
                                              {"logs"},
                                              {"down", "--timeout", "0"},
                                              {"logs", "lab", "-n", "x"},
+                                             {"logs", "lab", "-n", "-1"},
+                                             {"users"},
+                                             {"--nonsense"},
                                              {"logs", "lab", "--since", "tomorrow"}}) {
     EXPECT_EQ(shoal(words), kUsage);
     EXPECT_EQ(error_lines(), 1u) << err.str();
@@ -73,6 +76,30 @@ TEST_F(AppTest, WrongUsageIsOneLineThatNamesTheHelp) {
   }
   shoal({"start"});
   EXPECT_EQ(err.str(), "shoal: NAME or --all is required; see `shoal start --help`\n");
+}
+
+TEST_F(AppTest, AnUnknownCommandIsNamedWithTheNearest) {
+  EXPECT_EQ(shoal({"pss", "--json"}), kUsage);
+  EXPECT_EQ(err.str(), "shoal: unknown command \"pss\"; did you mean \"ps\"?; see `shoal --help`\n");
+  EXPECT_EQ(shoal({"users", "list", "lab"}), kUsage);
+  EXPECT_EQ(err.str(), "shoal: unknown command \"list\"; there are: add, rm, ls; see `shoal users --help`\n");
+  EXPECT_EQ(shoal({"users", "add", "lab"}), kUsage);
+  EXPECT_EQ(err.str(), "shoal: USER is required; see `shoal users add --help`\n");
+}
+
+TEST_F(AppTest, AResultThatCannotBeWrittenIsAFailure) {
+  out.setstate(std::ios::badbit);
+  EXPECT_EQ(shoal({"check"}), kFailed);
+  EXPECT_EQ(err.str(), "shoal: the output cannot be written\n");
+}
+
+TEST_F(AppTest, WhatCannotBeANameIsNoInstance) {
+  for (const char* command : {"status", "start", "stop", "restart"}) {
+    for (const char* name : {"", "a b", "a/b", "a?b", "a\nb"}) {
+      EXPECT_EQ(shoal({command, name}), kNoSuchInstance);
+      EXPECT_EQ(error_lines(), 1u) << err.str();
+    }
+  }
 }
 
 TEST_F(AppTest, HelpAndVersionAreResults) {
@@ -142,6 +169,27 @@ TEST_F(AppTest, LogsAreMergedByTimeAndLimited) {
   EXPECT_THAT(out.str(), HasSubstr("controller started"));
 }
 
+TEST_F(AppTest, ALogThatCannotBeReadIsAFailureAndTheOthersAreShown) {
+  write("log/lab.log", "2025-01-31T10:00:00.000Z info  one\n");
+  EXPECT_EQ(shoal({"logs", "plant", "lab"}), kFailed);
+  EXPECT_EQ(err.str(),
+            "shoal: the log " + (home / "log/plant.log").string() + " cannot be read: No such file or directory\n");
+  EXPECT_THAT(out.str(), HasSubstr("info  one"));
+  fs::create_directory(home / "log/plant.log");
+  EXPECT_EQ(shoal({"logs", "plant", "-f"}), kFailed);
+  EXPECT_THAT(err.str(), HasSubstr("cannot be read: Is a directory\n"));
+}
+
+TEST_F(AppTest, TheLastLinesOfALongLogAreFound) {
+  std::string text;
+  for (int i = 0; i < 5000; ++i) text += "2025-01-31T10:00:00.000Z info  line " + std::to_string(i) + '\n';
+  write("log/lab.log", text);
+  EXPECT_EQ(shoal({"logs", "lab", "-n", "2"}), kDone);
+  EXPECT_EQ(out.str(), "2025-01-31T10:00:00.000Z info  line 4998\n2025-01-31T10:00:00.000Z info  line 4999\n");
+  EXPECT_EQ(shoal({"logs", "lab", "-n", "0"}), kDone);
+  EXPECT_THAT(out.str(), IsEmpty());
+}
+
 TEST_F(AppTest, LogsOfAnUnknownInstanceAre4AndSuggestOne) {
   EXPECT_EQ(shoal({"logs", "plnt"}), kNoSuchInstance);
   EXPECT_EQ(error_lines(), 1u);
@@ -172,6 +220,7 @@ class CommandReference : public testing::Test {
         "Every command accepts `-c FILE`. Without it, `SHOAL_CONFIG` names the file; else it is "
         "`$SHOAL_HOME/shoal.toml`\n"
         "or `/etc/shoal/shoal.toml`. With `SHOAL_HOME=DIR`, state, logs and sockets are under DIR too.\n\n"
+        "Results are on standard output; errors are one line each on standard error.\n\n"
         "| exit code | meaning |\n|---|---|\n"
         "| 0 | done |\n| 1 | failed; one line on standard error says what, where and what to do |\n| 2 | wrong usage "
         "|\n"

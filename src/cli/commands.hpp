@@ -12,6 +12,9 @@
 // `context.exit_code`.
 namespace shoal::cli {
 
+/// Says so, with exit code 5, when the fleet of this configuration is running.
+bool runs_already(Context& context, const config::FleetConfig& config);
+
 /// `run`, and what `up -d` starts: then `ready_fd` is a pipe that gets why it cannot start, or a zero
 /// byte when the fleet is there.
 void run_fleet(Context& context, std::optional<int> ready_fd = std::nullopt);

@@ -3,6 +3,7 @@
 #include <ostream>
 
 #include "api/client.hpp"
+#include "config/document.hpp"
 #include "config/schema.hpp"
 
 namespace shoal::cli {
@@ -55,8 +56,15 @@ std::optional<api::Response> Context::call(const std::string& method, const std:
   return std::nullopt;
 }
 
+std::optional<std::string> Context::instance_path(const std::string& name) {
+  if (config::valid_name(name)) return "/v1/instances/" + name;
+  fail(kNoSuchInstance, "there is no instance " + config::in_quotes(name) + "; `shoal ps` lists them");
+  return std::nullopt;
+}
+
 std::optional<api::Instance> Context::running_instance(const std::string& name) {
-  const auto response = call("GET", "/v1/instances/" + name);
+  const auto path = instance_path(name);
+  const auto response = path ? call("GET", *path) : std::nullopt;
   if (!response) return std::nullopt;
   auto instance = api::instance_from_json(response->body);
   if (instance) return std::move(*instance);

@@ -61,6 +61,9 @@ struct Context {
   /// the answer has a 2xx status.
   std::optional<api::Response> call(const std::string& method, const std::string& target,
                                     std::chrono::milliseconds limit = std::chrono::seconds(10));
+  /// Its place in the API; or says that there is none of that name, sets the exit code to 4 and returns
+  /// nothing.
+  std::optional<std::string> instance_path(const std::string& name);
   /// The running fleet's view of an instance, with the same errors as `call`.
   std::optional<api::Instance> running_instance(const std::string& name);
 };

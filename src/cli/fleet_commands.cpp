@@ -85,7 +85,9 @@ void add_logs(CLI::App& app, Context& context) {
   logs->add_flag("-f,--follow", options->follow, "Go on with what comes, also after rotation");
   logs->add_option("--since", options->since, "90s, 10m, 2h, 3d ago, or a UTC time such as 2025-01-31T10:30")
       ->type_name("TIME");
-  logs->add_option("-n,--lines", options->lines, "Only the last lines")->type_name("COUNT");
+  logs->add_option("-n,--lines", options->lines, "Only the last lines")
+      ->type_name("COUNT")
+      ->check(CLI::Range(0, 1'000'000));
   logs->callback([&context, options] { show_logs(context, *options); });
 }
 

@@ -7,6 +7,7 @@
 #include <charconv>
 #include <cstring>
 #include <ctime>
+#include <functional>
 #include <ostream>
 #include <thread>
 
@@ -28,26 +29,31 @@ bool has_stamp(std::string_view line) {
   return line.size() > kStampSize && line[4] == '-' && line[10] == 'T' && line[kStampSize - 1] == 'Z';
 }
 
+using Take = std::function<void(Line)>;
+
 /// A log file that is read to its end again and again, also when it was rotated away or cut.
 class Follower {
  public:
   Follower(std::string prefix, std::string path) : prefix_(std::move(prefix)), path_(std::move(path)) {}
 
-  /// Appends the whole lines that are new.
-  void read_new(std::vector<Line>& lines) {
+  const std::string& path() const { return path_; }
+
+  /// Hands out the whole lines that are new. 0, or why they cannot be read (errno).
+  int read_new(const Take& take) {
     if (!fd_) open();
-    if (!fd_) return;
-    read_rest(lines);
+    if (!fd_) return errno;
+    if (!read_rest(take)) return errno;
     struct stat named {
     }, held{};
-    if (::stat(path_.c_str(), &named) != 0 || ::fstat(fd_.get(), &held) != 0) return;
+    if (::stat(path_.c_str(), &named) != 0 || ::fstat(fd_.get(), &held) != 0) return 0;
     if (named.st_ino == held.st_ino && named.st_dev == held.st_dev) {
       if (held.st_size < offset_) offset_ = 0, partial_.clear();  // cut to reuse it
-      return;
+      return 0;
     }
-    read_rest(lines);  // what came between reading and looking
+    read_rest(take);  // what came between reading and looking
     open();
-    read_rest(lines);
+    if (fd_) read_rest(take);
+    return 0;
   }
 
  private:
@@ -57,16 +63,16 @@ class Follower {
     partial_.clear();
   }
 
-  void read_rest(std::vector<Line>& lines) {
+  bool read_rest(const Take& take) {
     for (char chunk[65536];;) {
       const ssize_t got = ::pread(fd_.get(), chunk, sizeof chunk, offset_);
-      if (got <= 0) return;
+      if (got <= 0) return got == 0;
       offset_ += got;
       std::string_view rest(chunk, static_cast<std::size_t>(got));
       for (std::size_t end; (end = rest.find('\n')) != std::string_view::npos; rest.remove_prefix(end + 1)) {
         partial_ += rest.substr(0, end);
         if (has_stamp(partial_)) stamp_ = partial_.substr(0, kStampSize);
-        lines.push_back({stamp_, prefix_ + partial_});
+        take({stamp_, prefix_ + partial_});
         partial_.clear();
       }
       partial_ += rest;
@@ -109,10 +115,31 @@ std::optional<std::vector<Follower>> followers(Context& context, const std::vect
   return files;
 }
 
-void print(Context& context, std::vector<Line>& lines) {
-  for (const Line& line : lines) context.out << line.text << '\n';
+/// What the files hold already, by time.
+void show_past(Context& context, std::vector<Follower>& files, const std::optional<std::string>& since,
+               const LogsOptions& options) {
+  const auto print = [&context](const Line& line) { context.out << line.text << '\n'; };
+  const bool in_order = files.size() == 1 && !options.lines;
+  std::vector<Line> lines;
+  for (Follower& file : files) {
+    const std::size_t first = lines.size();
+    const int error = file.read_new([&](Line line) {
+      if (since && line.stamp < *since) return;
+      if (in_order) return print(line);
+      lines.push_back(std::move(line));
+      // Of each file the last lines are enough: a log may be larger than the memory.
+      if (options.lines && lines.size() - first >= 2 * *options.lines + 1000) {
+        lines.erase(lines.begin() + static_cast<std::ptrdiff_t>(first),
+                    lines.end() - static_cast<std::ptrdiff_t>(*options.lines));
+      }
+    });
+    if (error == ENOENT && options.follow) continue;  // it may come
+    if (error != 0) context.fail(kFailed, "the log " + file.path() + " cannot be read: " + std::strerror(error));
+  }
+  std::stable_sort(lines.begin(), lines.end(), [](const Line& a, const Line& b) { return a.stamp < b.stamp; });
+  const std::size_t hidden = lines.size() - std::min(lines.size(), options.lines.value_or(lines.size()));
+  std::for_each(lines.begin() + static_cast<std::ptrdiff_t>(hidden), lines.end(), print);
   context.out << std::flush;
-  lines.clear();
 }
 
 }  // namespace
@@ -145,18 +172,11 @@ void show_logs(Context& context, const LogsOptions& options) {
   }
   auto files = followers(context, options.names);
   if (!files) return;
-  std::vector<Line> lines;
-  for (Follower& file : *files) file.read_new(lines);
-  std::stable_sort(lines.begin(), lines.end(), [](const Line& a, const Line& b) { return a.stamp < b.stamp; });
-  if (since) std::erase_if(lines, [&](const Line& line) { return line.stamp < *since; });
-  if (options.lines && lines.size() > *options.lines) {
-    lines.erase(lines.begin(), lines.end() - static_cast<std::ptrdiff_t>(*options.lines));
-  }
-  print(context, lines);
-  while (options.follow && context.out) {
+  show_past(context, *files, since, options);
+  while (options.follow && context.exit_code == kDone && context.out) {
     std::this_thread::sleep_for(kPoll);
-    for (Follower& file : *files) file.read_new(lines);
-    if (!lines.empty()) print(context, lines);
+    for (Follower& file : *files) file.read_new([&context](const Line& line) { context.out << line.text << '\n'; });
+    context.out << std::flush;
   }
 }
 

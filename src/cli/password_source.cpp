@@ -28,6 +28,9 @@ Result<std::string> checked(std::string password, const std::string& where) {
 Result<std::string> first_line(std::istream& in, const std::string& where) {
   std::string line;
   for (char c; line.size() <= kPasswordBytesMax && in.get(c) && c != '\n';) line += c;
+  if (in.bad()) {
+    return Error{ErrorCode::io, "cannot read the password from " + where + ": " + std::strerror(errno)};
+  }
   if (line.ends_with('\r')) line.pop_back();
   return checked(std::move(line), where);
 }

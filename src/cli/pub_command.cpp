@@ -1,17 +1,20 @@
 #include "cli/pub_command.hpp"
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <CLI/CLI.hpp>
 #include <cerrno>
 #include <cstring>
-#include <fstream>
-#include <iterator>
 #include <memory>
 #include <optional>
 
+#include "base/unique_fd.hpp"
 #include "cli/line_reader.hpp"
 #include "cli/stop_signals.hpp"
 #include "client/client.hpp"
 #include "mqtt/topic_name.hpp"
+#include "mqtt/varint.hpp"
 
 namespace shoal::cli {
 namespace {
@@ -100,10 +103,16 @@ class Publisher final : private client::Events {
 
 std::optional<std::string> payload_of(Context& context, const PubOptions& options) {
   if (options.source != PubOptions::Source::file) return options.text;
-  std::ifstream file(options.text, std::ios::binary);
-  std::string content{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
-  if (file && !file.bad()) return content;
-  context.fail(kFailed, "cannot read file " + options.text + ": " + std::strerror(errno));
+  const base::UniqueFd file(::open(options.text.c_str(), O_RDONLY | O_CLOEXEC));
+  std::string content;
+  ssize_t got = file ? 1 : -1;
+  for (char chunk[65'536]; got > 0 && content.size() <= mqtt::kVarintMax;) {
+    got = ::read(file.get(), chunk, sizeof chunk);
+    if (got > 0) content.append(chunk, static_cast<std::size_t>(got));
+  }
+  if (got == 0) return content;
+  context.fail(kFailed, got < 0 ? "cannot read file " + options.text + ": " + std::strerror(errno)
+                                : "file " + options.text + " is larger than MQTT allows");
   return {};
 }
 
@@ -137,18 +146,19 @@ void add_pub_command(CLI::App& app, Context& context) {
   CLI::App* command = app.add_subcommand("pub", "Publish messages");
   add_connection_options(*command, options->pub.connection);
   command->add_option("-t,--topic", options->pub.topic, "Topic to publish to")->type_name("TOPIC")->required();
-  CLI::Option_group* source = command->add_option_group("What");
-  CLI::Option* message = source->add_option("-m,--message", options->message, "This text")->type_name("TEXT");
-  CLI::Option* file = source->add_option("-f,--file", options->file, "A file's content")->type_name("FILE");
-  source->add_flag("-l,--lines", options->lines, "Each line of standard input");
-  source->add_flag("-n,--null", options->nothing, "Nothing: an empty payload");
-  source->require_option(1);
+  CLI::Option* message = command->add_option("-m,--message", options->message, "Publish this text");
+  message->type_name("TEXT");
+  CLI::Option* file = command->add_option("-f,--file", options->file, "Publish a file's content")->type_name("FILE");
+  command->add_flag("-l,--lines", options->lines, "Publish each line of standard input");
+  command->add_flag("-n,--null", options->nothing, "Publish an empty payload");
   command->add_option("-q,--qos", options->pub.qos, "0, 1 or 2")
       ->type_name("QOS")
       ->check(CLI::Range(0, 2))
       ->capture_default_str();
   command->add_flag("-r,--retain", options->pub.retain, "Retain the message");
   command->callback([&context, options, message, file] {
+    const int sources = int(!message->empty()) + int(!file->empty()) + options->lines + options->nothing;
+    if (sources != 1) throw CLI::RequiredError("exactly one of -m, -f, -l and -n");
     PubOptions& pub = options->pub;
     pub.source = *message         ? PubOptions::Source::message
                  : *file          ? PubOptions::Source::file

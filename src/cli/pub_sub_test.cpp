@@ -76,6 +76,15 @@ TEST_F(PubSub, WhatIsWrongOnTheCommandLineIsUsage) {
   }
 }
 
+TEST_F(PubSub, AFileThatCannotBeReadIsOneLine) {
+  EXPECT_EQ(shoal({"pub", "-t", "a", "-f", "/"}), kFailed);
+  EXPECT_EQ(err_.str(), "shoal: cannot read file /: Is a directory\n");
+  EXPECT_EQ(shoal({"pub", "-t", "a", "-f", "/dev/zero"}), kFailed);
+  EXPECT_EQ(err_.str(), "shoal: file /dev/zero is larger than MQTT allows\n");
+  EXPECT_EQ(shoal({"pub", "-t", "a", "-m", "x", "-u", "ann", "--password-file", "/"}), kFailed);
+  EXPECT_EQ(err_.str(), "shoal: cannot read the password from file /: Is a directory\n");
+}
+
 TEST_F(PubSub, APasswordOnTheCommandLineIsRefusedWithTheOtherWays) {
   EXPECT_EQ(shoal({"pub", "-t", "a", "-m", "x", "-u", "ann", "-P", "secret"}), kUsage);
   EXPECT_NE(err_.str().find("--password-file FILE"), std::string::npos) << err_.str();

@@ -44,7 +44,7 @@ class ReadyPipe {
 void run_fleet(Context& context, std::optional<int> ready_fd) {
   ReadyPipe pipe(ready_fd.value_or(-1));
   auto config = context.load_config();
-  if (!config) return;
+  if (!config || (!pipe && runs_already(context, *config))) return;
   const std::string log = config->controller_log();
 
   controller::ControllerOptions options;
@@ -65,7 +65,8 @@ void run_fleet(Context& context, std::optional<int> ready_fd) {
     };
     options.on_event = [&context](std::string_view line) { context.err << "shoal: " << line << std::endl; };
   }
-  for (const std::string& line : controller::run_controller(std::move(options))) {
+  for (const config::Problem& problem : controller::run_controller(std::move(options))) {
+    const std::string line = (problem.at.file.empty() ? "shoal: " : "") + problem.text();
     context.err << line << '\n';
     if (pipe) pipe.refuse(line);
     context.exit_code = kFailed;

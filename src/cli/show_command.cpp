@@ -20,7 +20,8 @@ void list_instances(Context& context, bool json) {
 }
 
 void show_instance(Context& context, const std::string& name, bool json) {
-  const auto response = context.call("GET", "/v1/instances/" + name);
+  const auto path = context.instance_path(name);
+  const auto response = path ? context.call("GET", *path) : std::nullopt;
   if (!response) return;
   if (json) {
     context.out << response->body << '\n';

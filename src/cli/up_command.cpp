@@ -6,6 +6,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <filesystem>
 #include <ostream>
 #include <thread>
 
@@ -39,7 +40,10 @@ Result<pid_t> spawn_controller(const config::FleetConfig& config, int log, int r
   char* arguments[std::size(words) + 1] = {};
   for (std::size_t i = 0; i < std::size(words); ++i) arguments[i] = words[i].data();
   pid_t pid = 0;
-  const int error = ::posix_spawn(&pid, "/proc/self/exe", &files, &attributes, arguments, environ);
+  // By its name, which is what the process table and `port 1883 is held by` show.
+  std::error_code ignored;
+  const std::string self = std::filesystem::read_symlink("/proc/self/exe", ignored);
+  const int error = ::posix_spawn(&pid, self.c_str(), &files, &attributes, arguments, environ);
   ::posix_spawnattr_destroy(&attributes);
   ::posix_spawn_file_actions_destroy(&files);
   if (error != 0) return Error{ErrorCode::io, std::string("the controller cannot be started: ") + std::strerror(error)};
@@ -76,12 +80,16 @@ void report_instances(Context& context) {
 
 }  // namespace
 
+bool runs_already(Context& context, const config::FleetConfig& config) {
+  if (!StateLock::is_held(config.run_dir)) return false;
+  context.fail(kAlreadySo, "the fleet of " + config.run_dir + " is running already; see `shoal ps`");
+  return true;
+}
+
 void up_in_background(Context& context, std::chrono::seconds limit) {
   const auto config = context.load_config();
   if (!config) return;
-  if (StateLock::is_held(config->run_dir)) {
-    return context.fail(kAlreadySo, "the fleet of " + config->run_dir + " is running already; see `shoal ps`");
-  }
+  if (runs_already(context, *config)) return;
   if (auto made = controller::make_folders(*config); !made) return context.fail(kFailed, made.error().message);
   const base::UniqueFd log(::open(config->controller_log().c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640));
   if (!log) {

@@ -35,14 +35,17 @@ Result<auth::UsersFile> open_or_new(const std::string& path) {
   return file;
 }
 
-/// Tells the controller that the file has changed. Nothing to do when the instance does not run.
+/// Tells the controller that the file has changed, and waits until the instance has the new users.
+/// Nothing to do when it does not run.
 void reload(Context& context, const std::string& instance) {
-  const auto answer = context.request("POST", "/v1/instances/" + instance + "/reload-users");
+  const auto answer = context.request("POST", "/v1/instances/" + instance + "/reload-users?wait=5000");
   if (!answer && answer.error().code == ErrorCode::unavailable) return;
-  if (answer && (answer->status / 100 == 2 || answer->status == 404)) return;
+  if (answer && (answer->status == 200 || answer->status == 404)) return;
+  const std::string why = !answer                 ? answer.error().message
+                          : answer->status == 202 ? "its worker does not answer; see `shoal status " + instance + "`"
+                                                  : api::error_message(answer->body);
   context.fail(kFailed,
-               "the users file is written, but the running instance " + instance +
-                   " still has the old users: " + (answer ? api::error_message(answer->body) : answer.error().message));
+               "the users file is written, but the running instance " + instance + " still has the old users: " + why);
 }
 
 Result<std::string> new_password(Context& context, const std::string& user, const PasswordSource& source) {

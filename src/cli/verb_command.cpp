@@ -67,6 +67,8 @@ void act_on_instances(Context& context, const std::string& verb, const VerbOptio
     names = std::move(*all);
   }
   if (names.empty()) return;
+  for (const std::string& name : names)
+    if (!context.instance_path(name)) return;
 
   const std::string socket = context.control_socket();
   const auto wait = options.wait ? std::chrono::milliseconds(options.limit) : std::chrono::milliseconds(0);

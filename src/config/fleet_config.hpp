@@ -25,8 +25,8 @@ struct Problem {
   Position at;
   std::string message;
 
-  /// `FILE:LINE:COLUMN: MESSAGE`
-  std::string text() const { return at.text() + ": " + message; }
+  /// `FILE:LINE:COLUMN: MESSAGE`, or the message alone when it is about no file.
+  std::string text() const { return at.file.empty() ? message : at.text() + ": " + message; }
 };
 
 /// A listener as written. `port` is empty for `auto`.
@@ -104,8 +104,8 @@ enum class UsersFiles {
 
 /// Reads the main file and `instances.d/*.toml` beside it, and checks everything that can be checked
 /// without touching the network. All problems are collected, not just the first; they come in the
-/// order of the files and lines. Positions show a path relative to the working folder where that is
-/// shorter.
+/// order of the files and lines. Positions show a path relative to the working folder where it is in
+/// that.
 Loaded load(const Places& places, UsersFiles users_files = UsersFiles::required);
 
 }  // namespace shoal::config

@@ -1,5 +1,6 @@
 #include "controller/controller.hpp"
 
+#include <fcntl.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -37,6 +38,13 @@ void prepare_process() {
   ::setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+bool is_ignored(int signal) {
+  struct sigaction now {};
+  return ::sigaction(signal, nullptr, &now) == 0 && now.sa_handler == SIG_IGN;
+}
+
+bool has_terminal() { return bool(base::UniqueFd(::open("/dev/tty", O_RDWR | O_NOCTTY | O_CLOEXEC))); }
+
 /// Wires the fleet's logic to processes, sockets, signals, one timer and the API. After every event it
 /// takes a `turn`, which does what is due and sets the timer if there is anything to wait for.
 class Controller : private Watcher {
@@ -64,16 +72,15 @@ class Controller : private Watcher {
         });
   }
 
-  std::vector<std::string> prepare() {
-    std::vector<std::string> lines;
-    for (const config::Problem& problem : fleet_.bind_all()) lines.push_back(problem.text());
-    if (!lines.empty()) return lines;
-    if (auto opened = server_.open(); !opened) return {opened.error().message};
+  std::vector<config::Problem> prepare() {
+    if (auto problems = fleet_.bind_all(); !problems.empty()) return problems;
+    if (auto opened = server_.open(); !opened) return {{{}, opened.error().message}};
     return {};
   }
 
   void run() {
     for (const int signal : {SIGTERM, SIGINT, SIGUSR1}) signals_.add(signal);
+    if (!is_ignored(SIGHUP)) signals_.add(SIGHUP);  // nohup(1)
     wait_for_signal();
     for (const std::string& file : sockets_.damaged()) log_.warn("remembered ports are damaged", {{"file", file}});
     log_.info("controller started", {{"pid", ::getpid()}, {"config", fleet_.config().file}});
@@ -88,11 +95,18 @@ class Controller : private Watcher {
     signals_.async_wait([this](error_code error, int signal) {
       if (error) return;
       if (signal == SIGUSR1) reopen_logs();
+      else if (signal == SIGHUP) hang_up();
       else if (signal == SIGINT && stopping_) end_at_once();
       else stop(signal == SIGINT ? "SIGINT" : "SIGTERM");
       wait_for_signal();
       turn();
     });
+  }
+
+  /// The terminal is gone, or an operator wants what daemons do on HUP.
+  void hang_up() {
+    if (has_terminal_) return stop("SIGHUP");
+    log_.warn("SIGHUP does nothing: the configuration is read at the start only; use `shoal down` and `shoal up -d`");
   }
 
   void reopen_logs() {
@@ -182,6 +196,7 @@ class Controller : private Watcher {
   RunningFleet fleet_;
   Requests requests_;
   api::Server server_;
+  const bool has_terminal_ = has_terminal();
   base::Time armed_ = base::kNever;
   bool settled_ = false;
   bool stopping_ = false;
@@ -189,16 +204,18 @@ class Controller : private Watcher {
 
 }  // namespace
 
-std::vector<std::string> run_controller(ControllerOptions options) {
+std::vector<config::Problem> run_controller(ControllerOptions options) {
+  const auto failed = [](std::string message) { return std::vector{config::Problem{{}, std::move(message)}}; };
   if (::access(options.worker_executable.c_str(), X_OK) != 0) {
-    return {"the worker " + options.worker_executable + " is missing; it belongs beside shoal, from the same package"};
+    return failed("the worker " + options.worker_executable +
+                  " is missing; it belongs beside shoal, from the same package");
   }
   prepare_process();
-  if (auto made = make_folders(options.config); !made) return {made.error().message};
+  if (auto made = make_folders(options.config); !made) return failed(made.error().message);
   auto lock = StateLock::take(options.config.run_dir);
-  if (!lock) return {lock.error().message};
+  if (!lock) return failed(lock.error().message);
   auto log = base::Log::open({.level = LogLevel::info, .file = options.config.controller_log()}, "controller");
-  if (!log) return {log.error().message};
+  if (!log) return failed(log.error().message);
   Controller controller(std::move(options), std::move(*log));
   if (auto problems = controller.prepare(); !problems.empty()) return problems;
   controller.run();

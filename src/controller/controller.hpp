@@ -21,8 +21,8 @@ struct ControllerOptions {
 };
 
 /// Runs a fleet until TERM, INT or a request ends it. Takes over these signals and USR1 of the process
-/// and ignores PIPE. Returns what kept it from starting, one line each with its place; then nothing was
-/// started. Empty after a clean end: no worker, socket or lock is left.
-std::vector<std::string> run_controller(ControllerOptions options);
+/// and ignores PIPE; HUP ends it too when it has a terminal, else it does nothing. Returns what kept it
+/// from starting; then nothing was started. Empty after a clean end: no worker, socket or lock is left.
+std::vector<config::Problem> run_controller(ControllerOptions options);
 
 }  // namespace shoal::controller

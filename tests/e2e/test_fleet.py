@@ -2,6 +2,7 @@
 
 import json
 import os
+import pty
 import re
 import signal
 import socket
@@ -135,6 +136,26 @@ def test_the_second_interrupt_ends_at_once(plants):
     plants.process.send_signal(signal.SIGINT)
     plants.process.wait(10)
     wait_until(lambda: not any(map(alive, pids)), "processes gone", 5)
+
+
+def test_hup_does_nothing_without_a_terminal(plants):
+    plants.process.send_signal(signal.SIGHUP)
+    wait_until(lambda: "SIGHUP does nothing" in plants.log("controller"), "a line in the log")
+    assert state(plants, "lab") == "ready"
+
+
+def test_a_terminal_that_closes_takes_the_fleet_along_in_order(make_fleet):
+    fleet = make_fleet(ONE)
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.execve(SHOAL, [SHOAL, "run"], fleet.env)
+    try:
+        wait_until(lambda: fleet.ps().get("one", {}).get("state") == "ready", "instance ready")
+    finally:
+        os.close(terminal)
+        status = os.waitpid(pid, 0)[1]
+    assert os.WIFEXITED(status), status
+    assert not fleet.processes() and not list((fleet.home / "run").iterdir())
 
 
 def test_up_in_the_background_and_down(make_fleet):

@@ -2,6 +2,7 @@
 
 import os
 import pty
+import signal
 
 import pytest
 
@@ -112,6 +113,20 @@ def test_a_broken_users_file_is_named_with_its_line(make_fleet, line):
         file.write(line + "\n")
     done = fleet.cli("users", "ls", "one", code=1)
     assert "one.users:2" in done.stderr
+
+
+def test_add_tells_when_the_instance_still_has_the_old_users(make_fleet):
+    fleet = make_fleet(ONE)
+    fleet.add_user("one", "alice", "x")
+    fleet.start()
+    worker = fleet.pid("one")
+    os.kill(worker, signal.SIGSTOP)
+    try:
+        done = fleet.cli("users", "add", "one", "bob", "--password-stdin", input="y\n", code=1)
+    finally:
+        os.kill(worker, signal.SIGCONT)
+    assert "still has the old users: its worker does not answer" in done.stderr
+    wait_until(lambda: lets_in(fleet, "bob", "y"), "it has them when it goes on")
 
 
 def test_a_users_file_that_breaks_while_running_changes_nothing(make_fleet):
