@@ -10,6 +10,9 @@
 namespace shoal::config {
 namespace {
 
+// As many as one message to a worker can carry.
+constexpr std::size_t kListenersMax = 250;
+
 using Outcome = std::variant<Value, Problem>;
 
 std::string join(std::span<const std::string_view> words) {
@@ -80,6 +83,9 @@ Outcome convert_listeners(const Key& key, const Node& node) {
   const std::string expected = R"(a list of strings such as ["mqtt://127.0.0.1:auto"])";
   if (node.kind != Kind::list || node.items.empty())
     return unexpected(key, node, node.kind == Kind::list ? "at least one listener" : expected);
+  if (node.items.size() > kListenersMax)
+    return Problem{node.at, std::string(key.path) + ": expected at most " + std::to_string(kListenersMax) + ", found " +
+                                std::to_string(node.items.size())};
   Value value;
   for (const Node& item : node.items) {
     if (item.kind != Kind::text) return unexpected(key, item, expected);

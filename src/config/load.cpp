@@ -23,7 +23,7 @@ std::string shown(const fs::path& path) {
   std::error_code error;
   const fs::path here = fs::current_path(error);
   const std::string near = error ? std::string() : path.lexically_relative(here).string();
-  return near.empty() || near.size() >= path.string().size() ? path.string() : near;
+  return near.empty() || near == "." || near.starts_with("..") ? path.string() : near;
 }
 
 class Loader {
@@ -44,6 +44,7 @@ class Loader {
     } else {
       read_main(std::get<Node>(parsed));
       read_folder();
+      check_run_dir();
       check_listeners();
     }
     Loaded loaded;
@@ -88,12 +89,16 @@ class Loader {
     if (!node) return;
     const Layer layer = read_layer(Scope::fleet, *node, folder_, problems_);
     layer.apply(fleet_);
+    if (const Setting* run_dir = layer.find("run_dir")) run_dir_at_ = run_dir->value_at;
+  }
+
+  void check_run_dir() {
     const std::size_t length = fleet_.control_socket().size();
     constexpr std::size_t kLongest = sizeof(sockaddr_un::sun_path) - 1;
-    const Setting* run_dir = layer.find("run_dir");
-    if (run_dir && length > kLongest)
-      report(run_dir->value_at, "run_dir: too long for a socket in it (" + std::to_string(length) +
-                                    " bytes of at most " + std::to_string(kLongest) + ")");
+    if (length > kLongest)
+      report(run_dir_at_, "run_dir: " + fleet_.run_dir + " is too long for a socket in it (" + std::to_string(length) +
+                              " bytes of at most " + std::to_string(kLongest) +
+                              "); choose a shorter one, or a shorter SHOAL_HOME");
   }
 
   void read_templates(const Entry& entry) {
@@ -229,6 +234,7 @@ class Loader {
   fs::path main_;
   fs::path folder_;
   std::string main_shown_;
+  Position run_dir_at_{main_shown_};
   FleetConfig fleet_;
   Layer defaults_;
   std::map<std::string, Layer, std::less<>> templates_;

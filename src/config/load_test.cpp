@@ -308,7 +308,9 @@ INSTANTIATE_TEST_SUITE_P(
         {"PortRange", kLab + "[fleet]\nport_range = '9-8'",
          R"(shoal.toml:5:14: port_range: expected "FIRST-LAST" with ports from 1 to 65535, found the string "9-8")"},
         {"LongRunDir", kLab + "[fleet]\nrun_dir = '/" + std::string(100, 'x') + '\'',
-         "shoal.toml:5:11: run_dir: too long for a socket in it (114 bytes of at most 107)"},
+         "shoal.toml:5:11: run_dir: /" + std::string(100, 'x') +
+             " is too long for a socket in it (114 bytes of at most 107); choose a shorter one, or a shorter "
+             "SHOAL_HOME"},
         {"LineBreakStaysInside", lab_with(R"(worker = "a\nb")"),
          R"(shoal.toml:4:10: worker: expected a name (1 to 64 of a-z A-Z 0-9 . _ -, not starting with . or -), found the string "a\x0ab")"},
         // Names
@@ -409,6 +411,31 @@ TEST_F(Load, UsersAddRunsBeforeTheFileExistsButOtherProblemsStay) {
   ASSERT_TRUE(loaded.config);
   EXPECT_EQ(loaded.config->find("a")->options.auth.users_file, (folder_ / "a.users").string());
   EXPECT_FALSE(load_main(text + "worker = 1", UsersFiles::may_be_missing).config);
+}
+
+TEST_F(Load, AHomeThatIsTooLongForASocketIsToldBeforeAnythingIsMade) {
+  write("shoal.toml", "");
+  const Loaded loaded = load(Places::find("shoal.toml", "", '/' + std::string(100, 'x')));
+  ASSERT_EQ(loaded.problems.size(), 1u);
+  EXPECT_THAT(loaded.problems[0].text(), testing::MatchesRegex("shoal.toml: run_dir: /x+/run is too long.*SHOAL_HOME"));
+}
+
+TEST_F(Load, AFileElsewhereIsShownWithItsWholePath) {
+  fs::create_directory(folder_ / "here");
+  write("shoal.toml", "wrong = 1\n");
+  fs::current_path(folder_ / "here");
+  const Loaded loaded = load(Places::find("../shoal.toml", "", "home"));
+  ASSERT_EQ(loaded.problems.size(), 1u);
+  EXPECT_EQ(loaded.problems[0].at.file, (folder_ / "shoal.toml").string());
+}
+
+TEST_F(Load, AnInstanceHasAtMost250Listeners) {
+  std::string list;
+  for (int i = 0; i < 250; ++i) list += "'mqtt://127.0.0.1:auto',";
+  const std::string head = "[instances.a]\nauth.anonymous = true\nlisteners = [";
+  EXPECT_EQ(good(head + list + "]\n").instances[0].listeners.size(), 250u);
+  EXPECT_THAT(problems(head + list + "'mqtt://127.0.0.1:auto']\n"),
+              ElementsAre("shoal.toml:3:13: listeners: expected at most 250, found 251"));
 }
 
 TEST_F(Load, TheRunFolderIsKnownAlsoWhenThereAreProblems) {

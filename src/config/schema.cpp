@@ -70,15 +70,15 @@ std::vector<Key> make_schema() {
                   .doc = "`own`: a process of its own. Any other name: one process for all instances with that name; "
                          "they share its fate (a crash, its memory).",
                   .set_instance = [](InstanceConfig& i, const Value& v) { i.worker = v.text; }});
-  keys.push_back({.scope = instance,
-                  .path = "listeners",
-                  .type = Type::listeners,
-                  .fallback = "",
-                  .doc =
-                      "Required. Where it accepts connections: `mqtt://HOST:PORT`. HOST is a numeric IPv4 address, "
-                      "an IPv6 address in brackets (IPv6 only, also `[::]`), or `localhost` (127.0.0.1). PORT `auto` "
-                      "takes a free one from `fleet.port_range` and keeps it for the life of the instance.",
-                  .set_instance = [](InstanceConfig& i, const Value& v) { i.listeners = v.listeners; }});
+  keys.push_back(
+      {.scope = instance,
+       .path = "listeners",
+       .type = Type::listeners,
+       .fallback = "",
+       .doc = "Required, 1 to 250. Where it accepts connections: `mqtt://HOST:PORT`. HOST is a numeric IPv4 address, "
+              "an IPv6 address in brackets (IPv6 only, also `[::]`), or `localhost` (127.0.0.1). PORT `auto` "
+              "takes a free one from `fleet.port_range` and keeps it for the life of the instance.",
+       .set_instance = [](InstanceConfig& i, const Value& v) { i.listeners = v.listeners; }});
   keys.push_back({.scope = instance,
                   .path = "auth.anonymous",
                   .type = Type::boolean,
