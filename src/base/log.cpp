@@ -97,7 +97,7 @@ Result<void> Log::reopen() {
     flush();
     impl_->output = std::move(output);
   } catch (const spdlog::spdlog_ex& e) {
-    return Error{ErrorCode::io, fmt::format("log file {} cannot be written: {}", impl_->file, e.what())};
+    return Error{ErrorCode::io, fmt::format("log file: {}", e.what())};
   }
   return {};
 }

@@ -54,7 +54,9 @@ Result<StateLock> StateLock::take(const std::string& run_dir) {
     if (!is_still(path, fd.get())) continue;
     const std::string pid = std::to_string(::getpid()) + "\n";
     if (::ftruncate(fd.get(), 0) != 0 || ::pwrite(fd.get(), pid.data(), pid.size(), 0) < 0) {
-      return Error{ErrorCode::io, "the lock " + path + " cannot be written: " + std::strerror(errno)};
+      const std::string why = std::strerror(errno);
+      ::unlink(path.c_str());
+      return Error{ErrorCode::io, "the lock " + path + " cannot be written: " + why};
     }
     return StateLock(path, std::move(fd));
   }
