@@ -4,9 +4,12 @@
 #include <cstdlib>
 
 #include "client/resolve.hpp"
+#include "mqtt/varint.hpp"
 
 namespace shoal::cli {
 namespace {
+
+constexpr std::uint32_t kPacketBytesMax = mqtt::kVarintMax + 5;  // whatever MQTT can carry is shown
 
 /// A listener's address as somebody on this machine reaches it.
 std::string reachable(std::string url) {
@@ -93,6 +96,7 @@ std::optional<client::Options> client_options(Context& context, const Connection
   result.version = options.version.find('5') == std::string::npos ? mqtt::Version::v3_1_1 : mqtt::Version::v5;
   result.client_id = options.client_id;
   result.keep_alive_s = options.keep_alive_s;
+  result.packet_size_max = kPacketBytesMax;
   if (!options.will.topic.empty()) {
     result.will = options.will;
     result.will->qos = static_cast<std::uint8_t>(options.will_qos);

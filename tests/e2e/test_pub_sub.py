@@ -46,6 +46,20 @@ def test_what_is_published_is_printed(fleet, version, qos):
     assert sub.end() == (0, "p/1 one message\np/2 line 1\np/2 line 2\n", "")
 
 
+@BOTH
+def test_a_message_above_16_mib_is_printed(make_fleet, version):
+    fleet = make_fleet("""[instances.lab]
+listeners = ["mqtt://127.0.0.1:auto"]
+auth = { anonymous = true }
+limits = { packet_size = "32 MiB", queued_bytes = "64 MiB" }
+""").start()
+    (fleet.home / "big").write_text("x" * 20_000_000)
+    sub = Sub(fleet, "lab", "-V", version, "-t", "big", "-q", 1, "-C", 1)
+    fleet.cli("pub", "-i", "lab", "-t", "big", "-q", 1, "-f", "big")
+    code, out, err = sub.end()
+    assert (code, len(out), err) == (0, 20_000_001, "")
+
+
 def test_retained_and_as_json(fleet):
     fleet.cli("pub", "-i", "lab", "-t", "r/1", "-m", "kept", "-r", "-q", 1)
     done = fleet.cli("sub", "-i", "lab", "-t", "r/#", "-C", 1, "--json")
