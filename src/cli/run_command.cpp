@@ -18,6 +18,15 @@ std::string worker_beside_this_program() {
   return (self.parent_path() / "shoal-worker").string();
 }
 
+/// What the controller says later is read in any folder.
+void make_absolute(config::FleetConfig& config) {
+  const auto absolute = [](config::Position& at) { at.file = std::filesystem::absolute(at.file).lexically_normal(); };
+  for (config::InstanceConfig& instance : config.instances) {
+    absolute(instance.at);
+    for (config::ListenerConfig& listener : instance.listeners) absolute(listener.at);
+  }
+}
+
 /// Tells the `shoal up -d` that waits at the other end.
 class ReadyPipe {
  public:
@@ -45,6 +54,7 @@ void run_fleet(Context& context, std::optional<int> ready_fd) {
   ReadyPipe pipe(ready_fd.value_or(-1));
   auto config = context.load_config();
   if (!config || (!pipe && runs_already(context, *config))) return;
+  make_absolute(*config);
   const std::string log = config->controller_log();
 
   controller::ControllerOptions options;

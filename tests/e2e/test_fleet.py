@@ -113,6 +113,17 @@ auth = {{ anonymous = true }}
         assert four.recv()[2] == b"\0\1thello"
 
 
+def test_start_names_who_took_the_port_meanwhile(make_fleet):
+    port = free_port()
+    fleet = make_fleet(ONE.replace("auto", str(port)), fleet_table=False).start()
+    fleet.cli("stop", "one")
+    with socket.create_server(("127.0.0.1", port)):
+        done = fleet.cli("start", "one", code=1)
+        assert f"{fleet.config}:2:14: instance one: port {port} is held by" in done.stderr
+        assert f"(pid {os.getpid()})" in done.stderr and len(done.stderr.splitlines()) == 1
+    fleet.wait_ready("one")
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_drains_and_leaves_nothing(plants, number):
     ports = [plants.port(name) for name in ("plant-a", "plant-b", "lab", "lab2")]
