@@ -42,26 +42,28 @@ enum class Persistence {
 /// Bounds of one instance. Every one has a counter in `Stats` and a reaction; 0 is not "unlimited"
 /// unless the comment says so.
 struct Limits {
-  std::uint32_t connections = 10'000;               ///< then CONNACK 0x97, or 3 for MQTT 3.1.1
-  std::uint32_t connects_per_second = 1'000;        ///< then accept later
-  std::uint32_t half_open = 1'000;                  ///< connections without a CONNECT yet; then close
-  std::uint32_t connect_timeout_s = 10;             ///< seconds from accept to a complete CONNECT
-  std::uint32_t packet_size_bytes = 1024 * 1024;    ///< whole packet, then 0x95
-  std::uint16_t receive_maximum = 100;              ///< inbound QoS 1 and 2 in flight, then 0x93
-  std::uint16_t inflight = 100;                     ///< outbound QoS 1 and 2 in flight per session
-  std::uint32_t queued_messages = 10'000;           ///< per session, then `queue_full`
-  std::uint64_t queued_bytes = 16ull << 20;         ///< per session, then `queue_full`
-  std::uint64_t queued_bytes_total = 256ull << 20;  ///< per instance, then 0x97 to publishers
-  std::uint32_t sessions = 100'000;                 ///< then CONNACK 0x97
-  std::uint32_t session_expiry_s = 7 * 24 * 3600;   ///< the longest a session is kept; echoed when lowered
-  std::uint32_t subscriptions = 1'000;              ///< per session, then 0x97 for the filter
-  std::uint32_t retained_messages = 100'000;        ///< then 0x97
-  std::uint64_t retained_bytes = 256ull << 20;      ///< topic, payload and properties; then 0x97
-  std::uint32_t topic_levels = 128;                 ///< then 0x90
-  std::uint32_t topic_bytes = 4'096;                ///< then 0x90
-  std::uint16_t topic_aliases = 16;                 ///< inbound aliases a v5 client may use; 0: none
-  std::uint16_t keep_alive_max_s = 0;               ///< 0: off; else clients asking for more (or 0) get this
-  std::uint32_t output_bytes = 1024 * 1024;         ///< unsent bytes per connection: QoS 0 dropped, 1 and 2 queued
+  std::uint32_t connections = 10'000;             ///< then CONNACK 0x97, or 3 for MQTT 3.1.1
+  std::uint32_t connects_per_second = 1'000;      ///< then accept later
+  std::uint32_t half_open = 1'000;                ///< connections without a CONNECT yet; then close
+  std::uint32_t connect_timeout_s = 10;           ///< seconds from accept to a complete CONNECT
+  std::uint32_t packet_size_bytes = 1024 * 1024;  ///< whole packet, then 0x95
+  std::uint16_t receive_maximum = 100;            ///< inbound QoS 1 and 2 in flight, then 0x93
+  std::uint16_t inflight = 100;                   ///< outbound QoS 1 and 2 in flight per session
+  std::uint32_t queued_messages = 10'000;         ///< per session, then `queue_full`
+  std::uint64_t queued_bytes = 16ull << 20;       ///< per session, then `queue_full`
+  /// Per instance: what is queued, in flight or a will (a message for many sessions counts once), and the
+  /// queues themselves; then 0x97 to QoS 1 and 2 publishers.
+  std::uint64_t queued_bytes_total = 256ull << 20;
+  std::uint32_t sessions = 100'000;                ///< then CONNACK 0x97
+  std::uint32_t session_expiry_s = 7 * 24 * 3600;  ///< the longest a session is kept; echoed when lowered
+  std::uint32_t subscriptions = 1'000;             ///< per session, then 0x97 for the filter
+  std::uint32_t retained_messages = 100'000;       ///< then 0x97
+  std::uint64_t retained_bytes = 256ull << 20;     ///< topic, payload and properties; then 0x97
+  std::uint32_t topic_levels = 128;                ///< then 0x90
+  std::uint32_t topic_bytes = 4'096;               ///< then 0x90
+  std::uint16_t topic_aliases = 16;                ///< inbound aliases a v5 client may use; 0: none
+  std::uint16_t keep_alive_max_s = 0;              ///< 0: off; else clients asking for more (or 0) get this
+  std::uint32_t output_bytes = 1024 * 1024;        ///< unsent bytes per connection: QoS 0 dropped, 1 and 2 queued
 };
 
 enum class LogLevel { debug, info, warn, error, off };

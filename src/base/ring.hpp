@@ -14,6 +14,7 @@ class Ring {
  public:
   bool empty() const { return size_ == 0; }
   std::size_t size() const { return size_; }
+  std::size_t capacity() const { return capacity_; }
   T& front() { return at(0); }
   const T& front() const { return items_[head_]; }
   /// i-th from the front.

@@ -46,6 +46,7 @@ Result<void> check(const BrokerOptions& options) {
   const Limits& limits = options.limits;
   if (limits.connects_per_second == 0) return refuse("limits.connects_per_second must be at least 1");
   if (limits.receive_maximum == 0) return refuse("limits.receive_maximum must be at least 1");
+  if (limits.output_bytes == 0) return refuse("limits.output_bytes must be at least 1");
   if (limits.inflight == 0) return refuse("limits.inflight must be at least 1");
   if (limits.packet_size_bytes < 16 || limits.packet_size_bytes > 268'435'460) {
     return refuse("limits.packet_size_bytes must be 16 to 268435460");

@@ -14,6 +14,11 @@ using mqtt::ReasonCode;
 
 namespace {
 
+// What one client may ask for before others get their turn: some ten milliseconds.
+constexpr std::size_t kWorkPerTurn = 200'000;
+// Topic levels that one SUBSCRIBE may have looked at for retained messages: some tenths of a second.
+constexpr std::size_t kRetainedWorkMax = 20'000'000;
+
 constexpr ProtocolError violated(const char* id, const char* what) { return {ReasonCode::protocol_error, id, what}; }
 
 // Properties of a PUBLISH that go on to subscribers: all but those that belong to this hop (3.3.2.3).
@@ -47,6 +52,7 @@ Client::~Client() {
 
 std::size_t Client::receive(base::Bytes bytes) {
   std::size_t used = 0;
+  work_ = 0;
   expected_bytes_ = 0;
   mqtt::Frame frame;
   while ((state_ == State::awaiting_connect || state_ == State::connected) && !paused()) {
@@ -73,6 +79,11 @@ std::size_t Client::receive(base::Bytes bytes) {
     used += frame.size;
     last_packet_ = shard_.now();
     if (const Outcome outcome = handle(frame); outcome.code != ReasonCode::success) fail(outcome);
+    if (++work_ >= kWorkPerTurn && state_ == State::connected) {
+      // After very much the others get about as long.
+      const std::size_t rest_ns = work_ > 2 * kWorkPerTurn ? work_ * 10 : 0;
+      shard_.pause(*this, std::chrono::nanoseconds(rest_ns));
+    }
   }
   return used;
 }
@@ -146,6 +157,7 @@ Client::Outcome Client::on_publish(const mqtt::Frame& frame) {
     }
   }
   const ReasonCode code = shard_.router().publish(incoming, session_, shard_.now());
+  work_ += shard_.router().fan_out();
   if (state_ != State::connected) return kFine;  // its own queue overflowed
   shard_.throttle(*this, shard_.router().backlog_percent());
   if (is_error(code)) {
@@ -198,7 +210,8 @@ std::uint8_t Client::subscribe_one(const mqtt::FilterEntry& entry, std::uint32_t
   }
   // Subscribing again and again asks for the retained messages each time: somebody who does not read
   // them gets no more.
-  if (session_->protocol.outbound().queued_retained() > shard_.limits().retained_messages) {
+  if (session_->protocol.outbound().queued_retained() > shard_.limits().retained_messages ||
+      shard_.router().exhausted()) {
     ++shard_.counters().limit_hits;
     return answer(ReasonCode::quota_exceeded);
   }
@@ -216,6 +229,7 @@ Client::Outcome Client::on_subscribe(const mqtt::Frame& frame) {
   for (mqtt::FilterList filters = packet->filters; filters.next(entry);) {
     bool is_new = false;
     codes.push_back(subscribe_one(entry, id, is_new));
+    ++work_;
     const std::uint8_t handling = entry.options.retain_handling;  // MQTT-3.3.1-9 to -11; 0 before 5.0
     with_retained.push_back(codes.back() <= 2 && (handling == 0 || (handling == 1 && is_new)));
   }
@@ -225,11 +239,12 @@ Client::Outcome Client::on_subscribe(const mqtt::Frame& frame) {
   for (mqtt::FilterList filters = packet->filters; filters.next(entry); ++index) {
     if (!with_retained[index]) continue;
     // One packet can name a filter thousands of times.
-    if (session_->protocol.outbound().queued_retained() > shard_.limits().retained_messages) {
+    if (session_->protocol.outbound().queued_retained() > shard_.limits().retained_messages ||
+        work_ > kRetainedWorkMax) {
       ++shard_.counters().limit_hits;
       break;
     }
-    shard_.router().queue_retained(*session_, entry.filter, entry.options, id, shard_.now());
+    work_ += shard_.router().queue_retained(*session_, entry.filter, entry.options, id, shard_.now());
   }
   session_->protocol.pump(shard_.router().scratch(), shard_.now());
   return kFine;
@@ -245,6 +260,7 @@ Client::Outcome Client::on_unsubscribe(const mqtt::Frame& frame) {
     if (!mqtt::is_shared(entry.filter) && !mqtt::is_topic_filter(entry.filter)) code = ReasonCode::topic_filter_invalid;
     else if (!shard_.router().unsubscribe(*session_, entry.filter)) code = ReasonCode::no_subscription_existed;
     codes.push_back(static_cast<std::uint8_t>(code));
+    ++work_;
   }
   write(mqtt::SubscriptionAck{PacketType::unsuback, packet->id, codes, {}});
   return kFine;

@@ -41,8 +41,8 @@ class Client final : private io::Timer {
   std::size_t receive(base::Bytes bytes);
   /// Size of the packet that `receive` left incomplete; 0 when it cannot be told yet.
   std::size_t expected_bytes() const { return expected_bytes_; }
-  /// Waits for a password to be verified, for slower subscribers, or for its own peer to read: no
-  /// `receive` until `Transport::resume`, or, in the last case, until a flush made room.
+  /// Waits for a password to be verified, for slower subscribers, for other clients' turn, or for its own
+  /// peer to read: no `receive` until `Transport::resume`, or, in the last case, until a flush made room.
   bool paused() const { return state_ == State::authenticating || throttled || link_.congested(); }
   /// Everything is said that will be: flush, then close.
   bool ended() const { return state_ == State::ended; }
@@ -64,7 +64,7 @@ class Client final : private io::Timer {
   bool connected() const { return state_ == State::connected; }
 
   bool dirty = false;      ///< in the shard's list of clients to flush
-  bool throttled = false;  ///< in the shard's list of publishers that are not read for a moment
+  bool throttled = false;  ///< in the shard's list of clients that are not read for a moment
 
  private:
   enum class State : std::uint8_t { awaiting_connect, authenticating, connected, ended };
@@ -105,6 +105,7 @@ class Client final : private io::Timer {
   std::uint64_t number_;
   base::Time last_packet_;
   std::size_t expected_bytes_ = 0;
+  std::size_t work_ = 0;  // of this `receive`: packets, filters, receivers, topic levels
   session::TopicAliases aliases_;
   std::uint16_t keep_alive_s_ = 0;
   State state_ = State::awaiting_connect;

@@ -73,15 +73,20 @@ void Connection::read() {
   kept_->end += static_cast<std::uint32_t>(got);
   if (kept_->end < expected) return;
   base::ChunkPool::Chunk* const whole = std::exchange(kept_, nullptr);
-  feed({whole->own(), whole->end});
-  instance_.reactor().chunks().give(whole);
+  feed({whole->own(), whole->end}, whole);
 }
 
-void Connection::feed(base::Bytes bytes) {
+// `owner`, when the bytes are in one, is taken over.
+void Connection::feed(base::Bytes bytes, base::ChunkPool::Chunk* owner) {
   const std::size_t used = client_.receive(bytes);
-  if (client_.ended()) return;
-  if (used < bytes.size()) keep(bytes.subspan(used));
-  held_ = client_.paused();
+  held_ = client_.paused() && !client_.ended();
+  if (held_ && owner && used < bytes.size()) {
+    owner->begin += static_cast<std::uint32_t>(used);
+    kept_ = owner;
+  } else {
+    if (!client_.ended() && used < bytes.size()) keep(bytes.subspan(used));
+    if (owner) instance_.reactor().chunks().give(owner);
+  }
   if (held_) watch();
 }
 
@@ -102,8 +107,7 @@ void Connection::resume() {
   watch();
   if (!kept_) return;
   base::ChunkPool::Chunk* const waiting = std::exchange(kept_, nullptr);
-  feed({waiting->own(), waiting->end});
-  instance_.reactor().chunks().give(waiting);
+  feed({waiting->own() + waiting->begin, waiting->end - waiting->begin}, waiting);
 }
 
 void Connection::flush() {

@@ -35,7 +35,7 @@ class Connection final : public Transport, private io::EventHandler, private io:
   void on_deadline(base::Time now) override;
 
   void read();
-  void feed(base::Bytes bytes);
+  void feed(base::Bytes bytes, base::ChunkPool::Chunk* owner = nullptr);
   void keep(base::Bytes rest);
   void drop_kept();
   void discard();
@@ -47,7 +47,8 @@ class Connection final : public Transport, private io::EventHandler, private io:
   base::UniqueFd fd_;
   io::Endpoint peer_;
   Client client_;
-  base::ChunkPool::Chunk* kept_ = nullptr;  // start of an incomplete packet: [0, end)
+  // Start of an incomplete packet, or what waits while the client pauses: [begin, end).
+  base::ChunkPool::Chunk* kept_ = nullptr;
   std::uint32_t events_ = 0;
   bool held_ = false;  // the client paused: kept_ may hold complete packets
   bool lingering_ = false;

@@ -31,7 +31,7 @@ struct ClientSession final : Receiver, io::Timer {
   session::Session protocol;
   SessionTable& table;
   Client* client = nullptr;  ///< while connected
-  std::vector<topic::SubscriptionTree::Handle> subscriptions;
+  std::vector<topic::SubscriptionTree::Handle> subscriptions;  ///< sorted by node
   base::Time expires = base::kNever;  ///< while not connected
 
  private:

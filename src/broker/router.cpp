@@ -20,14 +20,21 @@ bool Router::topic_within_limits(std::string_view topic) const {
   return topic.size() <= limits_.topic_bytes && mqtt::level_count(topic) <= limits_.topic_levels;
 }
 
+bool Router::exhausted() const {
+  const std::size_t in_tree = session::MessagePool::cost(0) * retained_.size() + retained_bytes_;
+  return messages_.bytes_now() - in_tree + budget_.entry_bytes_now > limits_.queued_bytes_total;
+}
+
 ReasonCode Router::publish(const Incoming& incoming, const Receiver* publisher, base::Time now) {
   backlog_percent_ = 0;
+  fan_out_ = 0;
   if (!topic_within_limits(incoming.topic)) {
     ++counters_.refused;
     ++counters_.limit_hits;
     return ReasonCode::topic_name_invalid;
   }
-  if (incoming.qos > 0 && budget_.bytes_now > limits_.queued_bytes_total) {
+  budget_.exhausted = exhausted();
+  if (incoming.qos > 0 && budget_.exhausted) {
     ++counters_.refused;
     ++counters_.limit_hits;
     return ReasonCode::quota_exceeded;
@@ -41,6 +48,7 @@ ReasonCode Router::publish(const Incoming& incoming, const Receiver* publisher, 
   ++counters_.received;
   const topic::Matches& matches = subscriptions_.match(incoming.topic);
   const bool anybody = !matches.list.empty();
+  const std::size_t fan_out = matches.list.size();
   bool own = false;
   for (const topic::Match& match : matches.list) {
     if (match.no_local && match.subscriber == publisher) {
@@ -54,9 +62,23 @@ ReasonCode Router::publish(const Incoming& incoming, const Receiver* publisher, 
     for (const topic::Match& match : own_.list) deliver(match, own_.ids, incoming.retain);
   }
   publication_.finish();
-  // Not before: ending a client changes the subscriptions that are being walked.
-  for (Client* client : std::exchange(overflowed_, {})) deliveries_.overflowed(*client);
+  const unsigned backlog_percent = backlog_percent_;
+  end_overflowed();
+  backlog_percent_ = backlog_percent;
+  fan_out_ = fan_out;
   return anybody ? ReasonCode::success : ReasonCode::no_matching_subscribers;
+}
+
+// Not while matches are walked: ending a client changes the subscriptions. Its will may overflow the next
+// one's queue, so a `publish` inside of this leaves them to the outer one.
+void Router::end_overflowed() {
+  if (overflowed_.empty() || std::exchange(ending_overflowed_, true)) return;
+  while (!overflowed_.empty()) {
+    Client* const client = overflowed_.back();
+    overflowed_.pop_back();
+    deliveries_.overflowed(*client);
+  }
+  ending_overflowed_ = false;
 }
 
 void Router::deliver(const topic::Match& match, std::span<const std::uint32_t> ids, bool retain) {
@@ -64,6 +86,8 @@ void Router::deliver(const topic::Match& match, std::span<const std::uint32_t> i
   const std::uint8_t qos = std::min(match.qos, publication_.qos());  // MQTT-3.8.4-8
   if (receiver.kind == Receiver::Kind::host) {
     queue_host(static_cast<HostSubscriber&>(receiver), publication_.message(), qos, false);
+    const std::size_t percent = 100 * host_queue_.size() / std::max(limits_.queued_messages, 1u);
+    backlog_percent_ = std::max(backlog_percent_, static_cast<unsigned>(std::min<std::size_t>(percent, 100)));
     return;
   }
   auto& session = static_cast<ClientSession&>(receiver);
@@ -119,38 +143,37 @@ void Router::drop_expired_retained(base::Time now) {
   }
 }
 
+Router::Handles::const_iterator Router::place(const Handles& handles, topic::SubscriptionTree::Node node) const {
+  return std::lower_bound(handles.begin(), handles.end(), node,
+                          [&](auto handle, auto wanted) { return subscriptions_.node(handle) < wanted; });
+}
+
 bool Router::subscribe(ClientSession& session, std::string_view filter, mqtt::SubscriptionOptions options,
                        std::uint32_t id) {
   const auto node = subscriptions_.find(filter);
-  if (node != topic::SubscriptionTree::kNone) {
-    for (const auto handle : session.subscriptions) {
-      if (subscriptions_.node(handle) != node) continue;
-      subscriptions_.update(handle, options, id);
-      return false;
-    }
+  const auto found = place(session.subscriptions, node);
+  if (found != session.subscriptions.end() && subscriptions_.node(*found) == node) {
+    subscriptions_.update(*found, options, id);
+    return false;
   }
-  session.subscriptions.push_back(subscriptions_.subscribe(filter, &session, options, id));
+  const auto handle = subscriptions_.subscribe(filter, &session, options, id);
+  session.subscriptions.insert(place(session.subscriptions, subscriptions_.node(handle)), handle);
   return true;
 }
 
 bool Router::subscribed(const ClientSession& session, std::string_view filter) const {
   const auto node = subscriptions_.find(filter);
-  return node != topic::SubscriptionTree::kNone &&
-         std::any_of(session.subscriptions.begin(), session.subscriptions.end(),
-                     [&](auto handle) { return subscriptions_.node(handle) == node; });
+  const auto found = place(session.subscriptions, node);
+  return found != session.subscriptions.end() && subscriptions_.node(*found) == node;
 }
 
 bool Router::unsubscribe(ClientSession& session, std::string_view filter) {
   const auto node = subscriptions_.find(filter);
-  if (node == topic::SubscriptionTree::kNone) return false;
-  for (auto& handle : session.subscriptions) {
-    if (subscriptions_.node(handle) != node) continue;
-    subscriptions_.unsubscribe(handle);
-    handle = session.subscriptions.back();
-    session.subscriptions.pop_back();
-    return true;
-  }
-  return false;
+  const auto found = place(session.subscriptions, node);
+  if (found == session.subscriptions.end() || subscriptions_.node(*found) != node) return false;
+  subscriptions_.unsubscribe(*found);
+  session.subscriptions.erase(found);
+  return true;
 }
 
 void Router::unsubscribe_all(ClientSession& session) {
@@ -158,9 +181,9 @@ void Router::unsubscribe_all(ClientSession& session) {
   session.subscriptions.clear();
 }
 
-void Router::queue_retained(ClientSession& session, std::string_view filter, mqtt::SubscriptionOptions options,
-                            std::uint32_t id, base::Time now) {
-  retained_.each(filter, [&](const session::MessageRef& message) {
+std::size_t Router::queue_retained(ClientSession& session, std::string_view filter, mqtt::SubscriptionOptions options,
+                                   std::uint32_t id, base::Time now) {
+  return retained_.each(filter, [&](const session::MessageRef& message) {
     if (message->expires() <= now) return;
     const std::span<const std::uint32_t> ids(&id, id != 0 ? 1 : 0);
     session.protocol.queue_retained(message, {std::min(options.qos, message->qos()), true, ids});

@@ -56,9 +56,11 @@ class Router {
   /// or an error, in which case nothing was done: quota_exceeded, topic_name_invalid.
   mqtt::ReasonCode publish(const Incoming& incoming, const Receiver* publisher, base::Time now);
 
-  /// How full the fullest queue of a connected session became by the last `publish`, in percent; 0 when
-  /// everybody keeps up. What the publisher's reading is slowed by.
+  /// How full the fullest queue of a connected session (or of the host) became by the last `publish`, in
+  /// percent; 0 when everybody keeps up. What the publisher's reading is slowed by.
   unsigned backlog_percent() const { return backlog_percent_; }
+  /// How many receivers the last `publish` had.
+  std::size_t fan_out() const { return fan_out_; }
 
   /// Adds or replaces a client's subscription; true when it is new. The filter is valid.
   bool subscribe(ClientSession& session, std::string_view filter, mqtt::SubscriptionOptions options, std::uint32_t id);
@@ -67,8 +69,9 @@ class Router {
   bool unsubscribe(ClientSession& session, std::string_view filter);
   void unsubscribe_all(ClientSession& session);
   /// Queues the retained messages a new subscription gets; `ClientSession::protocol.pump` sends them.
-  void queue_retained(ClientSession& session, std::string_view filter, mqtt::SubscriptionOptions options,
-                      std::uint32_t id, base::Time now);
+  /// Returns how many topic levels were looked at.
+  std::size_t queue_retained(ClientSession& session, std::string_view filter, mqtt::SubscriptionOptions options,
+                             std::uint32_t id, base::Time now);
 
   void subscribe_host(std::string_view filter, std::uint8_t qos, Broker::OnMessage on_message, base::Time now);
   /// Calls the host's subscribers with what came since the last call. They may publish and subscribe:
@@ -85,6 +88,9 @@ class Router {
   std::uint64_t retained_bytes() const { return retained_bytes_; }
   const RouterCounters& counters() const { return counters_; }
   bool topic_within_limits(std::string_view topic) const;
+  /// The instance keeps as much for its sessions as it may: messages queued, in flight or as wills, each
+  /// counted once, and the queues themselves.
+  bool exhausted() const;
 
  private:
   struct HostDelivery {
@@ -94,6 +100,11 @@ class Router {
     bool retain = false;
   };
 
+  using Handles = std::vector<topic::SubscriptionTree::Handle>;
+
+  /// Where a session's subscription at this node is among its others, or would be.
+  Handles::const_iterator place(const Handles& handles, topic::SubscriptionTree::Node node) const;
+  void end_overflowed();
   bool retain(const Incoming& incoming);
   void drop_expired_retained(base::Time now);
   void deliver(const topic::Match& match, std::span<const std::uint32_t> ids, bool retain);
@@ -111,10 +122,12 @@ class Router {
   session::Publication scratch_;
   topic::Matches own_;
   std::vector<Client*> overflowed_;
+  bool ending_overflowed_ = false;
   std::vector<std::unique_ptr<HostSubscriber>> hosts_;
   base::Ring<HostDelivery> host_queue_;
   RouterCounters counters_;
   unsigned backlog_percent_ = 0;
+  std::size_t fan_out_ = 0;
 };
 
 }  // namespace shoal::broker

@@ -1,6 +1,7 @@
 #include "broker/shard.hpp"
 
 #include <algorithm>
+#include <span>
 #include <utility>
 
 #include "mqtt/topic_name.hpp"
@@ -41,7 +42,7 @@ std::uint64_t Shard::enter(Client& client) {
 
 void Shard::leave(Client& client) {
   clients_.erase(client.number());
-  if (client.throttled) std::erase(throttled_, &client);
+  if (client.throttled) std::erase_if(paused_, [&](const Paused& paused) { return paused.client == &client; });
   if (!client.dirty) return;
   for (auto* list : {&dirty_, &flushing_})
     std::replace(list->begin(), list->end(), &client, static_cast<Client*>(nullptr));
@@ -68,22 +69,37 @@ void Shard::turn_end() {
 
 void Shard::throttle(Client& client, unsigned backlog_percent) {
   constexpr unsigned kFrom = 50;
-  if (backlog_percent < kFrom || client.throttled) return;
-  client.throttled = true;
-  throttled_.push_back(&client);
-  const base::Time until = now() + std::chrono::microseconds(1000 + (backlog_percent - kFrom) * 400);
-  if (!armed() || deadline() < until) context_.timers.arm(*this, until);
+  if (backlog_percent >= kFrom) pause(client, std::chrono::microseconds(1000 + (backlog_percent - kFrom) * 400));
 }
 
-void Shard::on_deadline(base::Time) {
-  for (Client* client : std::exchange(throttled_, {})) {
+void Shard::pause(Client& client, base::Duration length) {
+  if (client.throttled) return;
+  client.throttled = true;
+  const base::Time until = now() + length;
+  paused_.push_back({&client, until});
+  if (!armed() || until < deadline()) context_.timers.arm(*this, until);
+}
+
+void Shard::on_deadline(base::Time now) {
+  std::erase_if(paused_, [&](const Paused& paused) {
+    if (paused.until > now) return false;
+    resuming_.push_back(paused.client);
+    return true;
+  });
+  for (Client* client : resuming_) {
     client->throttled = false;
     if (!client->ended()) client->transport().resume();
+  }
+  resuming_.clear();
+  for (const Paused& paused : paused_) {
+    if (!armed() || paused.until < deadline()) context_.timers.arm(*this, paused.until);
   }
 }
 
 void Shard::overflowed(Client& client) {
+  if (client.ended()) return;
   ++counters_.limit_hits;
+  ++counters_.dropped;
   client.end(ReasonCode::quota_exceeded, "queue full");
 }
 
@@ -117,7 +133,10 @@ void Shard::log_limited(LogLevel level, std::string_view phrase, base::Fields fi
 std::string Shard::assign_client_id() {
   std::string id;
   do {
-    id = "shoal-" + std::to_string(next_client_id_++);
+    constexpr char kDigits[] = "0123456789abcdef";
+    const auth::KeyedHash::Digest digest = id_hash_({std::to_string(next_client_id_++)});
+    id = "shoal-";
+    for (const std::uint8_t byte : std::span(digest).first(8)) (id += kDigits[byte >> 4]) += kDigits[byte & 15];
   } while (sessions_.find(id));
   return id;
 }

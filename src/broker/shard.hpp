@@ -6,6 +6,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "auth/keyed_hash.hpp"
 #include "auth/verdict.hpp"
 #include "base/log.hpp"
 #include "broker/client.hpp"
@@ -91,15 +92,22 @@ class Shard final : private Deliveries, private io::Timer {
   /// messages. Up to about 20 ms at a time, growing with the backlog; a subscriber whose queue is full
   /// slows nobody any more.
   void throttle(Client& client, unsigned backlog_percent);
+  /// The client is not read for that long; 0: it goes on when the others had their turn.
+  void pause(Client& client, base::Duration length);
   std::uint64_t enter(Client& client);
   void leave(Client& client);
-  /// A name for a client that brought none.
+  /// A name for a client that brought none: nobody can guess it, and none comes again after a restart.
   std::string assign_client_id();
   /// Scratch for packets that are encoded as a whole, and for properties; emptied by whoever uses it.
   std::vector<std::uint8_t>& packet_scratch() { return packet_scratch_; }
   mqtt::PropertyWriter& property_scratch() { return property_scratch_; }
 
  private:
+  struct Paused {
+    Client* client;
+    base::Time until;
+  };
+
   void wrote(Client& client) override { flush_later(client); }
   void overflowed(Client& client) override;
   void host_pending() override { context_.want_turn_end(); }
@@ -114,9 +122,11 @@ class Shard final : private Deliveries, private io::Timer {
   std::unordered_map<std::uint64_t, Client*> clients_;
   std::uint64_t next_number_ = 1;
   std::uint64_t next_client_id_ = 1;
+  const auth::KeyedHash id_hash_ = auth::KeyedHash::with_random_key();
   std::vector<Client*> dirty_;
   std::vector<Client*> flushing_;
-  std::vector<Client*> throttled_;
+  std::vector<Paused> paused_;
+  std::vector<Client*> resuming_;
   std::vector<std::uint8_t> packet_scratch_;
   mqtt::PropertyWriter property_scratch_;
   bool shutting_down_ = false;

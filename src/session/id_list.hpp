@@ -29,6 +29,9 @@ class IdList {
     if (word_ != 0 && (word_ & 1) == 0) delete[] block();
   }
 
+  /// Memory besides the word itself.
+  std::size_t bytes() const { return word_ == 0 || (word_ & 1) != 0 ? 0 : sizeof(std::uint32_t) * (1 + block()[0]); }
+
   /// `single` holds the identifier when there is just one; it must live as long as the result.
   std::span<const std::uint32_t> view(std::uint32_t& single) const {
     if (word_ == 0) return {};

@@ -29,6 +29,7 @@ MessageRef MessagePool::make(std::string_view topic, Bytes payload, Bytes proper
   } else {
     memory = ::operator new(size_class < kClasses ? class_bytes(size_class) : size);
   }
+  bytes_now_ += size;
   auto* message = new (memory) Message();
   message->pool_ = this;
   message->expires_ = expires;
@@ -49,6 +50,7 @@ void Message::destroy() { pool_->give(this); }
 
 void MessagePool::give(Message* message) {
   const std::size_t size_class = message->size_class_;
+  bytes_now_ -= cost(message->size());
   message->~Message();
   if (size_class >= kClasses || kept_bytes_ + class_bytes(size_class) > kKeptBytesMax) {
     ::operator delete(message);

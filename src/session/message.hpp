@@ -62,6 +62,11 @@ class MessagePool {
   /// Copies the parts. Topic at most 65,535 bytes.
   MessageRef make(std::string_view topic, Bytes payload, Bytes properties, std::uint8_t qos, Time expires);
 
+  /// What a message of `size()` bytes takes.
+  static constexpr std::size_t cost(std::size_t size) { return sizeof(Message) + size; }
+  /// All messages that somebody keeps, each counted once however many sessions refer to it.
+  std::size_t bytes_now() const { return bytes_now_; }
+
  private:
   friend class Message;
   static constexpr std::size_t kClasses = 10;  // 128, 256, ... 65,536 bytes; larger ones are not kept
@@ -74,6 +79,7 @@ class MessagePool {
 
   Free* free_[kClasses] = {};
   std::size_t kept_bytes_ = 0;
+  std::size_t bytes_now_ = 0;
 };
 
 }  // namespace shoal::session

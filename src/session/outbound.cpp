@@ -9,6 +9,7 @@ namespace {
 
 constexpr std::size_t kSlotsMin = 8;
 constexpr std::size_t kSlotsMax = 65'535;
+constexpr std::size_t kQueueKept = 64;
 
 }  // namespace
 
@@ -23,8 +24,8 @@ bool Outbound::window_open(const Link& link) const {
 Outcome Outbound::deliver(Publication& publication, const Copy& copy, Link* link, bool keep) {
   if (copy.qos == 0) {
     if (!link) return Outcome::dropped;  // QoS 0 is not kept for absent clients (3.1.2.4)
-    if (retained_queued_ > 0) return enqueue(publication, copy, true);
-    if (!link->has_room()) {
+    if (retained_queued_ > 0 && !budget_->exhausted) return enqueue(publication, copy, true);
+    if (retained_queued_ > 0 || !link->has_room()) {
       ++budget_->dropped_slow;
       return Outcome::dropped;
     }
@@ -61,7 +62,7 @@ Outcome Outbound::write(Publication& publication, const Copy& copy, Link& link, 
 }
 
 Outcome Outbound::enqueue(Publication& publication, const Copy& copy, bool online) {
-  const std::size_t size = publication.topic().size() + publication.payload().size();
+  const std::size_t size = publication.topic().size() + publication.payload().size() + copy.ids.size_bytes();
   const auto full = [&] {
     return queue_.size() - retained_queued_ >= budget_->messages_max || queued_bytes_ + size > budget_->bytes_max;
   };
@@ -76,28 +77,36 @@ Outcome Outbound::enqueue(Publication& publication, const Copy& copy, bool onlin
     const bool disconnect = online && budget_->when_full == QueueFull::disconnect;
     return disconnect ? Outcome::disconnect : Outcome::dropped;
   }
-  const MessageRef& message = publication.message();
-  queued_bytes_ += message->size();
-  ++budget_->messages_now;
-  budget_->bytes_now += message->size();
-  queue_.push({message, IdList(copy.ids), copy.qos, copy.retain, false});
+  push({publication.message(), IdList(copy.ids), copy.qos, copy.retain, false});
   return Outcome::queued;
 }
 
 void Outbound::queue_retained(const MessageRef& message, const Copy& copy) {
-  ++retained_queued_;
-  queue_.push({message, IdList(copy.ids), copy.qos, copy.retain, true});
+  push({message, IdList(copy.ids), copy.qos, copy.retain, true});
+}
+
+void Outbound::push(Queued item) {
+  budget_->entry_bytes_now += item.entry_bytes();
+  if (item.retained) {
+    // Kept by the retained tree anyway: it does not count against the queue's limits.
+    ++retained_queued_;
+  } else {
+    queued_bytes_ += item.bytes();
+    ++budget_->messages_now;
+    budget_->bytes_now += item.bytes();
+  }
+  queue_.push(std::move(item));
 }
 
 Outbound::Queued Outbound::pop() {
   Queued item = queue_.pop();
+  budget_->entry_bytes_now -= item.entry_bytes();
   if (item.retained) {
-    // Kept by the retained tree anyway: it does not count against the queue's limits.
     --retained_queued_;
   } else {
-    queued_bytes_ -= item.message->size();
+    queued_bytes_ -= item.bytes();
     --budget_->messages_now;
-    budget_->bytes_now -= item.message->size();
+    budget_->bytes_now -= item.bytes();
   }
   return item;
 }
@@ -163,6 +172,7 @@ void Outbound::detach() {
   outstanding_ = 0;
   resend_.clear();
   resend_at_ = 0;
+  queue_.shrink();
 }
 
 void Outbound::attach() {
@@ -224,7 +234,8 @@ bool Outbound::pump(Publication& scratch, Link& link, bool keep, Time now) {
     if (write(scratch, {item.qos, item.retain, item.ids.view(single)}, link, keep) == Outcome::sent) wrote = true;
   }
   scratch.finish();
-  if (queue_.empty()) queue_.shrink();
+  // A small block stays with a connected session: it may be needed for every other message.
+  if (queue_.capacity() > kQueueKept) queue_.shrink();
   return wrote;
 }
 

@@ -22,9 +22,11 @@ struct QueueBudget {
 
   std::uint64_t messages_now = 0;  ///< queued in all sessions
   std::uint64_t bytes_now = 0;
-  std::uint64_t dropped_full = 0;  ///< QoS 1 and 2 for a full queue
-  std::uint64_t dropped_slow = 0;  ///< QoS 0 for a slow reader
-  std::uint64_t dropped_size = 0;  ///< larger than the client takes
+  std::uint64_t entry_bytes_now = 0;  ///< what the queues take besides the messages
+  bool exhausted = false;             ///< the instance keeps all it may: no QoS 0 message is queued
+  std::uint64_t dropped_full = 0;     ///< QoS 1 and 2 for a full queue
+  std::uint64_t dropped_slow = 0;     ///< QoS 0 for a slow reader
+  std::uint64_t dropped_size = 0;     ///< larger than the client takes
   std::uint64_t expired = 0;
   std::uint64_t delivered = 0;  ///< PUBLISH packets written
 };
@@ -74,7 +76,8 @@ class Outbound {
   bool has_backlog() const { return !queue_.empty() || resend_at_ < resend_.size(); }
   /// How full the queue is, in percent of the nearer limit.
   unsigned fill_percent() const {
-    const std::uint64_t by_count = std::uint64_t{100} * queue_.size() / std::max(budget_->messages_max, 1u);
+    const std::uint64_t live = queue_.size() - retained_queued_;
+    const std::uint64_t by_count = std::uint64_t{100} * live / std::max(budget_->messages_max, 1u);
     const std::uint64_t by_bytes = std::uint64_t{100} * queued_bytes_ / std::max<std::uint64_t>(budget_->bytes_max, 1);
     return static_cast<unsigned>(std::min<std::uint64_t>(100, std::max(by_count, by_bytes)));
   }
@@ -105,6 +108,9 @@ class Outbound {
     std::uint8_t qos = 0;
     bool retain = false;
     bool retained = false;  // put in by queue_retained
+
+    std::size_t entry_bytes() const { return sizeof(Queued) + ids.bytes(); }
+    std::size_t bytes() const { return message->size() + ids.bytes(); }
   };
 
   bool window_open(const Link& link) const;
@@ -112,6 +118,7 @@ class Outbound {
   Outcome enqueue(Publication& publication, const Copy& copy, bool online);
   std::uint16_t acquire();
   void release(Slot& slot);
+  void push(Queued item);
   Queued pop();
   bool resend(Publication& scratch, Link& link, Time now);
 

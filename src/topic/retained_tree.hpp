@@ -46,9 +46,10 @@ class RetainedTree {
   }
 
   /// Calls `visit(const Ref&)` for every message whose topic matches a valid filter. The tree must
-  /// not change meanwhile.
+  /// not change meanwhile. Returns how many nodes that took.
   template <class Visit>
-  void each(std::string_view filter, Visit visit) const {
+  std::size_t each(std::string_view filter, Visit visit) const {
+    std::size_t seen = 0;
     std::vector<Node> frontier{Tree::kRoot};
     std::vector<Node> next;
     mqtt::Levels levels(filter);
@@ -56,14 +57,16 @@ class RetainedTree {
     for (std::string_view text; levels.next(text) && !frontier.empty(); first = false) {
       next.clear();
       if (text == "#") {
-        for (const Node node : frontier) each_below(node, first, visit);
-        return;
+        for (const Node node : frontier) seen += each_below(node, first, visit);
+        return seen;
       }
       const std::uint32_t level = tree_.names().find(text);
+      seen += frontier.size();
       for (const Node node : frontier) {
         if (text == "+") {
           for (Node child = tree_.first_child(node); child != Tree::kNone; child = tree_.next_sibling(child)) {
             if (!(first && dollar(child))) next.push_back(child);
+            ++seen;
           }
         } else if (const Node child = tree_.child(node, level); child != Tree::kNone) {
           next.push_back(child);
@@ -74,6 +77,7 @@ class RetainedTree {
     for (const Node node : frontier) {
       if (!!tree_.value(node)) visit(tree_.value(node));
     }
+    return seen;
   }
 
  private:
@@ -84,14 +88,14 @@ class RetainedTree {
 
   // Everything from `top` down, `top` included, without recursion: the tree may be deep.
   template <class Visit>
-  void each_below(Node top, bool skip_dollar, Visit& visit) const {
+  std::size_t each_below(Node top, bool skip_dollar, Visit& visit) const {
     Node node = top;
-    for (;;) {
+    for (std::size_t seen = 1;; ++seen) {
       if (!!tree_.value(node)) visit(tree_.value(node));
       Node step = tree_.first_child(node);
       if (node == top && skip_dollar) step = not_dollar(step);
       while (step == Tree::kNone) {
-        if (node == top) return;
+        if (node == top) return seen;
         step = tree_.next_sibling(node);
         node = tree_.parent(node);
         if (node == top && skip_dollar) step = not_dollar(step);

@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <fstream>
+#include <future>
 #include <mutex>
 #include <string>
 #include <thread>
@@ -207,6 +208,30 @@ TEST(Embed, CallsAfterTheRuntimeStoppedReturn) {
   ASSERT_TRUE(runtime.run());
   stopper.join();
   other.join();
+}
+
+TEST(Embed, ABurstReachesTheHostWhole) {
+  Runtime runtime;
+  auto broker = Broker::start(runtime, open_options("a"));
+  ASSERT_TRUE(broker);
+  std::size_t count = 0;
+  std::size_t in_order = 0;
+  std::promise<void> all;
+  ASSERT_TRUE((*broker)->subscribe("t", Qos::at_least_once, [&](const Message& m) {
+    if (m.payload == std::to_string(count)) ++in_order;
+    if (++count == 100'000) all.set_value();
+  }));
+  std::string burst;
+  for (int i = 0; i < 100'000; ++i) {
+    const std::string payload = std::to_string(i);
+    burst += std::string("\x30") + static_cast<char>(3 + payload.size()) + std::string("\0\1t", 3) + payload;
+  }
+  RawClient client((*broker)->port());
+  client.hello("c");
+  client.send(burst);
+  EXPECT_EQ(all.get_future().wait_for(std::chrono::seconds(60)), std::future_status::ready);
+  EXPECT_EQ((*broker)->stats().messages_dropped_queue, 0u);
+  EXPECT_EQ(in_order, 100'000u);
 }
 
 TEST(Embed, TakesASocketThatBlocks) {

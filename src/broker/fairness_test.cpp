@@ -1,0 +1,230 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "broker/shard_harness.hpp"
+#include "mqtt/encode.hpp"
+
+// What one client may cost the others: time in a turn, memory, recursion.
+
+namespace shoal::broker {
+namespace {
+
+using testing::ElementsAre;
+using testing::IsEmpty;
+
+std::vector<std::uint8_t> repeated(const mqtt::Packet& packet, std::size_t count) {
+  std::vector<std::uint8_t> one;
+  mqtt::encode(packet, Version::v5, one);
+  std::vector<std::uint8_t> bytes;
+  for (std::size_t i = 0; i < count; ++i) bytes.insert(bytes.end(), one.begin(), one.end());
+  return bytes;
+}
+
+TEST(Fairness, ABurstWithALargeFanOutTakesSeveralTurns) {
+  Bed bed;
+  std::vector<std::unique_ptr<Peer>> receivers;
+  for (int i = 0; i < 100; ++i) {
+    receivers.push_back(std::make_unique<Peer>(bed));
+    receivers.back()->connect({std::to_string(i)}).subscribe("t", 0).skip();
+  }
+  Peer source(bed);
+  source.connect({"source"}).skip();
+  source.raw(repeated(mqtt::Publish{"t", {}, {}, 0, 0, false, false}, 5'000));
+  const std::size_t first = receivers[0]->take().size();
+  EXPECT_LT(first, 2'500u);
+  EXPECT_GT(first, 1'000u);
+  bed.advance(base::Duration::zero());  // no time has to pass
+  bed.advance(base::Duration::zero());
+  EXPECT_EQ(first + receivers[0]->take().size(), 5'000u);
+}
+
+TEST(Fairness, SearchingRetainedMessagesForNothingIsWork) {
+  Bed bed;
+  Peer keeper(bed);
+  keeper.connect({"keeper"}).skip();
+  for (int i = 0; i < 1'000; ++i) keeper.publish("a/" + std::to_string(i), "x", {.retain = true});
+  Peer seeker(bed);
+  seeker.connect({"seeker"}).skip();
+  std::vector<std::uint8_t> filters;
+  mqtt::append_filter(filters, {"+/+/nothing", {}}, true);
+  const mqtt::Subscribe packet{1, {}, mqtt::FilterList(filters, true)};
+  seeker.raw(repeated(packet, 1'000));
+  EXPECT_LT(seeker.take().size(), 300u);
+
+  // And within one packet, too: the rest of it asks in vain.
+  bed.advance(base::seconds(10));
+  seeker.skip();
+  const std::uint64_t before = bed.shard.stats().limit_hits;
+  std::vector<std::uint8_t> many;
+  for (int i = 0; i < 30'000; ++i) mqtt::append_filter(many, {"+/+/nothing", {}}, true);
+  seeker.send(mqtt::Subscribe{1, {}, mqtt::FilterList(many, true)});
+  EXPECT_EQ(bed.shard.stats().limit_hits, before + 1);
+  EXPECT_EQ(seeker.take().size(), 1u);
+  EXPECT_TRUE(seeker.client().paused());
+  bed.advance(base::milliseconds(100));
+  EXPECT_TRUE(seeker.client().paused());
+  bed.advance(base::seconds(1));
+  EXPECT_EQ(seeker.ping().got(), std::vector<std::string>{"PINGRESP"});
+}
+
+TEST(Fairness, EveryPauseEndsInItsOwnTime) {
+  Bed bed;
+  Peer early(bed);
+  Peer late(bed);
+  early.connect({"early"}).skip();
+  late.connect({"late"}).skip();
+  bed.shard.pause(early.client(), base::milliseconds(10));
+  bed.shard.pause(late.client(), base::milliseconds(100));
+  early.ping();
+  late.ping();
+  bed.advance(base::milliseconds(10));
+  EXPECT_THAT(early.got(), ElementsAre("PINGRESP"));
+  EXPECT_THAT(late.got(), IsEmpty());
+  bed.advance(base::milliseconds(90));
+  EXPECT_THAT(late.got(), ElementsAre("PINGRESP"));
+}
+
+// Each is subscribed to the next one's will and has a full queue: one message ends them all.
+TEST(Fairness, WillsThatEndTheNextOneDoNotPileUp) {
+  Bed bed(with([](BrokerOptions& o) {
+    o.limits.inflight = 1;
+    o.limits.queued_messages = 1;
+    o.queue_full = QueueFull::disconnect;
+  }));
+  constexpr int kClients = 3'000;
+  std::vector<std::unique_ptr<Peer>> chain;
+  for (int i = 0; i < kClients; ++i) {
+    chain.push_back(std::make_unique<Peer>(bed));
+    const std::string will_topic = std::to_string(i + 1);
+    chain.back()->connect({std::to_string(i)}, {.topic = will_topic, .payload = "x", .qos = 1});
+    chain.back()->subscribe(std::to_string(i), 1).skip();
+  }
+  Peer source(bed);
+  source.connect({"source"}).skip();
+  for (int i = kClients; i-- > 0;) {
+    for (int n = 0; n < 2; ++n) source.publish(std::to_string(i), "x", {.qos = 1, .id = 1});
+    if (source.client().paused()) bed.advance(base::milliseconds(30));
+  }
+  const std::uint64_t dropped = bed.shard.stats().connections_dropped;
+  source.publish("0", "x", {.qos = 1, .id = 1});
+  EXPECT_EQ(bed.shard.stats().connections_now, 1u);
+  EXPECT_EQ(bed.shard.stats().connections_dropped, dropped + kClients);
+}
+
+TEST(Fairness, MessagesInFlightAndWillsCountAsKept) {
+  Bed bed(with([](BrokerOptions& o) { o.limits.queued_bytes_total = 10'000; }));
+  Peer source(bed);
+  source.connect({"source"}).skip();
+  const std::string large(6'000, 'x');
+  {
+    Peer slow(bed);
+    slow.connect({.id = "slow", .expiry_s = 100}).subscribe("t", 1).skip();
+    for (int i = 0; i < 2; ++i) {
+      EXPECT_THAT(source.publish("t", large, {.qos = 1, .id = 1}).got(), ElementsAre("PUBACK #1"));
+    }
+    EXPECT_THAT(source.publish("t", "x", {.qos = 1, .id = 1}).got(), ElementsAre("PUBACK #1 0x97"));
+    slow.ack(PacketType::puback, 1).ack(PacketType::puback, 2);
+    EXPECT_THAT(source.publish("other", "x", {.qos = 1, .id = 1}).got(), ElementsAre("PUBACK #1 16"));
+    slow.disconnect();
+  }
+  Peer a(bed);
+  Peer b(bed);
+  a.connect({"a"}, {.topic = "w", .payload = large});
+  b.connect({"b"}, {.topic = "w", .payload = large});
+  EXPECT_THAT(source.publish("t", "x", {.qos = 1, .id = 1}).got(), ElementsAre("PUBACK #1 0x97"));
+  b.disconnect();
+  EXPECT_THAT(source.publish("other", "x", {.qos = 1, .id = 1}).got(), ElementsAre("PUBACK #1 16"));
+}
+
+TEST(Fairness, AMessageForManyAbsentSessionsIsKeptOnce) {
+  Bed bed(with([](BrokerOptions& o) { o.limits.queued_bytes_total = 20'000; }));
+  for (int i = 0; i < 10; ++i) {
+    Peer absent(bed);
+    absent.connect({.id = std::to_string(i), .expiry_s = 100}).subscribe("t", 1).disconnect();
+  }
+  Peer source(bed);
+  source.connect({"source"}).skip();
+  const std::string large(6'000, 'x');
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_THAT(source.publish("t", large, {.qos = 1, .id = 1}).got(), ElementsAre("PUBACK #1"));
+  }
+  EXPECT_EQ(bed.shard.stats().queued_messages_now, 30u);
+}
+
+TEST(Fairness, Qos0BehindRetainedMessagesIsBoundByTheInstanceToo) {
+  Bed bed(with([](BrokerOptions& o) { o.limits.queued_bytes_total = 10'000; }));
+  Peer source(bed);
+  source.connect({"source"});
+  source.publish("kept", "x", {.qos = 1, .id = 1, .retain = true});
+  source.publish("kept/too", "x", {.qos = 1, .id = 1, .retain = true}).skip();
+  Peer slow(bed);
+  slow.connect({.id = "slow", .receive_maximum = 1}).subscribe("#", 1).skip();
+  const std::string large(1'000, 'x');
+  for (int i = 0; i < 100; ++i) source.publish("t", large);
+  EXPECT_LT(bed.shard.stats().queued_bytes_now, 12'000u);
+  EXPECT_GT(bed.shard.stats().messages_dropped_slow, 85u);
+  slow.ack(PacketType::puback, 1);
+  EXPECT_GT(slow.ack(PacketType::puback, 2).take().size(), 5u);
+}
+
+TEST(Fairness, RetainedMessagesThatWaitSlowNoPublisher) {
+  Bed bed(with([](BrokerOptions& o) { o.limits.queued_messages = 10; }));
+  Peer source(bed);
+  source.connect({"source"});
+  for (int i = 0; i < 20; ++i) source.publish("kept/" + std::to_string(i), "x", {.retain = true});
+  Peer slow(bed);
+  slow.connect({.id = "slow"}).stall(true);
+  bed.options.limits.output_bytes = 1;
+  slow.subscribe("#", 1);
+  source.publish("t", "x", {.qos = 1, .id = 1}).skip();
+  EXPECT_FALSE(source.client().paused());
+}
+
+// More than the host's queue holds comes in one read: the publisher waits, nothing is lost.
+TEST(Fairness, ABurstDoesNotOverflowTheHostsQueue) {
+  Bed bed(with([](BrokerOptions& o) { o.limits.queued_messages = 100; }));
+  std::size_t got = 0;
+  ASSERT_TRUE(bed.shard.subscribe("t", Qos::at_least_once, [&](const Message&) { ++got; }));
+  Peer source(bed);
+  source.connect({"source"}).skip();
+  source.raw(repeated(mqtt::Publish{"t", {}, {}, 0, 0, false, false}, 1'000));
+  bed.advance(base::seconds(1));
+  EXPECT_EQ(got, 1'000u);
+  EXPECT_EQ(bed.shard.stats().messages_dropped_queue, 0u);
+}
+
+TEST(Fairness, ManySubscriptionIdentifiersCountAsQueued) {
+  Bed bed(with([](BrokerOptions& o) { o.limits.queued_bytes = 10'000; }));
+  Peer absent(bed);
+  absent.connect({.id = "absent", .expiry_s = 100});
+  for (unsigned i = 0; i < 256; ++i) {  // every one of them matches
+    std::string filter;
+    for (unsigned bit = 0; bit < 8; ++bit) filter += std::string(bit ? "/" : "") + ((i >> bit & 1) != 0 ? "+" : "a");
+    absent.subscribe(filter, 1, i + 1);
+  }
+  absent.disconnect();
+  Peer source(bed);
+  source.connect({"source"});
+  for (int i = 0; i < 20; ++i) source.publish("a/a/a/a/a/a/a/a", "x", {.qos = 1, .id = 1});
+  EXPECT_LE(bed.shard.stats().queued_bytes_now, 10'000u);
+  EXPECT_GT(bed.shard.stats().messages_dropped_queue, 5u);
+}
+
+TEST(Fairness, AssignedClientIdsCannotBeGuessed) {
+  std::vector<std::string> ids;
+  for (int i = 0; i < 4; ++i) {
+    Bed bed;
+    for (int n = 0; n < 2; ++n) {
+      Peer peer(bed);
+      const auto sent = peer.connect({""}).take();
+      ids.emplace_back(sent.at(0).as<mqtt::Connack>().properties.text(PropertyId::assigned_client_identifier));
+    }
+  }
+  std::sort(ids.begin(), ids.end());
+  EXPECT_EQ(std::adjacent_find(ids.begin(), ids.end()), ids.end());
+}
+
+}  // namespace
+}  // namespace shoal::broker
