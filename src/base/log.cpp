@@ -6,6 +6,7 @@
 #include <spdlog/sinks/basic_file_sink.h>
 #include <spdlog/sinks/stdout_sinks.h>
 
+#include <algorithm>
 #include <utility>
 
 namespace shoal::base {
@@ -31,6 +32,15 @@ bool plain(std::string_view text) {
     if (u <= 0x20 || u == 0x7f || c == '"' || c == '\\' || c == '=') return false;
   }
   return true;
+}
+
+// A client id may have 64 KiB, and a client may connect a thousand times a second.
+void append_text(std::string& line, std::string_view text) {
+  constexpr std::size_t kTextBytesMax = 512;
+  std::size_t size = std::min(text.size(), kTextBytesMax);
+  while (size < text.size() && size > 0 && (text[size] & 0xc0) == 0x80) --size;  // not within a character
+  append_quoted(line, text.substr(0, size));
+  if (size < text.size()) fmt::format_to(std::back_inserter(line), "(+{} bytes)", text.size() - size);
 }
 
 std::unique_ptr<spdlog::formatter> formatter() {
@@ -110,7 +120,7 @@ void Log::write(LogLevel level, std::string_view phrase, Fields fields) {
     ((line += ' ') += field.key) += '=';
     std::visit(
         [&](const auto& value) {
-          if constexpr (std::is_same_v<std::decay_t<decltype(value)>, std::string_view>) append_quoted(line, value);
+          if constexpr (std::is_same_v<std::decay_t<decltype(value)>, std::string_view>) append_text(line, value);
           else fmt::format_to(std::back_inserter(line), "{}", value);
         },
         field.value);

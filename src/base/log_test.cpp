@@ -26,6 +26,14 @@ TEST(Log, PhraseThenFieldsAndHostileTextStaysOnItsLine) {
   EXPECT_EQ(seen, R"(client connected client="a b\n\"x\"" port=1883 plain=yes none="")");
 }
 
+TEST(Log, LongTextIsCutBetweenCharacters) {
+  std::string seen;
+  auto log = Log::open({.sink = [&](const LogRecord& r) { seen = r.text; }}, "lab");
+  ASSERT_TRUE(log);
+  log->info("x", {{"all", std::string(512, 'a')}, {"cut", std::string(511, 'b') + "\u20ac" + "c"}});
+  EXPECT_EQ(seen, "x all=" + std::string(512, 'a') + " cut=" + std::string(511, 'b') + "(+4 bytes)");
+}
+
 TEST(Log, LevelsBelowTheThresholdAreNotFormatted) {
   int lines = 0;
   auto log = Log::open({.level = LogLevel::warn, .sink = [&](const LogRecord&) { ++lines; }}, "lab");
