@@ -130,6 +130,17 @@ TEST_F(AppTest, WithoutAControllerCommandsSaySo) {
   }
 }
 
+TEST_F(AppTest, WithoutAControllerAFileThatIsWrongIsTheReason) {
+  for (const std::vector<std::string>& words :
+       std::vector<std::vector<std::string>>{{"ps"}, {"stop", "lab", "plant"}, {"down"}}) {
+    std::vector<std::string> elsewhere{"-c", "/nonexistent/shoal.toml"};
+    elsewhere.insert(elsewhere.end(), words.begin(), words.end());
+    EXPECT_EQ(shoal(elsewhere), kNotRunning);
+    EXPECT_EQ(error_lines(), 1u) << err.str();
+    EXPECT_THAT(err.str(), HasSubstr("control.sock; /nonexistent/shoal.toml: cannot read this file"));
+  }
+}
+
 TEST_F(AppTest, CheckTellsEveryProblem) {
   EXPECT_EQ(shoal({"check"}), kDone);
   EXPECT_THAT(out.str(), HasSubstr("shoal.toml: ok, 2 instances, 2 listeners"));

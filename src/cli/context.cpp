@@ -35,6 +35,11 @@ const config::InstanceConfig* Context::find_instance(const config::FleetConfig& 
   return nullptr;
 }
 
+std::string Context::how_to_start() const {
+  const config::Loaded loaded = config::load(places());
+  return loaded.problems.empty() ? "start it with `shoal up -d`" : loaded.problems.front().text();
+}
+
 Result<api::Response> Context::request(const std::string& method, const std::string& target,
                                        std::chrono::milliseconds limit) const {
   return api::call(control_socket(), {.method = method, .target = target}, limit);
@@ -45,7 +50,7 @@ std::optional<api::Response> Context::call(const std::string& method, const std:
   auto response = request(method, target, limit);
   if (!response) {
     if (response.error().code == ErrorCode::unavailable) {
-      fail(kNotRunning, response.error().message + "; start it with `shoal up -d`");
+      fail(kNotRunning, response.error().message + "; " + how_to_start());
     } else {
       fail(kFailed, response.error().message);
     }

@@ -54,6 +54,10 @@ struct Context {
   /// the exit code to 4 and returns null.
   const config::InstanceConfig* find_instance(const config::FleetConfig& config, std::string_view name);
 
+  /// What to do when no fleet runs: start it, or what must be right before (its file may not be the one
+  /// that was meant).
+  std::string how_to_start() const;
+
   /// Asks the controller. Error `unavailable`: it is not running. Prints nothing.
   Result<api::Response> request(const std::string& method, const std::string& target,
                                 std::chrono::milliseconds limit = std::chrono::seconds(10)) const;

@@ -20,8 +20,7 @@ Outcome outcome_of(const std::string& verb, const std::string& name, const Resul
                    const VerbOptions& options) {
   if (!response) {
     const bool running = response.error().code != ErrorCode::unavailable;
-    return {running ? kFailed : kNotRunning,
-            response.error().message + (running ? "" : "; start it with `shoal up -d`")};
+    return {running ? kFailed : kNotRunning, response.error().message};
   }
   if (response->status / 100 != 2) return {exit_code_of(response->status), api::error_message(response->body)};
   const auto instance = api::instance_from_json(response->body);
@@ -91,9 +90,12 @@ void act_on_instances(Context& context, const std::string& verb, const VerbOptio
   ExitCode worst = kAlreadySo;
   for (const Outcome& outcome : outcomes) {
     if (badness(outcome.code) > badness(worst)) worst = outcome.code;
+    if (outcome.code == kNotRunning) {  // it is the same for all
+      context.fail(kNotRunning, outcome.line + "; " + context.how_to_start());
+      break;
+    }
     if (outcome.code == kDone) context.out << outcome.line << '\n';
     else context.fail(outcome.code, outcome.line);
-    if (outcome.code == kNotRunning) break;  // it is the same for all
   }
   context.exit_code = worst;
 }

@@ -39,7 +39,7 @@ class Loader {
   Loaded load() {
     auto parsed = parse_file(main_, main_shown_);
     if (auto* problem = std::get_if<Problem>(&parsed)) {
-      if (problem->at.line == 0) problem->message += "; name another one with -c FILE or SHOAL_CONFIG";
+      if (problem->at.line == 0) problem->message += "; name another one with -c FILE, SHOAL_CONFIG or SHOAL_HOME";
       problems_.push_back(std::move(*problem));
     } else {
       read_main(std::get<Node>(parsed));

@@ -376,7 +376,7 @@ TEST_F(Load, AMainFileThatCannotBeReadSaysWhatToDo) {
   ASSERT_EQ(loaded.problems.size(), 1u);
   EXPECT_EQ(
       loaded.problems[0].text(),
-      "none.toml: cannot read this file: No such file or directory; name another one with -c FILE or SHOAL_CONFIG");
+      "none.toml: cannot read this file: No such file or directory; name another one with -c FILE, SHOAL_CONFIG or SHOAL_HOME");
   EXPECT_FALSE(loaded.config);
 }
 
