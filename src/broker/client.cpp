@@ -210,8 +210,8 @@ std::uint8_t Client::subscribe_one(const mqtt::FilterEntry& entry, std::uint32_t
   }
   // Subscribing again and again asks for the retained messages each time: somebody who does not read
   // them gets no more.
-  if (session_->protocol.outbound().queued_retained() > shard_.limits().retained_messages ||
-      shard_.router().exhausted()) {
+  const std::size_t waiting = session_->protocol.outbound().queued_retained();
+  if (waiting > shard_.limits().retained_messages || (waiting > 0 && shard_.router().exhausted())) {
     ++shard_.counters().limit_hits;
     return answer(ReasonCode::quota_exceeded);
   }

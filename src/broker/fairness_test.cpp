@@ -169,6 +169,23 @@ TEST(Fairness, Qos0BehindRetainedMessagesIsBoundByTheInstanceToo) {
   EXPECT_GT(slow.ack(PacketType::puback, 2).take().size(), 5u);
 }
 
+TEST(Fairness, AFullInstanceTakesSubscribersButNotTheirSecondHelping) {
+  Bed bed(with([](BrokerOptions& o) { o.limits.queued_bytes_total = 1'000; }));
+  Peer source(bed);
+  source.connect({"source"});
+  source.publish("kept", "x", {.qos = 1, .id = 1, .retain = true});
+  source.publish("kept/too", "x", {.qos = 1, .id = 1, .retain = true});
+  {
+    Peer absent(bed);
+    absent.connect({.id = "absent", .expiry_s = 100}).subscribe("t", 1).disconnect();
+  }
+  source.publish("t", std::string(2'000, 'x'), {.qos = 1, .id = 1}).skip();
+  Peer fresh(bed);
+  fresh.connect({.id = "fresh", .receive_maximum = 1}).skip();
+  EXPECT_EQ(fresh.subscribe("kept/#", 1).got().front(), "SUBACK #1 1");
+  EXPECT_EQ(fresh.subscribe("kept/#", 1).got().front(), "SUBACK #1 0x97");
+}
+
 TEST(Fairness, RetainedMessagesThatWaitSlowNoPublisher) {
   Bed bed(with([](BrokerOptions& o) { o.limits.queued_messages = 10; }));
   Peer source(bed);
