@@ -46,7 +46,7 @@ struct Limits {
   std::uint32_t connects_per_second = 1'000;      ///< then accept later
   std::uint32_t half_open = 1'000;                ///< connections without a CONNECT yet; then close
   std::uint32_t connect_timeout_s = 10;           ///< seconds from accept to a complete CONNECT
-  std::uint32_t packet_size_bytes = 1024 * 1024;  ///< whole packet, then 0x95
+  std::uint32_t packet_size_bytes = 1024 * 1024;  ///< whole packet, up to 255 MiB; then 0x95
   std::uint16_t receive_maximum = 100;            ///< inbound QoS 1 and 2 in flight, then 0x93
   std::uint16_t inflight = 100;                   ///< outbound QoS 1 and 2 in flight per session
   std::uint32_t queued_messages = 10'000;         ///< per session, then `queue_full`

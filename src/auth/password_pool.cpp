@@ -1,7 +1,5 @@
 #include "auth/password_pool.hpp"
 
-#include <signal.h>
-
 #include <algorithm>
 #include <condition_variable>
 #include <mutex>
@@ -11,28 +9,9 @@
 #include <vector>
 
 #include "auth/fair_queue.hpp"
+#include "base/signals_blocked.hpp"
 
 namespace shoal::auth {
-namespace {
-
-/// Signals belong to the program's own threads; a thread inherits the mask of the one that starts it.
-class SignalsBlocked {
- public:
-  SignalsBlocked() {
-    sigset_t all;
-    ::sigfillset(&all);
-    ::pthread_sigmask(SIG_SETMASK, &all, &before_);
-  }
-  ~SignalsBlocked() { ::pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
-  SignalsBlocked(const SignalsBlocked&) = delete;
-  SignalsBlocked& operator=(const SignalsBlocked&) = delete;
-
- private:
-  sigset_t before_;
-};
-
-}  // namespace
-
 struct PasswordPool::Impl {
   /// One thread, or the room for one.
   struct Slot {
@@ -57,7 +36,7 @@ struct PasswordPool::Impl {
     if (free == slots.end()) return;
     if (free->thread.joinable()) free->thread.join();  // it has left run() but for its last lines
     try {
-      const SignalsBlocked blocked;
+      const base::SignalsBlocked blocked;
       free->thread = std::thread([this, slot = &*free] { run(*slot); });
       free->live = true;
     } catch (const std::system_error&) {

@@ -12,7 +12,7 @@
 namespace shoal::base {
 namespace {
 
-constexpr auto kPattern = "%Y-%m-%dT%H:%M:%S.%eZ %-5l %v";
+constexpr auto kPattern = "%Y-%m-%dT%H:%M:%S.%eZ %v";
 
 spdlog::level::level_enum to_spdlog(LogLevel level) {
   switch (level) {
@@ -41,6 +41,18 @@ void append_text(std::string& line, std::string_view text) {
   while (size < text.size() && size > 0 && (text[size] & 0xc0) == 0x80) --size;  // not within a character
   append_quoted(line, text.substr(0, size));
   if (size < text.size()) fmt::format_to(std::back_inserter(line), "(+{} bytes)", text.size() - size);
+}
+
+// The level as the configuration names it, so wide that phrases start in one column.
+std::string_view label(LogLevel level) {
+  switch (level) {
+    case LogLevel::debug: return "debug ";
+    case LogLevel::info: return "info  ";
+    case LogLevel::warn: return "warn  ";
+    case LogLevel::error: return "error ";
+    case LogLevel::off: break;
+  }
+  return "      ";
 }
 
 std::unique_ptr<spdlog::formatter> formatter() {
@@ -115,7 +127,7 @@ Result<void> Log::reopen() {
 void Log::write(LogLevel level, std::string_view phrase, Fields fields) {
   if (!impl_) return;
   std::string& line = impl_->line;
-  line.assign(phrase);
+  line.assign(label(level)).append(phrase);
   for (const Field& field : fields) {
     ((line += ' ') += field.key) += '=';
     std::visit(
@@ -125,7 +137,7 @@ void Log::write(LogLevel level, std::string_view phrase, Fields fields) {
         },
         field.value);
   }
-  if (impl_->sink) impl_->sink({level, impl_->instance, line});
+  if (impl_->sink) impl_->sink({level, impl_->instance, std::string_view(line).substr(label(level).size())});
   if (!impl_->output) return;
   try {
     impl_->output->log({{}, impl_->instance, to_spdlog(level), line});

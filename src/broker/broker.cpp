@@ -48,8 +48,8 @@ Result<void> check(const BrokerOptions& options) {
   if (limits.receive_maximum == 0) return refuse("limits.receive_maximum must be at least 1");
   if (limits.output_bytes == 0) return refuse("limits.output_bytes must be at least 1");
   if (limits.inflight == 0) return refuse("limits.inflight must be at least 1");
-  if (limits.packet_size_bytes < 16 || limits.packet_size_bytes > 268'435'460) {
-    return refuse("limits.packet_size_bytes must be 16 to 268435460");
+  if (limits.packet_size_bytes < 16 || limits.packet_size_bytes > 255 * 1024 * 1024) {
+    return refuse("limits.packet_size_bytes must be 16 to 267386880");
   }
   return {};
 }

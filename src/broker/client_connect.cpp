@@ -135,7 +135,7 @@ void Client::admit(const mqtt::Connect& packet) {
   session_->protocol.pump(shard_.router().scratch(), shard_.now());
   shard_.context().log.info("client connected", {{"client", session_->protocol.client_id()},
                                                  {"address", transport_.peer()},
-                                                 {"version", static_cast<unsigned>(packet.version)},
+                                                 {"version", to_string(packet.version)},
                                                  {"user", packet.user_name.value_or("")},
                                                  {"clean", packet.clean_start ? 1 : 0},
                                                  {"resumed", present ? 1 : 0},

@@ -1,33 +1,13 @@
 #include "broker/runtime_impl.hpp"
 
-#include <pthread.h>
 #include <sys/epoll.h>
 
 #include <algorithm>
-#include <csignal>
 #include <system_error>
 
+#include "base/signals_blocked.hpp"
+
 namespace shoal {
-namespace {
-
-// The host's signal handlers run on the host's threads.
-class SignalsBlocked {
- public:
-  SignalsBlocked() {
-    sigset_t all;
-    ::sigfillset(&all);
-    ::pthread_sigmask(SIG_SETMASK, &all, &before_);
-  }
-  ~SignalsBlocked() { ::pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
-  SignalsBlocked(const SignalsBlocked&) = delete;
-  SignalsBlocked& operator=(const SignalsBlocked&) = delete;
-
- private:
-  sigset_t before_;
-};
-
-}  // namespace
-
 Runtime::Impl::Impl(RuntimeOptions o) : options(o) { options.threads = std::clamp(options.threads, 1u, 256u); }
 
 Runtime::Impl::~Impl() {
@@ -44,7 +24,7 @@ Result<void> Runtime::Impl::start() {
     if (callers) {
       (*reactor)->adopt_thread();
     } else {
-      const SignalsBlocked blocked;
+      const base::SignalsBlocked blocked;
       try {
         threads.emplace_back([loop = reactor->get()] { loop->run(); });
       } catch (const std::system_error& error) {

@@ -292,7 +292,7 @@ INSTANTIATE_TEST_SUITE_P(
         {"DateForDuration", lab_with("limits.session_expiry = 2024-01-01"),
          R"(shoal.toml:4:25: limits.session_expiry: expected an integer (seconds) or a duration such as "10s" or "7d", found a date or time)"},
         {"TooLarge", lab_with("limits.packet_size = '1 GiB'"),
-         R"(shoal.toml:4:22: limits.packet_size: expected 128 B to 256 MiB, found the string "1 GiB")"},
+         R"(shoal.toml:4:22: limits.packet_size: expected 128 B to 255 MiB, found the string "1 GiB")"},
         {"TooSmall", lab_with("limits.inflight = 0"),
          "shoal.toml:4:19: limits.inflight: expected 1 to 65535, found the integer 0"},
         {"Negative", lab_with("limits.session_expiry = -1"),

@@ -26,7 +26,7 @@ TEST(Reference, RowsSayWhatAKeyTakesAndItsDefault) {
   const std::string text = reference();
   EXPECT_THAT(text,
               testing::HasSubstr(
-                  "| `limits.packet_size` | size, 128 B to 256 MiB | `\"1 MiB\"` | A whole packet; then 0x95. |\n"));
+                  "| `limits.packet_size` | size, 128 B to 255 MiB | `\"1 MiB\"` | A whole packet; then 0x95. |\n"));
   EXPECT_THAT(text, testing::HasSubstr("| `limits.connections` | integer, 1 to 1000000 | `10000` |"));
   EXPECT_THAT(text, testing::HasSubstr("| `auth.anonymous` | `true` or `false` | `false` |"));
 }

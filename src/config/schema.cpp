@@ -129,7 +129,7 @@ std::vector<Key> make_schema() {
        limit<&L::half_open>("limits.half_open", integer, 1, kMillion, "Connections without a CONNECT yet; then close."),
        limit<&L::connect_timeout_s>("limits.connect_timeout", duration, 1, 3'600,
                                     "From accept to a complete CONNECT; then close."),
-       limit<&L::packet_size_bytes>("limits.packet_size", size, 128, 256 * kMiB, "A whole packet; then 0x95."),
+       limit<&L::packet_size_bytes>("limits.packet_size", size, 128, 255 * kMiB, "A whole packet; then 0x95."),
        limit<&L::receive_maximum>("limits.receive_maximum", integer, 1, kMax16,
                                   "QoS 1 and 2 messages in flight from a client; then 0x93, MQTT 3.1.1: close."),
        limit<&L::inflight>("limits.inflight", integer, 1, kMax16,
@@ -139,7 +139,8 @@ std::vector<Key> make_schema() {
                                   "Per session; then `queue_full`."),
        limit<&L::queued_bytes>("limits.queued_bytes", size, 1'024, kTiB, "Per session; then `queue_full`."),
        limit<&L::queued_bytes_total>("limits.queued_bytes_total", size, 1'024, kTiB,
-                                     "Per instance; then 0x97 to publishers."),
+                                     "Per instance: everything kept for sessions (queued, in flight, wills), counted "
+                                     "once; then 0x97 to QoS 1 and 2 publishers."),
        limit<&L::sessions>("limits.sessions", integer, 1, 100 * kMillion, "Then CONNACK 0x97."),
        limit<&L::session_expiry_s>("limits.session_expiry", duration, 0, kMax32,
                                    "The longest a session is kept after its connection; a lowered value is told to the "

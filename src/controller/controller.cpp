@@ -214,6 +214,12 @@ std::vector<config::Problem> run_controller(ControllerOptions options) {
   if (auto made = make_folders(options.config); !made) return failed(made.error().message);
   auto lock = StateLock::take(options.config.run_dir);
   if (!lock) return failed(lock.error().message);
+  std::optional<StateLock> state_lock;
+  if (options.config.state_dir != options.config.run_dir) {
+    auto taken = StateLock::take(options.config.state_dir);
+    if (!taken) return failed(taken.error().message);
+    state_lock.emplace(std::move(*taken));
+  }
   auto log = base::Log::open({.level = LogLevel::info, .file = options.config.controller_log()}, "controller");
   if (!log) return failed(log.error().message);
   Controller controller(std::move(options), std::move(*log));

@@ -10,7 +10,8 @@
 namespace shoal::controller {
 namespace {
 
-std::string path_in(const std::string& run_dir) { return run_dir + "/lock"; }
+// No instance can be called that: its folder would be beside the lock.
+std::string path_in(const std::string& folder) { return folder + "/.lock"; }
 
 /// An exclusive lock of the whole file that belongs to the open file, not to the process, and that can
 /// be asked for without taking it.
@@ -38,8 +39,8 @@ std::string owner(int fd) {
 
 }  // namespace
 
-Result<StateLock> StateLock::take(const std::string& run_dir) {
-  const std::string path = path_in(run_dir);
+Result<StateLock> StateLock::take(const std::string& folder) {
+  const std::string path = path_in(folder);
   for (;;) {
     base::UniqueFd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
     if (!fd) return Error{ErrorCode::io, "the lock " + path + " cannot be opened: " + std::strerror(errno)};
@@ -47,7 +48,7 @@ Result<StateLock> StateLock::take(const std::string& run_dir) {
     if (::fcntl(fd.get(), F_OFD_SETLK, &lock) != 0) {
       if (errno != EAGAIN && errno != EACCES)
         return Error{ErrorCode::io, "the lock " + path + ": " + std::strerror(errno)};
-      return Error{ErrorCode::unavailable, "a fleet is running already with " + run_dir + " (controller's pid " +
+      return Error{ErrorCode::unavailable, "a fleet is running already with " + folder + " (controller's pid " +
                                                owner(fd.get()) +
                                                "); stop it with `shoal down`, or use another SHOAL_HOME"};
     }
@@ -62,8 +63,8 @@ Result<StateLock> StateLock::take(const std::string& run_dir) {
   }
 }
 
-bool StateLock::is_held(const std::string& run_dir) {
-  const base::UniqueFd fd(::open(path_in(run_dir).c_str(), O_RDONLY | O_CLOEXEC));
+bool StateLock::is_held(const std::string& folder) {
+  const base::UniqueFd fd(::open(path_in(folder).c_str(), O_RDONLY | O_CLOEXEC));
   struct flock lock = whole_file();
   return fd && ::fcntl(fd.get(), F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
 }

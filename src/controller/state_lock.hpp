@@ -7,14 +7,16 @@
 
 namespace shoal::controller {
 
-/// `<run_dir>/lock`, held for the life of a controller: the truth about whether one runs. The file
-/// holds its pid for people. Never inherited by a child. A resource.
+/// `.lock` in a folder of a fleet, held for the life of its controller. The one in the run folder is the
+/// truth about whether a controller runs; the one in the state folder keeps a fleet with another run
+/// folder away from it. The file holds the controller's pid for people. Never inherited by a child. A
+/// resource.
 class StateLock {
  public:
   /// Errors: unavailable (another controller holds it; the message has its pid), io.
-  static Result<StateLock> take(const std::string& run_dir);
+  static Result<StateLock> take(const std::string& folder);
   /// True while some process holds the lock.
-  static bool is_held(const std::string& run_dir);
+  static bool is_held(const std::string& folder);
 
   StateLock(StateLock&&) = default;
   StateLock& operator=(StateLock&&) = delete;

@@ -37,7 +37,7 @@ TEST_F(StateLockTest, OneAtATimeAndTheOtherHearsWhoHasIt) {
 
 TEST_F(StateLockTest, AFileThatACrashLeftLocksNothing) {
   {
-    std::FILE* file = std::fopen((folder + "/lock").c_str(), "w");
+    std::FILE* file = std::fopen((folder + "/.lock").c_str(), "w");
     std::fputs("12345\n", file);
     std::fclose(file);
   }

@@ -2,6 +2,15 @@
 
 namespace shoal::mqtt {
 
+std::string_view to_string(Version version) {
+  switch (version) {
+    case Version::v3_1: return "3.1";
+    case Version::v3_1_1: return "3.1.1";
+    case Version::v5: return "5.0";
+  }
+  return "unknown version";
+}
+
 std::string_view to_string(PacketType type) {
   switch (type) {
     case PacketType::connect: return "CONNECT";

@@ -14,6 +14,9 @@ namespace shoal::mqtt {
 /// Protocol level as CONNECT says it.
 enum class Version : std::uint8_t { v3_1 = 3, v3_1_1 = 4, v5 = 5 };
 
+/// As people say it: `3.1`, `3.1.1`, `5.0`.
+std::string_view to_string(Version version);
+
 enum class PacketType : std::uint8_t {
   connect = 1,
   connack,

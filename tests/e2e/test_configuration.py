@@ -125,6 +125,14 @@ def test_a_second_controller_is_refused_and_the_first_goes_on(make_fleet):
     assert fleet.pid("lab") == before and fleet.ps()["lab"]["state"] == "ready"
 
 
+def test_two_homes_do_not_share_a_state_folder(make_fleet):
+    one = make_fleet(LAB, name="one").start()
+    two = make_fleet(LAB, name="two")
+    (two.home / "state").symlink_to(one.home / "state")
+    done = two.cli("run", code=1, timeout=20)
+    assert "a fleet is running already" in done.stderr and len(done.stderr.splitlines()) == 1, done
+
+
 @pytest.mark.parametrize("arguments", [["frobnicate"], ["ps", "--nonsense"], ["status"], ["start"], []],
                          ids=lambda a: " ".join(a) or "nothing")
 def test_wrong_usage_is_2(make_fleet, arguments):

@@ -251,11 +251,16 @@ TEST(Embed, TakesASocketThatBlocks) {
 }
 
 TEST(Embed, AHundredCyclesLeaveNoDescriptorAndNoThread) {
-  // Memory is LeakSanitizer's part.
-  const std::size_t descriptors = entries("/proc/self/fd");
-  const std::size_t threads = entries("/proc/self/task");
+  // Memory is LeakSanitizer's part. The first cycle does not count: ThreadSanitizer starts a thread of
+  // its own with the program's first.
+  std::size_t descriptors = 0;
+  std::size_t threads = 0;
   const auto folder = std::filesystem::temp_directory_path() / ("shoal-embed-" + std::to_string(::getpid()));
-  for (int cycle = 0; cycle < 100; ++cycle) {
+  for (int cycle = 0; cycle < 101; ++cycle) {
+    if (cycle == 1) {
+      descriptors = entries("/proc/self/fd");
+      threads = entries("/proc/self/task");
+    }
     Runtime runtime{{.threads = 1 + static_cast<unsigned>(cycle % 3)}};
     auto options = open_options("cycle");
     options.log.file = folder / "cycle.log";
