@@ -8,6 +8,7 @@
 #include "base/signals_blocked.hpp"
 
 namespace shoal {
+
 Runtime::Impl::Impl(RuntimeOptions o) : options(o) { options.threads = std::clamp(options.threads, 1u, 256u); }
 
 Runtime::Impl::~Impl() {
