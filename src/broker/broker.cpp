@@ -76,7 +76,7 @@ Result<std::vector<base::UniqueFd>> bind_all(const BrokerOptions& options) {
   return ordered;
 }
 
-const Error kStopped{ErrorCode::closed, "the broker is stopped"};
+Error stopped() { return {ErrorCode::closed, "the broker is stopped"}; }
 
 }  // namespace
 
@@ -116,7 +116,7 @@ std::uint16_t Broker::port(std::size_t listener) const {
 }
 
 Result<void> Broker::publish(const Message& message) {
-  Result<void> result = kStopped;
+  Result<void> result = stopped();
   impl_->reactor.call([&] {
     if (impl_->instance) result = impl_->instance->shard().publish(message);
   });
@@ -124,7 +124,7 @@ Result<void> Broker::publish(const Message& message) {
 }
 
 Result<void> Broker::subscribe(std::string_view filter, Qos qos, OnMessage on_message) {
-  Result<void> result = kStopped;
+  Result<void> result = stopped();
   impl_->reactor.call([&] {
     if (impl_->instance) result = impl_->instance->shard().subscribe(filter, qos, std::move(on_message));
   });
@@ -140,7 +140,7 @@ Stats Broker::stats() const {
 }
 
 Result<void> Broker::reload_users() {
-  Result<void> result = kStopped;
+  Result<void> result = stopped();
   impl_->reactor.call([&] {
     if (impl_->instance) result = impl_->instance->reload_users();
   });
@@ -148,7 +148,7 @@ Result<void> Broker::reload_users() {
 }
 
 Result<void> Broker::reopen_log() {
-  Result<void> result = kStopped;
+  Result<void> result = stopped();
   impl_->reactor.call([&] {
     if (impl_->instance) result = impl_->instance->reopen_log();
   });

@@ -30,9 +30,9 @@ struct ClientSession final : Receiver, io::Timer {
 
   session::Session protocol;
   SessionTable& table;
-  Client* client = nullptr;  ///< while connected
+  Client* client = nullptr;                                    ///< while connected
   std::vector<topic::SubscriptionTree::Handle> subscriptions;  ///< sorted by node
-  base::Time expires = base::kNever;  ///< while not connected
+  base::Time expires = base::kNever;                           ///< while not connected
 
  private:
   void on_deadline(base::Time now) override;
@@ -40,10 +40,8 @@ struct ClientSession final : Receiver, io::Timer {
 
 /// A subscription of the program that hosts the instance.
 struct HostSubscriber final : Receiver {
-  HostSubscriber(std::string f, Broker::OnMessage callback)
-      : Receiver(Kind::host), filter(std::move(f)), on_message(std::move(callback)) {}
+  explicit HostSubscriber(Broker::OnMessage callback) : Receiver(Kind::host), on_message(std::move(callback)) {}
 
-  std::string filter;
   Broker::OnMessage on_message;
 };
 

@@ -191,7 +191,7 @@ std::size_t Router::queue_retained(ClientSession& session, std::string_view filt
 }
 
 void Router::subscribe_host(std::string_view filter, std::uint8_t qos, Broker::OnMessage on_message, base::Time now) {
-  hosts_.push_back(std::make_unique<HostSubscriber>(std::string(filter), std::move(on_message)));
+  hosts_.push_back(std::make_unique<HostSubscriber>(std::move(on_message)));
   HostSubscriber& subscriber = *hosts_.back();
   subscriptions_.subscribe(filter, &subscriber, {.qos = qos}, 0);
   retained_.each(filter, [&](const session::MessageRef& message) {

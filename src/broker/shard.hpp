@@ -54,7 +54,7 @@ struct ShardCounters {
 /// All of it on one thread.
 class Shard final : private Deliveries, private io::Timer {
  public:
-  /// `options` and what `context` refers to outlive the shard; so do its clients' transports.
+  /// `options` and what `context` refers to outlive the shard; its clients go before it.
   Shard(const BrokerOptions& options, ShardContext context);
   ~Shard();
   Shard(const Shard&) = delete;
