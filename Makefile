@@ -1,6 +1,6 @@
 # The front door. `make help` lists what there is; tools/ holds the longer recipes.
 MAKEFLAGS += --no-print-directory
-.PHONY: help build run test soak fuzz fmt fresh deps
+.PHONY: help build run test conformance soak fuzz fmt fresh deps
 help:  ## This list
 	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1#\2/p' Makefile | awk -F'#' '{ printf "%-14s %s\n", $$1, $$2 }'
 
@@ -12,6 +12,9 @@ run: build  ## Build and run the example fleet in the foreground; Ctrl-C stops i
 
 test:  ## Build with sanitizers, run unit and end-to-end tests, smoke-test the release build
 	@tools/test
+
+conformance: deps  ## Write docs/conformance.md: which statement of the standards is shown by which tests
+	@tools/conformance
 
 soak:  ## The end-to-end tests that load the machine, on the release build (minutes)
 	@tools/test soak

@@ -35,8 +35,15 @@ def pytest_configure(config):
     config.addinivalue_line("markers", "smoke: the shortest way through everything")
     config.addinivalue_line("markers", "soak: loads the machine for long; release build (make soak)")
     config.addinivalue_line("markers", "release: says something only about the release build")
+    config.addinivalue_line("markers", "covers(v5, v311): ids of the statements shown; see tests/conformance/README.md")
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def pytest_runtest_setup(item):
+    for mark in item.iter_markers("covers"):
+        for version, ids in zip(("5.0", "3.1.1"), (*mark.args, mark.kwargs.get("v311", ""))):
+            item.user_properties.append((f"covers {version}", ids))
 
 
 def pytest_sessionstart(session):
