@@ -27,10 +27,12 @@ struct PacketCase {
   const char* meaning;
   /// The error's reason, success when it decodes.
   mqtt::ReasonCode failure;
-  /// The statement that the case is about; that of the error when it does not decode.
+  /// The statement of MQTT 5.0 that the case is about; that of the error when it does not decode.
   const char* id;
   /// Encoding what was decoded gives the same bytes.
   bool canonical;
+  /// Further numbered statements of MQTT 5.0 that it shows, with blanks between them.
+  const char* shows = "";
 };
 
 constexpr PacketCase good(const char* name, unsigned versions, Sender sender, const char* notation, const char* meaning,
@@ -39,8 +41,8 @@ constexpr PacketCase good(const char* name, unsigned versions, Sender sender, co
 }
 
 constexpr PacketCase bad(const char* name, unsigned versions, Sender sender, const char* notation,
-                         mqtt::ReasonCode failure, const char* id) {
-  return {name, versions, sender, notation, nullptr, failure, id, false};
+                         mqtt::ReasonCode failure, const char* id, const char* shows = "") {
+  return {name, versions, sender, notation, nullptr, failure, id, false, shows};
 }
 
 /// Every case there is.

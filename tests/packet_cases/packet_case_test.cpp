@@ -6,6 +6,7 @@
 #include <set>
 
 #include "mqtt/decode.hpp"
+#include "packet_cases/record.hpp"
 #include "packet_cases/render.hpp"
 
 namespace shoal::packet_cases {
@@ -68,6 +69,7 @@ TEST(PacketCases, Decode) {
     if (packet.meaning != nullptr) {
       ASSERT_TRUE(decoded.ok()) << decoded.error().id << ": " << decoded.error().what;
       EXPECT_EQ(render(*decoded), packet.meaning);
+      record(packet, version);
     } else {
       ASSERT_FALSE(decoded.ok()) << render(*decoded);
       EXPECT_EQ(decoded.error().code, packet.failure) << mqtt::to_string(decoded.error().code);

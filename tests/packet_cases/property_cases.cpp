@@ -97,8 +97,9 @@ std::vector<PacketCase> property_cases() {
       bad("subscription identifier longer than needed", k5, kServer, "30 (s'a' (0b 8100))", kMalformed, "MQTT-1.5.5-1"),
 
       bad("reason string is not UTF-8", k5, kBoth, "40 (0001 80 (1f 0001 80))", kMalformed, "MQTT-1.5.4-1"),
-      bad("reason string with NUL", k5, kBoth, "40 (0001 80 (1f 0001 00))", kMalformed, "MQTT-1.5.4-1"),
-      bad("response topic is not UTF-8", k5, kBoth, "30 (s'a' (08 0001 ff))", kMalformed, "MQTT-1.5.4-1"),
+      bad("reason string with NUL", k5, kBoth, "40 (0001 80 (1f 0001 00))", kMalformed, "MQTT-1.5.4-1", "MQTT-1.5.4-2"),
+      bad("response topic is not UTF-8", k5, kBoth, "30 (s'a' (08 0001 ff))", kMalformed, "MQTT-1.5.4-1",
+          "MQTT-3.3.2-13"),
       bad("user property's name is not UTF-8", k5, kBoth, "30 (s'a' (26 0001 ff s'v'))", kMalformed, "MQTT-1.5.7-1"),
       bad("user property's value is not UTF-8", k5, kBoth, "30 (s'a' (26 s'k' 0003 edbfbf))", kMalformed,
           "MQTT-1.5.7-1"),
