@@ -1,0 +1,167 @@
+#include "conversation/bed.hpp"
+
+#include <algorithm>
+
+#include "mqtt/decode.hpp"
+#include "packet_cases/render.hpp"
+#include "target.hpp"
+
+namespace shoal::fuzz {
+
+Bed::Bed(BrokerOptions options)
+    : options_(std::move(options)),
+      shard_(std::make_unique<broker::Shard>(options_,
+                                             broker::ShardContext{.now = now_,
+                                                                  .timers = timers_,
+                                                                  .chunks = chunks_,
+                                                                  .log = log_,
+                                                                  .authority = authority_,
+                                                                  .want_turn_end = [this] { turn_wanted_ = true; }})) {}
+
+void Bed::trace(const Peer* peer, const char* direction, const mqtt::Frame& frame, mqtt::Version version) const {
+  if (!traced_) return;
+  std::size_t place = 0;
+  while (place < kPeers && peers_[place].get() != peer) ++place;
+  const auto packet = mqtt::decode(frame, version);
+  const std::string text = packet ? packet_cases::render(*packet) : packet.error().what;
+  const auto time_ms = std::chrono::duration_cast<base::milliseconds>(now_.time_since_epoch()).count() % 1'000'000;
+  std::fprintf(stderr, "%6lld ms  %zu %s %.200s\n", static_cast<long long>(time_ms), place, direction, text.c_str());
+}
+
+Peer& Bed::open(std::size_t place) {
+  if (peers_[place]) {
+    peers_[place]->drop();
+    turn();
+  }
+  peers_[place] = std::make_unique<Peer>(*this);
+  return *peers_[place];
+}
+
+void Bed::look() {
+  for (const auto& peer : peers_) {
+    if (peer) peer->look();
+  }
+}
+
+SessionModel& Bed::take_over(const std::string& client_id, bool clean, bool& present) {
+  const auto found = sessions_.find(client_id);
+  if (found != sessions_.end() && found->second.peer) found->second.peer->look();  // may end it
+  if (clean) sessions_.erase(client_id);
+  const auto kept = sessions_.find(client_id);
+  present = kept != sessions_.end();
+  if (present) check(kept->second.peer == nullptr, "one connection per client id");
+  return sessions_[client_id];
+}
+
+void Bed::turn() {
+  int turns = 0;
+  do {
+    turn_wanted_ = false;
+    shard_->turn_end();
+    check(++turns < 1000, "turns come to an end");
+  } while (turn_wanted_);
+  look();
+  for (const auto& peer : peers_) {
+    if (peer) peer->settle();
+  }
+  check_all();
+}
+
+void Bed::advance(base::Duration time) {
+  const base::Time target = now_ + time;
+  int spins = 0;
+  while (timers_.next() <= target) {
+    spins = timers_.next() <= now_ ? spins + 1 : 0;
+    check(spins < 100, "time goes on");
+    now_ = std::max(now_, timers_.next());
+    std::erase_if(sessions_, [&](const auto& session) { return session.second.ends <= now_; });
+    timers_.run(now_);
+    look();
+    turn();
+  }
+  now_ = target;
+  turn();
+  for (const auto& peer : peers_) {
+    if (peer) peer->check_time();
+  }
+}
+
+void Bed::verified(bool accepted) {
+  if (authority_.verifying.empty()) return;
+  const std::uint64_t client = authority_.verifying.front();
+  authority_.verifying.erase(authority_.verifying.begin());
+  shard_->authenticated(client, {accepted ? auth::Decision::accepted : auth::Decision::refused, "told so"});
+  look();
+}
+
+void Bed::publish(const Message& message) {
+  published_.add(message.topic, base::as_bytes(message.payload), {}, static_cast<std::uint8_t>(message.qos),
+                 message.retain, base::kNever);
+  (void)shard_->publish(message);
+  look();
+}
+
+void Bed::subscribe(std::string_view filter, Qos qos, bool answers) {
+  const auto on_message = [this, answers](const Message& message) {
+    check(!message.topic.starts_with("answer/"), "the host gets what it asked for");
+    if (answers)
+      publish({.topic = "answer/" + std::string(message.topic),
+               .payload = message.payload,
+               .qos = message.qos,
+               .retain = message.retain});
+  };
+  if (shard_->subscribe(filter, qos, on_message)) ++host_filters_;
+}
+
+void Bed::check_all() {
+  std::size_t connected = 0;
+  std::size_t half_open = 0;
+  for (const auto& peer : peers_) {
+    if (!peer) continue;
+    if (peer->connected()) ++connected;
+    if (peer->half_open()) ++half_open;
+    check(!peer->connected() || (peer->session() && peer->session()->peer == peer.get()),
+          "the connected have sessions");
+  }
+  const Stats stats = shard_->stats();
+  const Limits& limits = options_.limits;
+  check(stats.connections_now == connected && connected <= limits.connections, "connections are counted");
+  check(shard_->counters().half_open_now == half_open, "half-open connections are counted");
+  check(stats.sessions_now == sessions_.size() && stats.sessions_now <= limits.sessions, "sessions are counted");
+  std::size_t filters = host_filters_;
+  bool known = true;
+  for (const auto& [id, session] : sessions_) {
+    check(session.ends > now_, "a session ends in time");
+    filters += session.filters().size();
+    known &= session.filters_known();
+    check(session.filters().size() <= limits.subscriptions, "subscriptions are bounded");
+  }
+  check(!known || stats.subscriptions_now == filters, "subscriptions are counted");
+  check(stats.retained_now <= limits.retained_messages && stats.retained_bytes_now <= limits.retained_bytes,
+        "retained messages are bounded");
+  check(stats.queued_messages_now <= stats.sessions_now * limits.queued_messages &&
+            stats.queued_bytes_now <= stats.sessions_now * limits.queued_bytes,
+        "queues are bounded");
+}
+
+void Bed::finish(bool politely) {
+  turn();
+  if (politely) {
+    shard_->shut_down();
+    look();
+  }
+  for (const auto& peer : peers_) {
+    if (peer) peer->drop();
+  }
+  turn();
+  advance(base::seconds(options_.limits.session_expiry_s));
+  const Stats stats = shard_->stats();
+  check(stats.connections_now == 0 && stats.sessions_now == 0, "nobody is left");
+  check(stats.subscriptions_now == host_filters_, "no subscription is left");
+  check(stats.queued_messages_now == 0 && stats.queued_bytes_now == 0, "no queue is left");
+  check(!timer_armed(), "no timer is left");
+  const std::size_t retained = session::MessagePool::cost(0) * stats.retained_now + stats.retained_bytes_now;
+  check(shard_->router().messages().bytes_now() == retained, "no message is left");
+}
+
+}  // namespace shoal::fuzz

@@ -1,0 +1,160 @@
+#include "conversation/peer.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "conversation/bed.hpp"
+#include "target.hpp"
+
+namespace shoal::fuzz {
+namespace {
+
+// The host's are not bound by the packet limit.
+constexpr std::size_t kMessageSizeMax = 22'000;
+
+}  // namespace
+
+Peer::Peer(Bed& bed)
+    : bed_(bed),
+      client_(std::make_unique<broker::Client>(bed.shard(), *this)),
+      opened_(bed.now()),
+      last_input_(bed.now()) {}
+
+void Peer::send(base::Bytes bytes) {
+  if (!live()) return;
+  input_.insert(input_.end(), bytes.begin(), bytes.end());
+  feed();
+}
+
+// One packet at a time, each in a block of its own, so that nothing may refer to it afterwards.
+void Peer::feed() {
+  bed_.look();
+  while (live() && !client_->paused() && !input_.empty()) {
+    mqtt::Frame frame;
+    const mqtt::FrameStatus status = mqtt::cut_frame(input_, frame);
+    const std::size_t size = status == mqtt::FrameStatus::complete ? frame.size : input_.size();
+    const std::vector<std::uint8_t> given(input_.begin(), input_.begin() + static_cast<std::ptrdiff_t>(size));
+    const std::size_t used = client_->receive(given);
+    check(used == 0 || used == size, "packets are taken whole");
+    check(status != mqtt::FrameStatus::incomplete || used == 0, "half a packet is not taken");
+    check(status != mqtt::FrameStatus::malformed || client_->ended(), "what is no packet ends the connection");
+    if (used == 0) {
+      bed_.look();
+      if (status == mqtt::FrameStatus::complete) check(!live() || client_->paused(), "a whole packet is taken");
+      return;
+    }
+    input_.erase(input_.begin(), input_.begin() + static_cast<std::ptrdiff_t>(used));
+    last_input_ = bed_.now();
+    mqtt::cut_frame(given, frame);
+    took(frame);
+    bed_.look();
+  }
+}
+
+void Peer::look() {
+  if (!client_) return;
+  const base::ByteQueue& out = client_->link().out;
+  if (out.size() > looked_) {
+    std::vector<base::Bytes> pieces(1 + out.size() / 64);
+    pieces.resize(out.peek(pieces.data(), pieces.size()));
+    std::vector<std::uint8_t> bytes;
+    for (const base::Bytes piece : pieces) bytes.insert(bytes.end(), piece.begin(), piece.end());
+    check(bytes.size() == out.size(), "all that is written can be seen");
+    base::Bytes fresh = base::Bytes(bytes).subspan(looked_);
+    looked_ = out.size();
+    while (!fresh.empty()) {
+      mqtt::Frame frame;
+      check(mqtt::cut_frame(fresh, frame) == mqtt::FrameStatus::complete, "packets are written whole");
+      got(frame);
+      fresh = fresh.subspan(frame.size);
+    }
+  }
+  if (client_->ended()) ended();
+}
+
+// The protocol has ended on the broker's side: the session goes on without a connection, or not at all.
+void Peer::ended() {
+  if (!session_) return;
+  SessionModel& session = *std::exchange(session_, nullptr);
+  session.peer = nullptr;
+  if (!subscribes_.empty() || !unsubscribes_.empty()) session.lose_filters();
+  if (session.expiry_s == 0) bed_.forget(hello_.client_id);
+  else session.ends = bed_.now() + base::seconds(session.expiry_s);
+}
+
+void Peer::consume(std::size_t bytes) {
+  base::ByteQueue& out = client_->link().out;
+  for (base::Bytes piece; bytes > 0 && out.peek(&piece, 1) == 1;) {
+    const std::size_t size = std::min(piece.size(), bytes);
+    out.consume(size);
+    looked_ -= size;
+    bytes -= size;
+  }
+}
+
+void Peer::flush() {
+  while (!stalled_ || client_->ended()) {
+    bed_.look();
+    consume(SIZE_MAX);
+    client_->drained();
+    if (client_->link().out.empty()) break;
+  }
+  if (client_->ended()) flushed_end_ = true;
+  else feed();
+}
+
+void Peer::drop() {
+  if (!live()) return;
+  client_->lost("connection lost");
+  bed_.look();
+}
+
+void Peer::stall(bool on) {
+  stalled_ = on;
+  if (!on && client_) flush();
+}
+
+void Peer::trickle(std::size_t bytes) {
+  if (!live() || !stalled_) return;
+  bed_.look();
+  consume(bytes);
+  if (client_->link().out.empty()) client_->drained();
+  feed();
+}
+
+void Peer::settle() {
+  if (!client_) return;
+  if (client_->ended()) {
+    check(flushed_end_, "who has ended is flushed");
+    client_.reset();
+    return;
+  }
+  // Answers up to twice the limit, and one message of any size.
+  check(client_->link().out.size() <= 2 * bed_.limits().output_bytes + kMessageSizeMax,
+        "what waits for a slow reader is bounded");
+  for (const auto& [type, ids] : owed_) check(ids.empty(), "every packet is answered");
+  check(subscribes_.empty() && unsubscribes_.empty(), "SUBSCRIBE and UNSUBSCRIBE are answered");
+  if (client_->paused()) {
+    check(stalled_ || !client_->link().congested(), "who reads is heard");
+    check(client_->link().congested() || !connack_seen_ || bed_.timer_armed(), "a pause ends some day");
+    return;
+  }
+  mqtt::Frame frame;
+  check(mqtt::cut_frame(input_, frame) == mqtt::FrameStatus::incomplete, "no packet is left lying");
+}
+
+void Peer::check_time() const {
+  if (!live()) return;
+  const base::Time now = bed_.now();
+  if (!connect_seen_) check(now < opened_ + base::seconds(bed_.limits().connect_timeout_s), "CONNECT comes in time");
+  if (connected() && hello_.keep_alive_s != 0) {
+    check(now < last_input_ + base::milliseconds(hello_.keep_alive_s * 1500), "keep alive");
+  }
+}
+
+std::uint16_t Peer::unreleased(std::size_t nth) const {
+  if (taken_.empty()) return 0;
+  return *std::next(taken_.begin(), static_cast<std::ptrdiff_t>(nth % taken_.size()));
+}
+
+}  // namespace shoal::fuzz
