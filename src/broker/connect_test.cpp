@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "broker/shard_harness.hpp"
+#include "conformance/covers.hpp"
 
 // CONNECT and CONNACK: MQTT 5.0 and 3.1.1, 3.1 and 3.2.
 
@@ -33,6 +34,8 @@ Peer& send(Peer& peer, const std::vector<int>& bytes) {
 }
 
 TEST(Connect, AcceptsEveryVersion) {
+  covers_v5("MQTT-3.1.4-5 MQTT-3.2.0-1");
+  covers_v311("MQTT-3.1.4-4 MQTT-3.2.0-1");
   Bed bed;
   for (const Version version : {Version::v3_1, Version::v3_1_1, Version::v5}) {
     Peer peer(bed, version);
@@ -41,14 +44,18 @@ TEST(Connect, AcceptsEveryVersion) {
   }
 }
 
-TEST(Connect, FirstPacketMustBeConnect) {  // MQTT-3.1.0-1
+TEST(Connect, FirstPacketMustBeConnect) {
+  covers_v5("MQTT-3.1.0-1 MQTT-3.14.0-1");
+  covers_v311("MQTT-3.1.0-1");
   Bed bed;
   Peer peer(bed);
   EXPECT_THAT(peer.ping().got(), IsEmpty());
   EXPECT_TRUE(peer.closed());
 }
 
-TEST(Connect, SecondConnectIsAProtocolError) {  // MQTT-3.1.0-2
+TEST(Connect, SecondConnectIsAProtocolError) {
+  covers_v5("MQTT-3.1.0-2 MQTT-3.2.0-2 MQTT-3.14.4-1 MQTT-3.14.4-2");
+  covers_v311("MQTT-3.1.0-2 MQTT-4.8.0-1");
   Bed bed;
   Peer v5(bed);
   EXPECT_THAT(v5.connect({"a"}).connect({"a"}).got(), ElementsAre("CONNACK 0", "DISCONNECT 0x82"));
@@ -58,14 +65,18 @@ TEST(Connect, SecondConnectIsAProtocolError) {  // MQTT-3.1.0-2
   EXPECT_TRUE(v4.closed());
 }
 
-TEST(Connect, UnknownProtocolNameIsClosedWithoutAnAnswer) {  // MQTT-3.1.2-1
+TEST(Connect, UnknownProtocolNameIsClosedWithoutAnAnswer) {
+  covers_v5("MQTT-3.1.2-1");
+  covers_v311("MQTT-3.1.2-1 MQTT-3.2.2-6");
   Bed bed;
   Peer peer(bed, Version::v3_1_1);
   EXPECT_THAT(send(peer, connect_bytes("HTTP", 4)).got(), IsEmpty());
   EXPECT_TRUE(peer.closed());
 }
 
-TEST(Connect, UnknownLevelIsAnsweredInAFormItsSenderReads) {  // MQTT-3.1.2-2
+TEST(Connect, UnknownLevelIsAnsweredInAFormItsSenderReads) {
+  covers_v5("MQTT-3.1.2-2 MQTT-3.2.2-7");
+  covers_v311("MQTT-3.1.2-2 MQTT-3.2.2-5");
   struct Case {
     const char* name;
     int level;
@@ -85,7 +96,9 @@ TEST(Connect, UnknownLevelIsAnsweredInAFormItsSenderReads) {  // MQTT-3.1.2-2
   }
 }
 
-TEST(Connect, ReservedFlagIsRefused) {  // MQTT-3.1.2-3
+TEST(Connect, ReservedFlagIsRefused) {
+  covers_v5("MQTT-3.1.2-3");
+  covers_v311("MQTT-3.1.2-3 MQTT-3.1.4-1");
   Bed bed;
   Peer v4(bed, Version::v3_1_1);
   EXPECT_THAT(send(v4, connect_bytes("MQTT", 4, 3)).got(), IsEmpty());
@@ -96,6 +109,7 @@ TEST(Connect, ReservedFlagIsRefused) {  // MQTT-3.1.2-3
 }
 
 TEST(Connect, EmptyClientId) {
+  covers_v311("MQTT-3.1.3-6 MQTT-3.1.3-7 MQTT-3.1.3-8 MQTT-3.1.3-9 MQTT-3.2.2-4 MQTT-3.2.2-5");
   Bed bed;
   Peer v3(bed, Version::v3_1);  // MQTT 3.1: 1 to 23 characters
   EXPECT_THAT(v3.connect({""}).got(), ElementsAre("CONNACK 2"));
@@ -106,7 +120,8 @@ TEST(Connect, EmptyClientId) {
   EXPECT_THAT(clean.connect({""}).got(), ElementsAre("CONNACK 0"));
 }
 
-TEST(Connect, AssignedClientIdIsToldAndKeepsTheSession) {  // MQTT-3.1.3-6, MQTT-3.2.2-16
+TEST(Connect, AssignedClientIdIsToldAndKeepsTheSession) {
+  covers_v5("MQTT-3.1.3-6 MQTT-3.1.3-7 MQTT-3.2.2-16");
   Bed bed;
   Peer first(bed);
   first.connect({.id = "", .expiry_s = 100});
@@ -122,7 +137,8 @@ TEST(Connect, AssignedClientIdIsToldAndKeepsTheSession) {  // MQTT-3.1.3-6, MQTT
   EXPECT_FALSE(connack(resumed).properties.has(PropertyId::assigned_client_identifier));
 }
 
-TEST(Connect, SessionPresent) {  // MQTT-3.2.2-2, MQTT-3.2.2-3, MQTT-3.1.2-4 to -6
+TEST(Connect, SessionPresent) {
+  covers_v5("MQTT-3.1.2-4 MQTT-3.1.2-5 MQTT-3.1.2-6 MQTT-3.1.4-4 MQTT-3.2.2-2 MQTT-3.2.2-3");
   Bed bed;
   const auto once = [&](Hello hello) {
     Peer peer(bed);
@@ -137,7 +153,8 @@ TEST(Connect, SessionPresent) {  // MQTT-3.2.2-2, MQTT-3.2.2-3, MQTT-3.1.2-4 to 
   EXPECT_THAT(once({.id = "c", .clean = false}), ElementsAre("CONNACK 0"));
 }
 
-TEST(Connect, CleanSessionOf311) {  // MQTT-3.1.2-4 to -6, MQTT-3.2.2-1 to -3 (3.1.1)
+TEST(Connect, CleanSessionOf311) {
+  covers_v311("MQTT-3.1.2-4 MQTT-3.1.2-6 MQTT-3.1.4-3 MQTT-3.2.2-1 MQTT-3.2.2-2 MQTT-3.2.2-3");
   Bed bed;
   const auto once = [&](bool clean) {
     Peer peer(bed, Version::v3_1_1);
@@ -188,6 +205,8 @@ TEST(Connect, ConnackLeavesOutWhatWasGranted) {
 }
 
 TEST(Connect, RefusedCredentials) {  // 3.1.4-2; 3.1.1: return code 4
+  covers_v5("MQTT-3.1.4-2 MQTT-3.2.2-6 MQTT-3.2.2-7 MQTT-3.2.2-8 MQTT-4.13.2-1");
+  covers_v311("MQTT-3.2.2-4 MQTT-3.2.2-5");
   Bed bed;
   bed.authority.decision = auth::Decision::refused;
   Peer v5(bed);
@@ -201,6 +220,7 @@ TEST(Connect, RefusedCredentials) {  // 3.1.4-2; 3.1.1: return code 4
 }
 
 TEST(Connect, PacketsBehindConnectWaitForThePassword) {  // 3.1.4: the client need not wait for CONNACK
+  covers_v5("MQTT-3.2.0-1");
   Bed bed;
   Peer watcher(bed);
   watcher.connect({"w"}).subscribe("t", 0).skip();
@@ -216,7 +236,8 @@ TEST(Connect, PacketsBehindConnectWaitForThePassword) {  // 3.1.4: the client ne
   EXPECT_THAT(watcher.got(), ElementsAre("PUBLISH t=early q0"));
 }
 
-TEST(Connect, PacketsBehindARefusedConnectAreNotProcessed) {  // MQTT-3.1.4-6
+TEST(Connect, PacketsBehindARefusedConnectAreNotProcessed) {
+  covers_v5("MQTT-3.1.4-6");
   Bed bed;
   Peer watcher(bed);
   watcher.connect({"w"}).subscribe("t", 0).skip();
@@ -253,6 +274,7 @@ TEST(Connect, TooManyPasswordsToVerify) {
 }
 
 TEST(Connect, EnhancedAuthenticationIsNotThere) {  // 4.12
+  covers_v5("MQTT-4.12.0-1");
   Bed bed;
   Peer peer(bed);
   mqtt::PropertyWriter properties;
@@ -310,7 +332,9 @@ TEST(Connect, SessionLimit) {
   EXPECT_THAT(fresh.connect({"a"}).got(), ElementsAre("CONNACK 0"));
 }
 
-TEST(Connect, TakeOver) {  // MQTT-3.1.4-3
+TEST(Connect, TakeOver) {
+  covers_v5("MQTT-3.1.3-2 MQTT-3.1.4-3");
+  covers_v311("MQTT-3.1.3-2 MQTT-3.1.4-2");
   Bed bed;
   Peer v5(bed);
   v5.connect({.id = "c", .expiry_s = 100}).skip();
@@ -336,6 +360,7 @@ TEST(Connect, TakeOverOfASessionThatEndsWithItsConnection) {
 }
 
 TEST(Connect, AfterShutDown) {
+  covers_v5("MQTT-3.14.4-2 MQTT-4.13.2-1");
   Bed bed;
   Peer v5(bed);
   v5.connect({"a"}).skip();

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "broker/shard_harness.hpp"
+#include "conformance/covers.hpp"
 #include "mqtt/encode.hpp"
 
 // Packets as such: how bytes arrive, what is malformed or out of place, what is passed on unchanged.
@@ -68,6 +69,8 @@ TEST_P(Packets, ArriveInAnyPieces) {
 }
 
 TEST_P(Packets, OnlyAServerSends) {
+  covers_v5("MQTT-4.13.1-1");
+  covers_v311("MQTT-4.8.0-1");
   const std::initializer_list<std::vector<int>> cases = {
       {0x20, 2, 0, 0}, {0x90, 3, 0, 1, 0}, {0xb0, 2, 0, 1}, {0xd0, 0}};
   for (const auto& bytes : cases) {
@@ -81,6 +84,7 @@ TEST_P(Packets, OnlyAServerSends) {
 }
 
 TEST_P(Packets, Auth) {  // 4.12: without a method in CONNECT it is a protocol error
+  covers_v5("MQTT-4.12.0-7");
   Bed bed;
   Peer peer(bed, GetParam());
   peer.connect({"c"}).skip().raw({0xf0, 0});
@@ -88,6 +92,8 @@ TEST_P(Packets, Auth) {  // 4.12: without a method in CONNECT it is a protocol e
 }
 
 TEST_P(Packets, Malformed) {
+  covers_v5("MQTT-2.1.3-1 MQTT-4.13.1-1");
+  covers_v311("MQTT-2.2.2-2 MQTT-4.8.0-1");
   const std::initializer_list<std::pair<std::vector<int>, const char*>> cases = {
       {{0x00, 0}, "DISCONNECT 0x81"},                          // type 0
       {{0x30, 0x80, 0x80, 0x80, 0x80, 1}, "DISCONNECT 0x81"},  // remaining length of five bytes (2.1.4)
@@ -117,6 +123,8 @@ TEST_P(Packets, Malformed) {
 }
 
 TEST_P(Packets, WithoutFilters) {  // MQTT-3.8.3-2 (3.1.1: -3), MQTT-3.10.3-2
+  covers_v5("MQTT-3.8.3-2 MQTT-3.10.3-2");
+  covers_v311("MQTT-3.8.3-3 MQTT-3.10.3-2");
   for (const int first : {0x82, 0xa2}) {
     Bed bed;
     Peer peer(bed, GetParam());
@@ -128,6 +136,7 @@ TEST_P(Packets, WithoutFilters) {  // MQTT-3.8.3-2 (3.1.1: -3), MQTT-3.10.3-2
 }
 
 TEST_P(Packets, LargerThanTheLimit) {  // 3.2.2.3.6: 0x95, before the rest has come
+  covers_v5("MQTT-3.2.2-15");
   Bed bed(with([](BrokerOptions& o) { o.limits.packet_size_bytes = 64; }));
   Peer peer(bed, GetParam());
   peer.connect({"c"}).skip();
@@ -138,7 +147,9 @@ TEST_P(Packets, LargerThanTheLimit) {  // 3.2.2.3.6: 0x95, before the rest has c
   expect_end(peer, "DISCONNECT 0x95");
 }
 
-TEST_P(Packets, AfterTheEndAreIgnored) {  // MQTT-3.14.4-1
+TEST_P(Packets, AfterTheEndAreIgnored) {
+  covers_v5("MQTT-3.14.4-1");
+  covers_v311("MQTT-3.14.4-2");
   Bed bed;
   Peer watcher(bed);
   watcher.connect({"watcher"}).subscribe("t", 0).skip();
@@ -153,7 +164,8 @@ TEST_P(Packets, AfterTheEndAreIgnored) {  // MQTT-3.14.4-1
 
 INSTANTIATE_TEST_SUITE_P(Versions, Packets, testing::Values(Version::v3_1, Version::v3_1_1, Version::v5));
 
-TEST(Forwarding, PropertiesPassInOrder) {  // MQTT-3.3.2-4, -15, -16, -17, -18, -20
+TEST(Forwarding, PropertiesPassInOrder) {
+  covers_v5("MQTT-3.3.2-4 MQTT-3.3.2-15 MQTT-3.3.2-16 MQTT-3.3.2-17 MQTT-3.3.2-18 MQTT-3.3.2-20");
   Bed bed;
   Peer source(bed);
   source.connect({"source"}).skip();
@@ -182,7 +194,8 @@ TEST(Forwarding, PropertiesPassInOrder) {  // MQTT-3.3.2-4, -15, -16, -17, -18, 
   EXPECT_EQ(base::as_text(raw), base::as_text(expected.raw()));
 }
 
-TEST(Forwarding, DupAndIdentifierAreNotPassedOn) {  // MQTT-3.3.1-3, MQTT-4.3.2-1
+TEST(Forwarding, DupAndIdentifierAreNotPassedOn) {
+  covers_v5("MQTT-3.3.1-3");
   Bed bed;
   Peer source(bed);
   source.connect({"source"}).skip();
@@ -207,7 +220,8 @@ TEST(Forwarding, LargePayloadsArriveWhole) {  // these are sent by reference, no
   EXPECT_THAT(v4.got(), ElementsAre("PUBLISH t=" + payload + " q0", "PUBLISH t=behind it q0"));
 }
 
-TEST(Forwarding, SubscriptionIdentifierFromAClient) {  // MQTT-3.3.4-6
+TEST(Forwarding, SubscriptionIdentifierFromAClient) {
+  covers_v5("MQTT-3.3.4-6");
   Bed bed;
   Peer peer(bed);
   peer.connect({"c"}).skip();

@@ -6,6 +6,7 @@
 #include <set>
 
 #include "broker/shard_harness.hpp"
+#include "conformance/covers.hpp"
 #include "mqtt/topic_name.hpp"
 
 // Clients that connect, subscribe, publish, acknowledge, stop reading and vanish at random, and a model
@@ -386,6 +387,10 @@ class Scenario {
 };
 
 TEST(RandomScenario, KeepsEveryPromise) {
+  covers_v5(
+      "MQTT-2.2.1-4 MQTT-3.3.1-1 MQTT-3.3.2-3 MQTT-3.3.4-9 MQTT-4.3.3-6 MQTT-4.4.0-1 MQTT-4.6.0-1 MQTT-4.6.0-5 "
+      "MQTT-4.6.0-6 MQTT-4.9.0-2");
+  covers_v311("MQTT-2.3.1-4 MQTT-3.3.1-1 MQTT-3.3.2-3 MQTT-4.4.0-1 MQTT-4.6.0-1 MQTT-4.6.0-5 MQTT-4.6.0-6");
   for (unsigned seed = 1; seed <= 20; ++seed) {
     SCOPED_TRACE("seed " + std::to_string(seed));
     Scenario scenario(seed);

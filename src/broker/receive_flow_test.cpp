@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "broker/shard_harness.hpp"
+#include "conformance/covers.hpp"
 
 // Messages from clients: QoS flows towards the server (4.3), receive maximum (4.9), topic aliases.
 
@@ -25,18 +26,24 @@ struct ReceiveFlow : testing::TestWithParam<Version> {
   Peer peer{bed, GetParam()};
 };
 
-TEST_P(ReceiveFlow, Qos0IsNotAnswered) {  // MQTT-4.3.1-1
+TEST_P(ReceiveFlow, Qos0IsNotAnswered) {
+  covers_v5("MQTT-3.3.4-1");
+  covers_v311("MQTT-3.3.4-1");
   EXPECT_THAT(peer.publish("t/a", "x").got(), IsEmpty());
   EXPECT_THAT(watcher.got(), ElementsAre("PUBLISH t/a=x q0"));
 }
 
 TEST_P(ReceiveFlow, Qos1) {  // MQTT-4.3.2-3, -4: every PUBLISH is a new message, DUP or not
+  covers_v5("MQTT-2.2.1-5 MQTT-3.3.4-1 MQTT-4.3.2-4 MQTT-4.3.2-5");
+  covers_v311("MQTT-2.3.1-6 MQTT-3.3.4-1 MQTT-4.3.2-2");
   EXPECT_THAT(peer.publish("t/a", "x", {.qos = 1, .id = 7}).got(), ElementsAre("PUBACK #7"));
   EXPECT_THAT(peer.publish("t/a", "x", {.qos = 1, .id = 7, .dup = true}).got(), ElementsAre("PUBACK #7"));
   EXPECT_THAT(watcher.got(), ElementsAre("PUBLISH t/a=x q0", "PUBLISH t/a=x q0"));
 }
 
-TEST_P(ReceiveFlow, Qos2) {  // MQTT-4.3.3-8 to -13
+TEST_P(ReceiveFlow, Qos2) {
+  covers_v5("MQTT-2.2.1-5 MQTT-3.3.4-1 MQTT-4.3.3-8 MQTT-4.3.3-10 MQTT-4.3.3-11 MQTT-4.3.3-12");
+  covers_v311("MQTT-2.3.1-6 MQTT-3.3.4-1 MQTT-4.3.3-2");
   EXPECT_THAT(peer.publish("t/a", "x", {.qos = 2, .id = 7}).got(), ElementsAre("PUBREC #7"));
   EXPECT_THAT(peer.publish("t/a", "x", {.qos = 2, .id = 7, .dup = true}).got(), ElementsAre("PUBREC #7"));
   EXPECT_THAT(peer.ack(PacketType::pubrel, 7).got(), ElementsAre("PUBCOMP #7"));
@@ -47,11 +54,14 @@ TEST_P(ReceiveFlow, Qos2) {  // MQTT-4.3.3-8 to -13
 }
 
 TEST_P(ReceiveFlow, PubrelOfAnUnknownIdentifier) {
+  covers_v5("MQTT-3.7.2-1");
   EXPECT_THAT(peer.ack(PacketType::pubrel, 9).got(), ElementsAre(v5() ? "PUBCOMP #9 0x92" : "PUBCOMP #9"));
   EXPECT_FALSE(peer.closed());
 }
 
-TEST_P(ReceiveFlow, AcksComeInTheOrderOfTheMessages) {  // MQTT-4.6.0-2, -3
+TEST_P(ReceiveFlow, AcksComeInTheOrderOfTheMessages) {
+  covers_v5("MQTT-4.6.0-2 MQTT-4.6.0-3 MQTT-4.6.0-5 MQTT-4.6.0-6");
+  covers_v311("MQTT-4.6.0-2 MQTT-4.6.0-3 MQTT-4.6.0-5 MQTT-4.6.0-6");
   peer.publish("t/a", "1", {.qos = 2, .id = 2}).publish("t/a", "2", {.qos = 1, .id = 9});
   peer.publish("t/a", "3", {.qos = 2, .id = 1}).publish("t/a", "4", {.qos = 1, .id = 3});
   EXPECT_THAT(peer.got(), ElementsAre("PUBREC #2", "PUBACK #9", "PUBREC #1", "PUBACK #3"));
@@ -59,7 +69,8 @@ TEST_P(ReceiveFlow, AcksComeInTheOrderOfTheMessages) {  // MQTT-4.6.0-2, -3
               ElementsAre("PUBLISH t/a=1 q0", "PUBLISH t/a=2 q0", "PUBLISH t/a=3 q0", "PUBLISH t/a=4 q0"));
 }
 
-TEST_P(ReceiveFlow, ReceiveMaximum) {  // MQTT-3.3.4-7
+TEST_P(ReceiveFlow, ReceiveMaximum) {
+  covers_v5("MQTT-3.3.4-7");
   peer.publish("t/a", "1", {.qos = 2, .id = 1}).publish("t/a", "2", {.qos = 2, .id = 2}).skip();
   // Acknowledged already, so they do not count; neither does a repetition, nor one that was completed.
   for (int i = 0; i < 5; ++i) peer.publish("t/a", "q1", {.qos = 1, .id = 5});
@@ -71,7 +82,9 @@ TEST_P(ReceiveFlow, ReceiveMaximum) {  // MQTT-3.3.4-7
 
 INSTANTIATE_TEST_SUITE_P(Versions, ReceiveFlow, testing::Values(Version::v3_1, Version::v3_1_1, Version::v5));
 
-TEST(ReceiveFlowResumed, Qos2MessageIsTakenOnceOverTwoConnections) {  // MQTT-4.3.3-10, MQTT-4.4.0-1
+TEST(ReceiveFlowResumed, Qos2MessageIsTakenOnceOverTwoConnections) {
+  covers_v5("MQTT-4.3.3-10");
+  covers_v311("MQTT-4.3.3-2");
   for (const Version version : {Version::v3_1_1, Version::v5}) {
     Bed bed;
     Peer watcher(bed);
@@ -87,7 +100,8 @@ TEST(ReceiveFlowResumed, Qos2MessageIsTakenOnceOverTwoConnections) {  // MQTT-4.
   }
 }
 
-TEST(ReceiveFlowResumed, ACleanStartForgetsIt) {  // MQTT-3.1.2-4
+TEST(ReceiveFlowResumed, ACleanStartForgetsIt) {
+  covers_v5("MQTT-3.1.2-4");
   Bed bed;
   Peer watcher(bed);
   watcher.connect({"watcher"}).subscribe("t", 0).skip();
@@ -101,6 +115,7 @@ TEST(ReceiveFlowResumed, ACleanStartForgetsIt) {  // MQTT-3.1.2-4
 }
 
 TEST(ReceiveFlowCodes, NoMatchingSubscribers) {  // 3.4.2.1, 3.5.2.1: 0x10
+  covers_v5("MQTT-3.4.2-1 MQTT-3.5.2-1");
   Bed bed;
   Peer peer(bed);
   peer.connect({"c"}).skip();
@@ -110,6 +125,8 @@ TEST(ReceiveFlowCodes, NoMatchingSubscribers) {  // 3.4.2.1, 3.5.2.1: 0x10
 }
 
 TEST(ReceiveFlowCodes, TopicBeyondTheLimits) {  // MQTT-3.3.5: 0x90
+  covers_v5("MQTT-4.3.3-9");
+  covers_v311("MQTT-3.3.5-2");
   Bed bed(with([](BrokerOptions& o) {
     o.limits.topic_levels = 3;
     o.limits.topic_bytes = 10;
@@ -153,6 +170,7 @@ struct Alias : testing::Test {
 };
 
 TEST_F(Alias, StandsForItsTopicAndCanBeSetAgain) {  // 3.3.2.3.4
+  covers_v5("MQTT-3.3.2-12");
   peer.publish("t/a", "1", alias(3)).publish("", "2", alias(3)).publish("t/b", "3", alias(1));
   peer.publish("t/b", "4", alias(3)).publish("", "5", alias(3)).publish("", "6", alias(1));
   EXPECT_THAT(peer.got(), ElementsAre("PUBLISH t/a=1 q0", "PUBLISH t/a=2 q0", "PUBLISH t/b=3 q0", "PUBLISH t/b=4 q0",
@@ -160,16 +178,19 @@ TEST_F(Alias, StandsForItsTopicAndCanBeSetAgain) {  // 3.3.2.3.4
 }
 
 TEST_F(Alias, IsNotForwarded) {  // the alias is the sender's; the receiver's maximum is 0 (MQTT-3.1.2-26)
+  covers_v5("MQTT-3.1.2-27");
   const auto packets = peer.publish("t/a", "1", alias(3)).take();
   ASSERT_EQ(packets.size(), 1u);
   EXPECT_FALSE(packets[0].as<mqtt::Publish>().properties.has(PropertyId::topic_alias));
 }
 
-TEST_F(Alias, AboveTheMaximum) {  // MQTT-3.2.2-17
+TEST_F(Alias, AboveTheMaximum) {
+  covers_v5("MQTT-3.2.2-17 MQTT-3.3.2-9");
   EXPECT_THAT(peer.publish("t/a", "1", alias(4)).got(), ElementsAre("DISCONNECT 0x94"));
 }
 
-TEST_F(Alias, Zero) {  // MQTT-3.3.2-8
+TEST_F(Alias, Zero) {
+  covers_v5("MQTT-3.3.2-8");
   EXPECT_THAT(peer.raw({0x30, 7, 0, 1, 't', 3, 0x23, 0, 0}).got(), ElementsAre("DISCONNECT 0x94"));
 }
 
@@ -178,7 +199,8 @@ TEST_F(Alias, NotSet) {  // 3.3.4: protocol error
   EXPECT_THAT(peer.publish("", "1", alias(2)).got(), ElementsAre("DISCONNECT 0x82"));
 }
 
-TEST_F(Alias, EndsWithTheConnection) {  // MQTT-3.3.2-7
+TEST_F(Alias, EndsWithTheConnection) {
+  covers_v5("MQTT-3.3.2-7");
   peer.publish("t/a", "1", alias(3)).disconnect();
   Peer next(bed);
   next.connect({"c"}).skip();

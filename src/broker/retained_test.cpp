@@ -4,6 +4,7 @@
 #include <map>
 
 #include "broker/shard_harness.hpp"
+#include "conformance/covers.hpp"
 #include "mqtt/encode.hpp"
 
 // Retained messages: 3.3.1.3, and the subscription options that concern them (3.8.3.1).
@@ -38,7 +39,8 @@ struct Retained : testing::Test {
   Peer peer{bed};
 };
 
-TEST_F(Retained, TheLastOneIsKept) {  // MQTT-3.3.1-5
+TEST_F(Retained, TheLastOneIsKept) {
+  covers_v5("MQTT-3.3.1-5 MQTT-3.3.1-8");
   retain("t", "1");
   retain("t", "2");
   source.publish("t", "live");  // MQTT-3.3.1-8: without RETAIN nothing is stored or replaced
@@ -46,7 +48,8 @@ TEST_F(Retained, TheLastOneIsKept) {  // MQTT-3.3.1-5
   EXPECT_EQ(bed.shard.stats().retained_now, 1u);
 }
 
-TEST_F(Retained, IsClearedByAnEmptyPayload) {  // MQTT-3.3.1-6, -7
+TEST_F(Retained, IsClearedByAnEmptyPayload) {
+  covers_v5("MQTT-3.3.1-6 MQTT-3.3.1-7");
   retain("t", "1");
   EXPECT_THAT(on_subscribe("t"), ElementsAre("PUBLISH t=1 q0 retain"));
   retain("t", "");
@@ -64,7 +67,8 @@ TEST_F(Retained, OutlivesItsPublisher) {
   EXPECT_THAT(on_subscribe("t"), ElementsAre("PUBLISH t=1 q0 retain"));
 }
 
-TEST_F(Retained, ComesAtTheLowerQos) {  // MQTT-3.8.4-8
+TEST_F(Retained, ComesAtTheLowerQos) {
+  covers_v5("MQTT-3.8.4-8");
   retain("q0", "x", 0);
   retain("q1", "x", 1);
   retain("q2", "x", 2);
@@ -74,6 +78,7 @@ TEST_F(Retained, ComesAtTheLowerQos) {  // MQTT-3.8.4-8
 }
 
 TEST_F(Retained, WildcardsFindTheirs) {  // 4.7
+  covers_v5("MQTT-3.3.1-9 MQTT-4.7.2-1");
   for (const char* topic : {"a", "a/b", "a/b/c", "b/b", "$a/b"}) retain(topic, "x");
   EXPECT_THAT(on_subscribe("a/#"),
               UnorderedElementsAre("PUBLISH a=x q0 retain", "PUBLISH a/b=x q0 retain", "PUBLISH a/b/c=x q0 retain"));
@@ -81,7 +86,9 @@ TEST_F(Retained, WildcardsFindTheirs) {  // 4.7
   EXPECT_THAT(on_subscribe("$a/+"), UnorderedElementsAre("PUBLISH $a/b=x q0 retain"));
 }
 
-TEST_F(Retained, LiveMessagesAreNotMarked) {  // MQTT-3.3.1-12; 3.1.1: MQTT-3.3.1-9
+TEST_F(Retained, LiveMessagesAreNotMarked) {
+  covers_v5("MQTT-3.3.1-12");
+  covers_v311("MQTT-3.3.1-9");
   on_subscribe("t");
   Peer old(bed, Version::v3_1_1);
   old.connect({"old"}).subscribe("t", 0).skip();
@@ -90,20 +97,23 @@ TEST_F(Retained, LiveMessagesAreNotMarked) {  // MQTT-3.3.1-12; 3.1.1: MQTT-3.3.
   EXPECT_THAT(old.got(), ElementsAre("PUBLISH t=x q0"));
 }
 
-TEST_F(Retained, LiveMessagesAreMarkedAsPublishedOnRequest) {  // MQTT-3.3.1-13
+TEST_F(Retained, LiveMessagesAreMarkedAsPublishedOnRequest) {
+  covers_v5("MQTT-3.3.1-13");
   on_subscribe("t", {.retain_as_published = true});
   retain("t", "x");
   source.publish("t", "y");
   EXPECT_THAT(peer.got(), ElementsAre("PUBLISH t=x q0 retain", "PUBLISH t=y q0"));
 }
 
-TEST_F(Retained, HandlingZeroSendsAlways) {  // MQTT-3.3.1-9
+TEST_F(Retained, HandlingZeroSendsAlways) {
+  covers_v5("MQTT-3.3.1-9 MQTT-3.8.4-4");
   retain("t", "x");
   EXPECT_THAT(on_subscribe("t", {.retain_handling = 0}), ElementsAre("PUBLISH t=x q0 retain"));
   EXPECT_THAT(on_subscribe("t", {.retain_handling = 0}), ElementsAre("PUBLISH t=x q0 retain"));
 }
 
-TEST_F(Retained, HandlingOneSendsToNewSubscriptions) {  // MQTT-3.3.1-10
+TEST_F(Retained, HandlingOneSendsToNewSubscriptions) {
+  covers_v5("MQTT-3.3.1-10");
   retain("t", "x");
   EXPECT_THAT(on_subscribe("t", {.retain_handling = 1}), ElementsAre("PUBLISH t=x q0 retain"));
   EXPECT_THAT(on_subscribe("t", {.retain_handling = 1}), IsEmpty());
@@ -112,12 +122,14 @@ TEST_F(Retained, HandlingOneSendsToNewSubscriptions) {  // MQTT-3.3.1-10
   EXPECT_THAT(on_subscribe("t", {.retain_handling = 1}), ElementsAre("PUBLISH t=x q0 retain"));
 }
 
-TEST_F(Retained, HandlingTwoSendsNever) {  // MQTT-3.3.1-11
+TEST_F(Retained, HandlingTwoSendsNever) {
+  covers_v5("MQTT-3.3.1-11");
   retain("t", "x");
   EXPECT_THAT(on_subscribe("t", {.retain_handling = 2}), IsEmpty());
 }
 
-TEST_F(Retained, EarlierVersionsGetThemAtEverySubscribe) {  // MQTT-3.8.4-3 (3.1.1)
+TEST_F(Retained, EarlierVersionsGetThemAtEverySubscribe) {
+  covers_v311("MQTT-3.3.1-6 MQTT-3.3.1-8 MQTT-3.8.4-3");
   retain("t", "x");
   Peer old(bed, Version::v3_1_1);
   old.connect({"old"}).skip();
@@ -126,7 +138,8 @@ TEST_F(Retained, EarlierVersionsGetThemAtEverySubscribe) {  // MQTT-3.8.4-3 (3.1
   }
 }
 
-TEST_F(Retained, CarriesPropertiesAndTheSubscriptionsIdentifier) {  // MQTT-3.3.4-3
+TEST_F(Retained, CarriesPropertiesAndTheSubscriptionsIdentifier) {
+  covers_v5("MQTT-3.3.4-3");
   How how{.retain = true};
   how.properties.user("k", "v").text(PropertyId::content_type, "text/plain");
   source.publish("t", "x", how);

@@ -4,6 +4,7 @@
 #include <set>
 
 #include "broker/shard_harness.hpp"
+#include "conformance/covers.hpp"
 #include "mqtt/encode.hpp"
 
 // Messages to clients: QoS flows from the server (4.3), resending (4.4), receive maximum (4.9), queues.
@@ -46,7 +47,9 @@ struct SendFlow : testing::TestWithParam<Version> {
   std::unique_ptr<Peer> peer;
 };
 
-TEST_P(SendFlow, Qos1) {  // MQTT-4.3.2-1 to -3
+TEST_P(SendFlow, Qos1) {
+  covers_v5("MQTT-4.3.2-1 MQTT-4.3.2-2 MQTT-4.3.2-3");
+  covers_v311("MQTT-4.3.2-1");
   open(1);
   publish("a");
   publish("b");
@@ -57,7 +60,9 @@ TEST_P(SendFlow, Qos1) {  // MQTT-4.3.2-1 to -3
   EXPECT_THAT(peer->ack(puback, 1).ack(puback, 3).got(), IsEmpty());
 }
 
-TEST_P(SendFlow, Qos2) {  // MQTT-4.3.3-1 to -7
+TEST_P(SendFlow, Qos2) {
+  covers_v5("MQTT-4.3.3-1 MQTT-4.3.3-2 MQTT-4.3.3-3 MQTT-4.3.3-4 MQTT-4.3.3-5");
+  covers_v311("MQTT-4.3.3-1");
   open(2);
   publish("a");
   publish("b");
@@ -93,7 +98,9 @@ TEST_P(SendFlow, Qos0IsNeverHeldUp) {
   EXPECT_THAT(peer->got(), ElementsAre("PUBLISH t=a q2 #1", "PUBLISH t=b q2 #2", "PUBLISH t=now q0"));
 }
 
-TEST_P(SendFlow, ResendsInTheOriginalOrder) {  // MQTT-4.4.0-1, MQTT-4.6.0-1, MQTT-4.6.0-4
+TEST_P(SendFlow, ResendsInTheOriginalOrder) {
+  covers_v5("MQTT-3.3.1-1 MQTT-4.3.3-5 MQTT-4.3.3-6 MQTT-4.4.0-1 MQTT-4.6.0-1 MQTT-4.6.0-4");
+  covers_v311("MQTT-2.3.1-3 MQTT-3.3.1-1 MQTT-4.3.3-1 MQTT-4.4.0-1 MQTT-4.6.0-1 MQTT-4.6.0-4");
   open(2);
   publish("a");
   publish("b", 1);
@@ -108,6 +115,8 @@ TEST_P(SendFlow, ResendsInTheOriginalOrder) {  // MQTT-4.4.0-1, MQTT-4.6.0-1, MQ
 }
 
 TEST_P(SendFlow, ResendsOnlyOnceAConnectionAndOnEveryOne) {
+  covers_v5("MQTT-3.3.1-1 MQTT-4.3.2-3 MQTT-4.4.0-1");
+  covers_v311("MQTT-3.3.1-1 MQTT-4.3.2-1 MQTT-4.4.0-1");
   open(1);
   publish("a");
   EXPECT_THAT(resume(), ElementsAre("PUBLISH t=a q1 #1 dup"));
@@ -117,6 +126,8 @@ TEST_P(SendFlow, ResendsOnlyOnceAConnectionAndOnEveryOne) {
 }
 
 TEST_P(SendFlow, QueuesForAnAbsentSession) {  // MQTT-3.1.2.4; DUP is not set for what is sent first
+  covers_v5("MQTT-3.1.2-23 MQTT-4.5.0-1");
+  covers_v311("MQTT-3.1.2-5 MQTT-4.1.0-1 MQTT-4.5.0-1");
   open(2);
   peer->drop();
   publish("a", 0);
@@ -125,7 +136,9 @@ TEST_P(SendFlow, QueuesForAnAbsentSession) {  // MQTT-3.1.2.4; DUP is not set fo
   EXPECT_THAT(resume(), ElementsAre("PUBLISH t=b q1 #1", "PUBLISH t=c q2 #2"));
 }
 
-TEST_P(SendFlow, AnIdentifierInFlightIsNotUsedAgain) {  // MQTT-2.2.1-3, -4
+TEST_P(SendFlow, AnIdentifierInFlightIsNotUsedAgain) {
+  covers_v5("MQTT-2.2.1-4 MQTT-4.3.2-1");
+  covers_v311("MQTT-2.3.1-4");
   open(1);
   publish("first");
   peer->skip();
@@ -144,6 +157,8 @@ TEST_P(SendFlow, AnIdentifierInFlightIsNotUsedAgain) {  // MQTT-2.2.1-3, -4
 }
 
 TEST_P(SendFlow, ACleanStartForgetsWhatWasInFlight) {
+  covers_v5("MQTT-3.1.2-4");
+  covers_v311("MQTT-3.1.2-6");
   open(2);
   publish("a");
   publish("b");
@@ -166,7 +181,8 @@ struct Window : testing::Test {
   Window() { source.connect({"source"}).skip(); }
 };
 
-TEST_F(Window, ReceiveMaximumOfTheClient) {  // MQTT-3.3.4-9, MQTT-4.9.0-1, -2
+TEST_F(Window, ReceiveMaximumOfTheClient) {
+  covers_v5("MQTT-3.3.4-9 MQTT-4.4.0-2 MQTT-4.9.0-1 MQTT-4.9.0-2");
   Peer peer(bed);
   peer.connect({.id = "c", .receive_maximum = 2}).subscribe("t", 2).skip();
   publish("a", 1);
@@ -184,6 +200,7 @@ TEST_F(Window, ReceiveMaximumOfTheClient) {  // MQTT-3.3.4-9, MQTT-4.9.0-1, -2
 }
 
 TEST_F(Window, ReceiveMaximumHoldsForResending) {  // 4.9: it is that of the new connection
+  covers_v5("MQTT-3.3.4-9");
   Peer first(bed);
   first.connect({.id = "c", .expiry_s = 100}).subscribe("t", 1).skip();
   for (const char* payload : {"a", "b", "c"}) publish(payload, 1);
@@ -198,6 +215,7 @@ TEST_F(Window, ReceiveMaximumHoldsForResending) {  // 4.9: it is that of the new
 }
 
 TEST_F(Window, MaximumPacketSize) {  // MQTT-3.1.2-24, -25: discarded, and as if it had been sent
+  covers_v5("MQTT-3.1.2-24 MQTT-3.1.2-25");
   Peer peer(bed);
   peer.connect({.id = "c", .packet_size_max = 60}).subscribe("t", 2).skip();
   const std::string large(60, 'x');
@@ -210,6 +228,7 @@ TEST_F(Window, MaximumPacketSize) {  // MQTT-3.1.2-24, -25: discarded, and as if
 }
 
 TEST_F(Window, MaximumPacketSizeToTheByte) {
+  covers_v5("MQTT-3.1.2-24");
   Peer peer(bed);
   peer.connect({.id = "c", .packet_size_max = 60}).subscribe("t", 0).skip();
   const std::string fits(60 - 2 - 3 - 1, 'x');  // fixed header, topic, property length
@@ -219,7 +238,8 @@ TEST_F(Window, MaximumPacketSizeToTheByte) {
   EXPECT_EQ(peer.got().size(), 0u);
 }
 
-TEST(AnswerSize, ConnackHasToFit) {  // MQTT-3.1.2-24
+TEST(AnswerSize, ConnackHasToFit) {
+  covers_v5("MQTT-3.1.2-24");
   Bed bed;
   std::uint32_t needed = 5;
   for (;; ++needed) {
@@ -240,7 +260,8 @@ TEST(AnswerSize, ConnackHasToFit) {  // MQTT-3.1.2-24
   EXPECT_TRUE(tiny.closed());
 }
 
-TEST(AnswerSize, SubackHasToFit) {  // MQTT-3.1.2-24
+TEST(AnswerSize, SubackHasToFit) {
+  covers_v5("MQTT-3.1.2-24");
   Bed bed;
   Peer peer(bed);
   peer.connect({.id = "c", .packet_size_max = 40}).skip();
@@ -264,7 +285,8 @@ TEST_F(Window, ASlowReaderLosesQos0AndKeepsTheRest) {
   EXPECT_THAT(peer.got(), ElementsAre("PUBLISH t=" + payload + " q0", "PUBLISH t=kept q1 #1"));
 }
 
-TEST_F(Window, NothingPassesTheQueueWhenThereIsRoomAgain) {  // MQTT-4.6.0-6
+TEST_F(Window, NothingPassesTheQueueWhenThereIsRoomAgain) {
+  covers_v5("MQTT-4.6.0-5 MQTT-4.6.0-6");
   bed.options.limits.output_bytes = 100;
   Peer peer(bed);
   peer.connect({"c"}).subscribe("t", 1).skip().stall(true);

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "broker/shard_harness.hpp"
+#include "conformance/covers.hpp"
 
 // How long things live: session expiry, message expiry, keep-alive.
 
@@ -21,7 +22,8 @@ bool present(Bed& bed, std::uint32_t expiry_s = 0) {
   return texts == std::vector<std::string>{"CONNACK 0 present"};
 }
 
-TEST(SessionExpiry, ToTheSecond) {  // MQTT-3.1.2-23
+TEST(SessionExpiry, ToTheSecond) {
+  covers_v5("MQTT-3.1.2-23 MQTT-4.1.0-1 MQTT-4.1.0-2");
   Bed bed;
   Peer peer(bed);
   peer.connect({.id = "c", .expiry_s = 10});
@@ -35,6 +37,7 @@ TEST(SessionExpiry, ToTheSecond) {  // MQTT-3.1.2-23
 }
 
 TEST(SessionExpiry, ZeroEndsWithTheConnection) {  // 3.1.2.11.2
+  covers_v5("MQTT-4.1.0-2");
   Bed bed;
   Peer peer(bed);
   peer.connect({"c"}).subscribe("t", 1).drop();
@@ -51,6 +54,7 @@ TEST(SessionExpiry, NeverWhenTheLimitSaysSo) {
 }
 
 TEST(SessionExpiry, OfEarlierVersionsIsTheLimit) {
+  covers_v311("MQTT-3.1.2-4 MQTT-4.1.0-1");
   Bed bed(with([](BrokerOptions& o) { o.limits.session_expiry_s = 60; }));
   Peer peer(bed, Version::v3_1_1);
   peer.connect({"c", false}).disconnect();
@@ -122,7 +126,8 @@ struct MessageExpiry : testing::Test {
   Peer source{bed};
 };
 
-TEST_F(MessageExpiry, IsReducedByTheTimeInTheQueue) {  // MQTT-3.3.2-5, -6
+TEST_F(MessageExpiry, IsReducedByTheTimeInTheQueue) {
+  covers_v5("MQTT-3.3.2-5 MQTT-3.3.2-6");
   Peer first(bed);
   first.connect({.id = "c", .expiry_s = 1000}).subscribe("t", 1).drop();
   publish("short", 5);
@@ -146,6 +151,7 @@ TEST_F(MessageExpiry, PassesUnchangedWithoutWaiting) {
 }
 
 TEST_F(MessageExpiry, OfRetainedMessages) {  // 3.3.2.3.3
+  covers_v5("MQTT-3.3.2-6");
   publish("x", 10, true);
   bed.advance(seconds(4));
   Peer in_time(bed);
@@ -157,6 +163,8 @@ TEST_F(MessageExpiry, OfRetainedMessages) {  // 3.3.2.3.3
 }
 
 TEST(KeepAlive, OneAndAHalfTimes) {  // MQTT-3.1.2-22 (3.1.1: -24)
+  covers_v5("MQTT-3.1.2-22 MQTT-3.2.2-22");
+  covers_v311("MQTT-3.1.2-24");
   Bed bed;
   Peer v5(bed);
   v5.connect({.id = "a", .keep_alive_s = 10}).skip();
@@ -184,6 +192,7 @@ TEST(KeepAlive, EveryPacketCounts) {
 }
 
 TEST(KeepAlive, BytesThatMakeNoPacketDoNot) {  // MQTT-3.1.2-22: a control packet has to come
+  covers_v5("MQTT-3.1.2-22");
   Bed bed;
   Peer peer(bed);
   peer.connect({.id = "a", .keep_alive_s = 10});
@@ -229,7 +238,8 @@ TEST(KeepAlive, OfTheServer) {  // MQTT-3.2.2-21; earlier versions cannot be tol
   EXPECT_FALSE(v4.closed());
 }
 
-TEST(KeepAlive, Ping) {  // MQTT-3.12.4-1
+TEST(KeepAlive, Ping) {
+  covers_v5("MQTT-3.12.4-1");
   Bed bed;
   Peer peer(bed);
   EXPECT_THAT(peer.connect({"a"}).ping().got(), ElementsAre("CONNACK 0", "PINGRESP"));

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "broker/shard_harness.hpp"
+#include "conformance/covers.hpp"
 #include "mqtt/encode.hpp"
 
 // SUBSCRIBE and UNSUBSCRIBE (3.8 to 3.11), and who gets what.
@@ -42,7 +43,8 @@ struct Subscribe : testing::Test {
   Peer peer{bed};
 };
 
-TEST_F(Subscribe, EveryFilterIsAnsweredInOrder) {  // MQTT-3.8.4-1, -2, -6; MQTT-3.9.3-1
+TEST_F(Subscribe, EveryFilterIsAnsweredInOrder) {
+  covers_v5("MQTT-2.2.1-6 MQTT-3.8.4-1 MQTT-3.8.4-2 MQTT-3.8.4-5 MQTT-3.8.4-6 MQTT-3.8.4-7 MQTT-3.9.3-1");
   EXPECT_THAT(subscribe(peer, {{"a", {.qos = 2}}, {"b", {.qos = 0}}, {"c", {.qos = 1}}}).got(),
               ElementsAre("SUBACK #5 2 0 1"));
   source.publish("b", "x");
@@ -50,6 +52,9 @@ TEST_F(Subscribe, EveryFilterIsAnsweredInOrder) {  // MQTT-3.8.4-1, -2, -6; MQTT
 }
 
 TEST_F(Subscribe, RefusedFiltersLeaveTheOthersAlone) {  // 3.9.3
+  covers_v5("MQTT-3.8.4-5 MQTT-3.8.4-7 MQTT-3.9.3-2 MQTT-4.7.1-1 MQTT-4.7.1-2 MQTT-4.7.3-1");
+  covers_v311(
+      "MQTT-2.3.1-7 MQTT-3.8.4-1 MQTT-3.8.4-2 MQTT-3.8.4-4 MQTT-3.8.4-5 MQTT-3.9.3-1 MQTT-3.9.3-2 MQTT-4.7.1-2");
   EXPECT_THAT(subscribe(peer, {{"a", {}}, {"a/#/b", {}}, {"", {}}, {"a+", {}}, {"$share/g/a", {}}, {"b", {}}}).got(),
               ElementsAre("SUBACK #5 0 0x8f 0x8f 0x8f 0x9e 0"));
   Peer old(bed, Version::v3_1_1);
@@ -58,7 +63,8 @@ TEST_F(Subscribe, RefusedFiltersLeaveTheOthersAlone) {  // 3.9.3
   EXPECT_EQ(bed.shard.stats().subscriptions_now, 3u);
 }
 
-TEST_F(Subscribe, QosIsTheLowerOfBoth) {  // MQTT-3.8.4-8
+TEST_F(Subscribe, QosIsTheLowerOfBoth) {
+  covers_v5("MQTT-3.8.4-8");
   const auto packet_id = [](int qos) { return static_cast<std::uint16_t>(qos != 0 ? 1 : 0); };
   for (int granted = 0; granted <= 2; ++granted) {
     for (int sent = 0; sent <= 2; ++sent) {
@@ -73,6 +79,7 @@ TEST_F(Subscribe, QosIsTheLowerOfBoth) {  // MQTT-3.8.4-8
 }
 
 TEST_F(Subscribe, OverlappingSubscriptionsMakeOneCopy) {  // MQTT-3.3.4-2, -3, -4, -5: highest QoS, all identifiers
+  covers_v5("MQTT-3.3.4-2 MQTT-3.3.4-3 MQTT-3.3.4-4");
   peer.subscribe("a/+", 0, 1).subscribe("a/#", 2, 2).subscribe("a/b", 1, 3).subscribe("#", 0).subscribe("x", 2, 9);
   peer.skip();
   source.publish("a/b", "x", {.qos = 2, .id = 1});
@@ -83,13 +90,15 @@ TEST_F(Subscribe, OverlappingSubscriptionsMakeOneCopy) {  // MQTT-3.3.4-2, -3, -
 }
 
 TEST_F(Subscribe, OverlappingSubscriptionsOfEarlierVersions) {
+  covers_v311("MQTT-3.3.5-1 MQTT-3.8.4-6");
   Peer old(bed, Version::v3_1_1);
   old.connect({"old"}).subscribe("a/+", 0).subscribe("a/#", 1).skip();
   source.publish("a/b", "x", {.qos = 2, .id = 1});
   EXPECT_THAT(old.got(), ElementsAre("PUBLISH a/b=x q1 #1"));
 }
 
-TEST_F(Subscribe, AgainReplacesOptionsAndIdentifier) {  // MQTT-3.8.4-3
+TEST_F(Subscribe, AgainReplacesOptionsAndIdentifier) {
+  covers_v5("MQTT-3.8.4-3");
   peer.subscribe("t", 2, 1).subscribe("t", 0, 2).skip();
   source.publish("t", "x", {.qos = 1, .id = 1});
   auto packets = peer.take();
@@ -104,7 +113,8 @@ TEST_F(Subscribe, AgainReplacesOptionsAndIdentifier) {  // MQTT-3.8.4-3
   EXPECT_EQ(bed.shard.stats().subscriptions_now, 1u);
 }
 
-TEST_F(Subscribe, NoLocal) {  // MQTT-3.8.3-3
+TEST_F(Subscribe, NoLocal) {
+  covers_v5("MQTT-3.8.3-3");
   peer.subscribe("t", {.qos = 0, .no_local = true}).skip();
   peer.publish("t", "own");
   source.publish("t", "other");
@@ -125,7 +135,8 @@ TEST_F(Subscribe, NoLocalLeavesOtherSubscriptionsAlone) {
   EXPECT_THAT(ids(packets[0]), UnorderedElementsAre(1u, 2u));
 }
 
-TEST_F(Subscribe, WildcardsDoNotFindDollarTopics) {  // MQTT-4.7.2-1
+TEST_F(Subscribe, WildcardsDoNotFindDollarTopics) {
+  covers_v5("MQTT-4.7.2-1");
   peer.subscribe("#", 0).subscribe("+/a", 0).skip();
   source.publish("$x/a", "hidden");
   EXPECT_THAT(peer.got(), IsEmpty());
@@ -134,7 +145,8 @@ TEST_F(Subscribe, WildcardsDoNotFindDollarTopics) {  // MQTT-4.7.2-1
   EXPECT_THAT(peer.got(), ElementsAre("PUBLISH $x/a=asked for q0"));
 }
 
-TEST_F(Subscribe, SurvivesWithItsSession) {  // MQTT-3.1.2-6
+TEST_F(Subscribe, SurvivesWithItsSession) {
+  covers_v5("MQTT-3.1.2-5 MQTT-3.1.2-23");
   Peer first(bed);
   first.connect({.id = "c", .expiry_s = 100}).subscribe("t", 1, 4).drop();
   Peer second(bed);
@@ -147,21 +159,25 @@ TEST_F(Subscribe, SurvivesWithItsSession) {  // MQTT-3.1.2-6
   EXPECT_EQ(bed.shard.stats().subscriptions_now, 0u);
 }
 
-TEST_F(Subscribe, UnsubscribeIsAnsweredInOrder) {  // MQTT-3.10.4-4 to -6, MQTT-3.11.3-1
+TEST_F(Subscribe, UnsubscribeIsAnsweredInOrder) {
+  covers_v5("MQTT-2.2.1-6 MQTT-3.10.4-4 MQTT-3.10.4-5 MQTT-3.10.4-6 MQTT-3.11.3-1 MQTT-3.11.3-2");
+  covers_v311("MQTT-2.3.1-7 MQTT-3.10.4-4 MQTT-3.10.4-5 MQTT-3.10.4-6");
   peer.subscribe("a", 0).subscribe("b", 0).skip();
   EXPECT_THAT(unsubscribe(peer, {"a", "c", "a", "a/#/b", "b"}).got(), ElementsAre("UNSUBACK #6 0 17 17 0x8f 0"));
   Peer old(bed, Version::v3_1_1);
   EXPECT_THAT(unsubscribe(old.connect({"old"}).skip(), {"a", "c"}).got(), ElementsAre("UNSUBACK #6"));
 }
 
-TEST_F(Subscribe, UnsubscribeComparesCharacterByCharacter) {  // MQTT-3.10.4-1
+TEST_F(Subscribe, UnsubscribeComparesCharacterByCharacter) {
+  covers_v5("MQTT-3.10.4-1");
   peer.subscribe("a/+", 0).skip();
   EXPECT_THAT(unsubscribe(peer, {"a/b", "a/#", "a/", "A/+"}).got(), ElementsAre("UNSUBACK #6 17 17 17 17"));
   source.publish("a/b", "x");
   EXPECT_THAT(peer.got(), ElementsAre("PUBLISH a/b=x q0"));
 }
 
-TEST_F(Subscribe, UnsubscribeEndsDeliveryButNotWhatHasStarted) {  // MQTT-3.10.4-2, -3
+TEST_F(Subscribe, UnsubscribeEndsDeliveryButNotWhatHasStarted) {
+  covers_v5("MQTT-3.10.4-2 MQTT-3.10.4-3");
   peer.subscribe("t", 2).skip();
   source.publish("t", "1", {.qos = 2, .id = 1});
   peer.unsubscribe("t").skip();

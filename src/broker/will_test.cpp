@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "broker/shard_harness.hpp"
+#include "conformance/covers.hpp"
 
 // Wills: MQTT 5.0 and 3.1.1, 3.1.2.5; will delay: 3.1.3.2.2.
 
@@ -27,7 +28,9 @@ struct Will : testing::Test {
   const std::string sent = "PUBLISH will=gone q0";
 };
 
-TEST_F(Will, IsSentWhenTheConnectionBreaks) {  // MQTT-3.1.2-8
+TEST_F(Will, IsSentWhenTheConnectionBreaks) {
+  covers_v5("MQTT-3.1.2-7 MQTT-3.1.2-8");
+  covers_v311("MQTT-3.1.2-8");
   for (const Version version : {Version::v3_1, Version::v3_1_1, Version::v5}) {
     Peer peer(bed, version);
     peer.connect({"c"}, plain);
@@ -38,6 +41,7 @@ TEST_F(Will, IsSentWhenTheConnectionBreaks) {  // MQTT-3.1.2-8
 }
 
 TEST_F(Will, IsSentWhenTheClientIsTooQuiet) {  // MQTT-3.1.2-22 (3.1.1: -24)
+  covers_v5("MQTT-3.1.2-8 MQTT-3.1.2-22");
   Peer peer(bed);
   peer.connect({.id = "c", .keep_alive_s = 10}, plain);
   bed.advance(seconds(15));
@@ -71,7 +75,9 @@ TEST_F(Will, IsSentWhenTheInstanceShutsDown) {
   EXPECT_EQ(bed.shard.stats().messages_received, 1u);
 }
 
-TEST_F(Will, IsDiscardedByANormalDisconnect) {  // MQTT-3.14.4-3
+TEST_F(Will, IsDiscardedByANormalDisconnect) {
+  covers_v5("MQTT-3.1.2-8 MQTT-3.1.2-10 MQTT-3.14.4-3");
+  covers_v311("MQTT-3.1.2-8 MQTT-3.1.2-10 MQTT-3.14.4-3");
   for (const Version version : {Version::v3_1_1, Version::v5}) {
     Peer peer(bed, version);
     peer.connect({"c", version == Version::v5}, plain).disconnect();
@@ -82,6 +88,7 @@ TEST_F(Will, IsDiscardedByANormalDisconnect) {  // MQTT-3.14.4-3
 }
 
 TEST_F(Will, IsSentByADisconnectWithAnyOtherCode) {  // 3.14.2.1: 0x04; MQTT-3.1.2-8: only 0x00 deletes it
+  covers_v5("MQTT-3.1.2-8");
   for (const ReasonCode code : {ReasonCode::disconnect_with_will, ReasonCode::unspecified_error,
                                 ReasonCode::implementation_specific_error, ReasonCode::administrative_action}) {
     Peer peer(bed);
@@ -103,7 +110,8 @@ TEST_F(Will, BelongsToItsConnection) {  // a new CONNECT replaces it, also by no
   EXPECT_THAT(seen(), IsEmpty());
 }
 
-TEST_F(Will, WaitsForItsDelay) {  // MQTT-3.1.3-9
+TEST_F(Will, WaitsForItsDelay) {
+  covers_v5("MQTT-3.1.2-8 MQTT-3.1.2-10");
   Peer peer(bed);
   peer.connect({.id = "c", .expiry_s = 100}, delayed(10)).drop();
   bed.advance(base::milliseconds(9'999));
@@ -114,7 +122,8 @@ TEST_F(Will, WaitsForItsDelay) {  // MQTT-3.1.3-9
   EXPECT_THAT(seen(), IsEmpty());
 }
 
-TEST_F(Will, IsNotSentWhenTheSessionIsResumedInTime) {  // MQTT-3.1.3-9
+TEST_F(Will, IsNotSentWhenTheSessionIsResumedInTime) {
+  covers_v5("MQTT-3.1.3-9");
   Peer peer(bed);
   peer.connect({.id = "c", .expiry_s = 100}, delayed(10)).drop();
   bed.advance(seconds(9));
@@ -127,6 +136,7 @@ TEST_F(Will, IsNotSentWhenTheSessionIsResumedInTime) {  // MQTT-3.1.3-9
 }
 
 TEST_F(Will, IsNotSentWhenATakeOverResumesTheSession) {
+  covers_v5("MQTT-3.1.3-9");
   Peer peer(bed);
   peer.connect({.id = "c", .expiry_s = 100}, delayed(10));
   Peer next(bed);
@@ -150,6 +160,7 @@ TEST_F(Will, IsSentAtOnceByACleanStart) {  // 3.1.3.2.2: the session ends
 }
 
 TEST_F(Will, IsSentWhenTheSessionEndsBeforeItsDelay) {  // 3.1.3.2.2
+  covers_v5("MQTT-3.1.2-8");
   Peer peer(bed);
   peer.connect({.id = "c", .expiry_s = 5}, delayed(10)).drop();
   bed.advance(base::milliseconds(4'999));
@@ -164,7 +175,8 @@ TEST_F(Will, IsSentWhenTheSessionEndsBeforeItsDelay) {  // 3.1.3.2.2
   EXPECT_THAT(seen(), ElementsAre(sent));
 }
 
-TEST_F(Will, HasItsQosAndIsRetained) {  // MQTT-3.1.2-14, -15, -16, -17
+TEST_F(Will, HasItsQosAndIsRetained) {
+  covers_v5("MQTT-3.1.2-15");
   Peer peer(bed);
   peer.connect({"c"}, Last{"will", "gone", 1, true}).drop();
   EXPECT_THAT(seen(), ElementsAre("PUBLISH will=gone q1 #1"));
@@ -174,6 +186,7 @@ TEST_F(Will, HasItsQosAndIsRetained) {  // MQTT-3.1.2-14, -15, -16, -17
 }
 
 TEST_F(Will, CarriesItsOwnPropertiesOnly) {  // 3.1.3.2: the delay is the server's, the rest the message's
+  covers_v5("MQTT-3.1.3-10");
   Last will{"will", "gone"};
   will.properties.user("b", "1")
       .number(PropertyId::will_delay_interval, 1)
@@ -216,6 +229,7 @@ TEST_F(Will, ExpiresAfterItsPublication) {
 }
 
 TEST_F(Will, IsNotForTheClientItselfWhenItSaysNoLocal) {  // MQTT-3.8.3-3: by client id
+  covers_v5("MQTT-3.8.3-3");
   Peer peer(bed);
   peer.connect({.id = "c", .expiry_s = 100}, Last{"will", "gone", 1});
   peer.subscribe("will", {.qos = 1, .no_local = true}).drop();
@@ -224,7 +238,9 @@ TEST_F(Will, IsNotForTheClientItselfWhenItSaysNoLocal) {  // MQTT-3.8.3-3: by cl
   EXPECT_THAT(back.connect({.id = "c", .clean = false}).got(), ElementsAre("CONNACK 0 present"));
 }
 
-TEST_F(Will, WithAnInvalidTopicIsRefused) {  // MQTT-3.1.3-11
+TEST_F(Will, WithAnInvalidTopicIsRefused) {
+  covers_v5("MQTT-4.7.0-1");
+  covers_v311("MQTT-4.7.1-1");
   Peer v5(bed);
   EXPECT_THAT(v5.connect({"c"}, Last{"a/#", "gone"}).got(), ElementsAre("CONNACK 0x90"));
   EXPECT_TRUE(v5.closed());

@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 
+#include "conformance/covers.hpp"
 #include "mqtt/decode.hpp"
 #include "mqtt/varint.hpp"
 
@@ -36,6 +37,7 @@ struct Encoded {
 
 // Every size around those where the remaining length grows by a byte.
 TEST(EncodePublish, RemainingLengths) {
+  covers_v5("MQTT-1.5.5-1");
   const std::vector<std::uint8_t> payload(2'200'000, 0x5a);
   for (const Version version : kVersions) {
     for (const std::uint8_t qos : {0, 1, 2}) {
@@ -62,6 +64,7 @@ TEST(EncodePublish, RemainingLengths) {
 
 // The same for the property length.
 TEST(EncodePublish, PropertyLengths) {
+  covers_v5("MQTT-1.5.5-1 MQTT-2.2.2-1");
   for (std::size_t size = 1; size < 40'000;
        size = size < 200 || (size > 16'370 && size < 16'400) ? size + 1 : size + 991) {
     PropertyWriter writer;
@@ -77,6 +80,8 @@ TEST(EncodePublish, PropertyLengths) {
 }
 
 TEST(EncodePublish, EveryCombinationOfParts) {
+  covers_v5("MQTT-2.2.1-2");
+  covers_v311("MQTT-2.3.1-5");
   PropertyWriter shared;
   shared.text(PropertyId::content_type, "text/plain").user("k", "v");
   const std::uint32_t ids[] = {1, 127, 128, 16'384, kVarintMax};
@@ -131,6 +136,8 @@ TEST(EncodePublish, EveryCombinationOfParts) {
 }
 
 TEST(EncodePublish, LongestTopic) {
+  covers_v5("MQTT-4.7.3-3");
+  covers_v311("MQTT-4.7.3-3");
   const std::string topic(65'535, 't');
   PublishParts parts{.topic = topic, .payload = {}, .properties = {}, .expiry_s = {}, .subscription_ids = {}};
   for (const Version version : kVersions) EXPECT_EQ(Encoded(parts, version).packet->topic, topic);

@@ -6,6 +6,7 @@
 #include <random>
 #include <string>
 
+#include "conformance/covers.hpp"
 #include "mqtt/varint.hpp"
 
 namespace shoal::mqtt {
@@ -138,6 +139,7 @@ TEST(Properties, Values) {
 }
 
 TEST(Properties, Texts) {
+  covers_v5("MQTT-3.3.2-13 MQTT-3.3.2-14 MQTT-3.3.2-19");
   for (const Row& row : kTable) {
     if (row.kind != Kind::text && row.kind != Kind::binary) continue;
     const auto code = [&](std::string_view value) {

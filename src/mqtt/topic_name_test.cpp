@@ -5,12 +5,16 @@
 #include <string>
 #include <vector>
 
+#include "conformance/covers.hpp"
+
 namespace shoal::mqtt {
 namespace {
 
 using std::string_literals::operator""s;
 
 TEST(TopicName, Names) {
+  covers_v5("MQTT-4.7.0-1 MQTT-4.7.3-1");
+  covers_v311("MQTT-4.7.1-1 MQTT-4.7.3-1");
   for (const char* name : {"a", "/", "//", " ", "/finance", "sport/tennis/player1", "Accounts payable", "$SYS/x", "$",
                            "a//b", "\xc3\xa4"}) {
     EXPECT_TRUE(is_topic_name(name)) << name;
@@ -21,6 +25,8 @@ TEST(TopicName, Names) {
 
 // The examples of 4.7.1, valid and not.
 TEST(TopicName, Filters) {
+  covers_v5("MQTT-4.7.1-1 MQTT-4.7.1-2 MQTT-4.7.3-1");
+  covers_v311("MQTT-4.7.1-2 MQTT-4.7.1-3 MQTT-4.7.3-1");
   for (const char* filter : {"#", "+", "/#", "/+", "+/", "sport/#", "sport/tennis/#", "+/tennis/#", "sport/+/player1",
                              "+/+", "+/+/#", "a/+/+/b", "sport/tennis/player1/#", "$SYS/#", "$SYS/monitor/+"}) {
     EXPECT_TRUE(is_topic_filter(filter)) << filter;
@@ -33,6 +39,8 @@ TEST(TopicName, Filters) {
 
 // 4.7.1.2, 4.7.1.3, 4.7.2.1, 4.7.3.
 TEST(TopicName, Matches) {
+  covers_v5("MQTT-4.7.2-1 MQTT-4.7.3-4");
+  covers_v311("MQTT-4.7.2-1 MQTT-4.7.3-4");
   const struct {
     const char* filter;
     const char* name;
@@ -118,6 +126,7 @@ TEST(TopicName, Levels) {
 }
 
 TEST(TopicName, Shared) {
+  covers_v5("MQTT-4.8.2-1 MQTT-4.8.2-2");
   const struct {
     const char* filter;
     const char* group;

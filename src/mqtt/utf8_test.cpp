@@ -6,6 +6,8 @@
 #include <random>
 #include <string>
 
+#include "conformance/covers.hpp"
+
 namespace shoal::mqtt {
 namespace {
 
@@ -33,6 +35,8 @@ bool slow(std::string_view text, bool allow_nul) {
 }
 
 TEST(Utf8, EveryCharacter) {
+  covers_v5("MQTT-1.5.4-1 MQTT-1.5.4-2");
+  covers_v311("MQTT-1.5.3-1 MQTT-1.5.3-2");
   for (std::uint32_t c = 0; c < 0x110000; ++c) {
     const bool surrogate = c >= 0xd800 && c <= 0xdfff;
     ASSERT_EQ(is_utf8_string(encoded(c)), !surrogate && c != 0) << c;
@@ -56,6 +60,8 @@ TEST(Utf8, EverySequenceOfTwoAndThreeBytes) {
 }
 
 TEST(Utf8, Overlong) {
+  covers_v5("MQTT-1.5.4-1");
+  covers_v311("MQTT-1.5.3-1");
   for (const std::string_view text :
        {"\xc0\x80", "\xc0\xaf", "\xc1\xbf", "\xe0\x80\xaf", "\xe0\x9f\xbf", "\xf0\x80\x80\xaf", "\xf0\x8f\xbf\xbf",
         "\xf8\x88\x80\x80\x80", "\xfc\x84\x80\x80\x80\x80", "\xfe", "\xff"}) {

@@ -4,6 +4,8 @@
 
 #include <vector>
 
+#include "conformance/covers.hpp"
+
 namespace shoal::mqtt {
 namespace {
 
@@ -21,6 +23,7 @@ Read read(std::vector<std::uint8_t> bytes) {
 
 // Table 1-1 of the standard: the first and the last value of every size.
 TEST(Varint, Boundaries) {
+  covers_v5("MQTT-1.5.5-1");
   const struct {
     std::uint32_t value;
     std::vector<std::uint8_t> bytes;
@@ -66,6 +69,7 @@ TEST(Varint, EveryValueOfThreeBytes) {
 }
 
 TEST(Varint, Overlong) {
+  covers_v5("MQTT-1.5.5-1");
   for (const auto& [bytes, value] : std::vector<std::pair<std::vector<std::uint8_t>, std::uint32_t>>{
            {{0x80, 0x00}, 0}, {{0x81, 0x00}, 1}, {{0xff, 0x80, 0x00}, 127}, {{0x85, 0x80, 0x80, 0x00}, 5}}) {
     const Read result = read(bytes);

@@ -5,6 +5,7 @@
 #include <random>
 #include <set>
 
+#include "conformance/covers.hpp"
 #include "session/id_list.hpp"
 #include "session/message.hpp"
 #include "session/topic_aliases.hpp"
@@ -16,6 +17,8 @@ using Verdict = Inbound::Verdict;
 
 // MQTT-4.3.3-10 to -12: the same identifier is the same message until it is released.
 TEST(Inbound, ExactlyOnce) {
+  covers_v5("MQTT-4.3.3-9 MQTT-4.3.3-10 MQTT-4.3.3-12");
+  covers_v311("MQTT-4.3.3-2");
   Inbound inbound;
   EXPECT_EQ(inbound.publish(5, 10), Verdict::route);
   EXPECT_EQ(inbound.publish(5, 10), Verdict::duplicate);

@@ -4,6 +4,7 @@
 
 #include <string>
 
+#include "conformance/covers.hpp"
 #include "mqtt/decode.hpp"
 #include "session/session.hpp"
 
@@ -108,6 +109,7 @@ TEST_F(OutboundTest, AcknowledgementsOfNothing) {
 }
 
 TEST_F(OutboundTest, RefusedInPubrec) {
+  covers_v5("MQTT-4.4.0-2");
   attach();
   deliver("a", 2);
   written();
@@ -117,6 +119,7 @@ TEST_F(OutboundTest, RefusedInPubrec) {
 }
 
 TEST_F(OutboundTest, ReceiveMaximum) {
+  covers_v5("MQTT-4.9.0-1 MQTT-4.9.0-2");
   link.receive_maximum = 2;
   attach();
   for (const char* text : {"a", "b", "c", "d"}) deliver(text, 2);
@@ -154,6 +157,8 @@ TEST_F(OutboundTest, SlowReader) {
 }
 
 TEST_F(OutboundTest, ResumeSendsAgainInOrder) {
+  covers_v5("MQTT-4.4.0-1 MQTT-4.6.0-1 MQTT-4.6.0-4");
+  covers_v311("MQTT-4.4.0-1 MQTT-4.6.0-1 MQTT-4.6.0-4");
   attach();
   for (const char* text : {"a", "b", "c"}) deliver(text, 2);
   deliver("d", 1);
@@ -205,6 +210,7 @@ TEST_F(OutboundTest, AnAnswerToTheLastConnectionsMessageCounts) {
 }
 
 TEST_F(OutboundTest, Expiry) {
+  covers_v5("MQTT-3.3.2-5 MQTT-3.3.2-6");
   attach();
   EXPECT_EQ(deliver("a", 1, now + base::milliseconds(2500)), Outcome::sent);
   session.detach();
@@ -221,6 +227,7 @@ TEST_F(OutboundTest, Expiry) {
 
 // A client that took the message at QoS 2 keeps its identifier until PUBREL.
 TEST_F(OutboundTest, TooLargeForTheNextConnection) {
+  covers_v5("MQTT-3.1.2-24 MQTT-3.1.2-25");
   attach();
   deliver(std::string(100, 'x'), 2);
   deliver(std::string(100, 'y'), 1);
@@ -301,6 +308,8 @@ TEST_F(OutboundTest, BudgetIsGivenBack) {
 }
 
 TEST_F(OutboundTest, EveryPacketIdentifier) {
+  covers_v5("MQTT-2.2.1-4");
+  covers_v311("MQTT-2.3.1-4");
   budget.inflight_max = 65'535;
   link.out_bytes_max = 100'000'000;
   budget.messages_max = 10;

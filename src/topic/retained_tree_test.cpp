@@ -6,6 +6,8 @@
 #include <memory>
 #include <string>
 
+#include "conformance/covers.hpp"
+
 namespace shoal::topic {
 namespace {
 
@@ -53,6 +55,8 @@ TEST_F(RetainedTreeTest, RemovingATopicLeavesThoseBelowAndAbove) {
 }
 
 TEST_F(RetainedTreeTest, Filters) {
+  covers_v5("MQTT-4.7.2-1");
+  covers_v311("MQTT-4.7.2-1");
   fill({"a", "a/", "a/b", "a/b/c", "a/x/c", "b", "/", "/b", "$SYS/a", "$SYS", "a/$SYS"});
   EXPECT_EQ(each("#"), "/,/b,a,a/,a/$SYS,a/b,a/b/c,a/x/c,b,");
   EXPECT_EQ(each("a/#"), "a,a/,a/$SYS,a/b,a/b/c,a/x/c,");

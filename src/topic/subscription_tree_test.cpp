@@ -6,6 +6,8 @@
 #include <map>
 #include <string>
 
+#include "conformance/covers.hpp"
+
 namespace shoal::topic {
 namespace {
 
@@ -70,6 +72,8 @@ TEST_F(SubscriptionTreeTest, Wildcards) {
 
 // MQTT-4.7.2-1
 TEST_F(SubscriptionTreeTest, Dollar) {
+  covers_v5("MQTT-4.7.2-1");
+  covers_v311("MQTT-4.7.2-1");
   tree.subscribe("#", &anna, qos(0), 0);
   tree.subscribe("+/x", &anna, qos(0), 0);
   tree.subscribe("$SYS/#", &ben, qos(0), 0);
@@ -90,6 +94,7 @@ TEST_F(SubscriptionTreeTest, EmptyLevels) {
 
 // One copy with the highest QoS and every identifier (MQTT-3.3.4-2 to 4).
 TEST_F(SubscriptionTreeTest, Overlap) {
+  covers_v5("MQTT-3.3.4-2 MQTT-3.3.4-3 MQTT-3.3.4-4");
   tree.subscribe("a/b", &anna, qos(0), 7);
   tree.subscribe("a/+", &anna, qos(2), 9);
   tree.subscribe("a/#", &anna, qos(1), 9);
@@ -100,6 +105,7 @@ TEST_F(SubscriptionTreeTest, Overlap) {
 }
 
 TEST_F(SubscriptionTreeTest, NoLocal) {
+  covers_v5("MQTT-3.8.3-3");
   tree.subscribe("a", &anna, {2, true, false, 0}, 5);
   tree.subscribe("+", &anna, {1, false, true, 0}, 6);
   tree.subscribe("a", &ben, {1, true, false, 0}, 0);

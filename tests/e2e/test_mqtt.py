@@ -23,6 +23,7 @@ def lab(shared_plants):
     return shared_plants.port("lab")
 
 
+@pytest.mark.covers("MQTT-4.2.0-1 MQTT-4.6.0-5 MQTT-4.6.0-6", v311="MQTT-4.6.0-5 MQTT-4.6.0-6 MQTT-7.1.1-1")
 @BOTH
 @EVERY_QOS
 def test_paho_gets_every_message_once_and_in_order(place, version, qos):
@@ -50,6 +51,7 @@ def test_a_big_payload_arrives_whole(lab, version, qos):
         assert [m.payload == payload for m in sub.get(3)] == [True] * 3
 
 
+@pytest.mark.covers("MQTT-3.2.2-15")
 @BOTH
 def test_a_packet_above_the_limit_ends_the_connection(lab, version):
     with Wire(lab) as c:
@@ -60,6 +62,8 @@ def test_a_packet_above_the_limit_ends_the_connection(lab, version):
         assert last is None or c.recv() is None
 
 
+@pytest.mark.covers("MQTT-3.3.1-5 MQTT-3.3.1-6 MQTT-3.3.1-12",
+                    v311="MQTT-3.3.1-5 MQTT-3.3.1-6 MQTT-3.3.1-7 MQTT-3.3.1-8 MQTT-3.3.1-9 MQTT-3.3.1-10 MQTT-3.3.1-11")
 @BOTH
 @EVERY_QOS
 def test_retained(lab, version, qos):
@@ -81,6 +85,7 @@ def test_retained(lab, version, qos):
             assert sub.fence() == []
 
 
+@pytest.mark.covers("MQTT-3.1.2-8 MQTT-3.14.4-3", v311="MQTT-3.1.2-8 MQTT-3.14.4-3")
 @BOTH
 def test_a_will_is_published_when_the_client_vanishes_and_only_then(lab, version):
     with Paho(lab, version=version) as watcher:
@@ -91,6 +96,7 @@ def test_a_will_is_published_when_the_client_vanishes_and_only_then(lab, version
         assert watcher.fence() == []
 
 
+@pytest.mark.covers("MQTT-3.1.2-15", v311="MQTT-3.1.2-17")
 @BOTH
 def test_a_retained_will_is_kept(lab, version):
     Paho(lab, version=version, will=("will/kept", "gone", 1, True)).vanish()
@@ -101,6 +107,7 @@ def test_a_retained_will_is_kept(lab, version):
         later.publish("will/kept", b"", 1, retain=True)
 
 
+@pytest.mark.covers("MQTT-3.1.2-23 MQTT-3.2.2-3", v311="MQTT-3.1.2-4 MQTT-3.1.2-5")
 @BOTH
 @EVERY_QOS
 def test_a_persistent_session_keeps_what_arrives_while_away(lab, version, qos):
@@ -121,6 +128,7 @@ def test_a_persistent_session_keeps_what_arrives_while_away(lab, version, qos):
         assert not c.session_present
 
 
+@pytest.mark.covers("MQTT-3.1.2-22 MQTT-3.12.4-1", v311="MQTT-3.1.2-24 MQTT-3.12.4-1")
 @BOTH
 def test_keep_alive_is_enforced_and_pings_keep_a_client(lab, version):
     with Paho(lab, version=version, keep_alive=1) as pinging, Wire(lab) as silent:
@@ -131,6 +139,7 @@ def test_keep_alive_is_enforced_and_pings_keep_a_client(lab, version):
         assert pinging.disconnects == []
 
 
+@pytest.mark.covers("MQTT-3.10.4-2", v311="MQTT-3.10.4-2")
 @BOTH
 def test_unsubscribe_ends_delivery(lab, version):
     with Paho(lab, version=version) as c:
@@ -145,6 +154,7 @@ def test_unsubscribe_ends_delivery(lab, version):
         assert [m.topic for m in c.fence()] == ["u/2"]
 
 
+@pytest.mark.covers("MQTT-3.1.4-3", v311="MQTT-3.1.4-2")
 @BOTH
 def test_a_second_connection_takes_the_client_id_over(lab, version):
     with Wire(lab) as first, Wire(lab) as second:
@@ -155,6 +165,7 @@ def test_a_second_connection_takes_the_client_id_over(lab, version):
         assert second.ping() == []
 
 
+@pytest.mark.covers("", v311="MQTT-7.0.0-2")
 @pytest.mark.parametrize("version", ["mqttv311", "mqttv5"])
 @EVERY_QOS
 def test_mosquitto_clients(place, version, qos):
@@ -215,6 +226,7 @@ GARBAGE = {
 }
 
 
+@pytest.mark.covers("", v311="MQTT-4.8.0-1")
 @pytest.mark.parametrize("name", GARBAGE)
 def test_garbage_ends_that_connection_only(lab, name):
     with Wire(lab) as neighbour, Wire(lab, timeout=5) as bad:  # sooner than the time to CONNECT
