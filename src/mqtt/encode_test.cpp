@@ -169,6 +169,24 @@ TEST(EncodeAck, EveryTypeVersionAndCode) {
   }
 }
 
+TEST(Encode, ConnackHasOneFlag) {
+  covers_v5("MQTT-3.2.2-1");
+  for (const Version version : kVersions) {
+    for (const bool present : {false, true}) {
+      for (const std::uint8_t code : {0x00, 0x02, 0x87}) {
+        Connack packet;
+        packet.session_present = present;
+        packet.code = code;
+        std::vector<std::uint8_t> out;
+        encode(packet, version, out);
+        ASSERT_GE(out.size(), 4u);
+        EXPECT_EQ(out[2], present ? 1 : 0);
+        EXPECT_EQ(out[3], code);
+      }
+    }
+  }
+}
+
 TEST(Encode, AppendsBehindWhatIsThere) {
   std::vector<std::uint8_t> out{0xaa};
   encode(Pingreq{}, Version::v5, out);

@@ -77,6 +77,8 @@ struct OutboundTest : testing::Test {
 };
 
 TEST_F(OutboundTest, Online) {
+  covers_v5("MQTT-4.3.1-1 MQTT-4.3.2-2 MQTT-4.3.3-2");
+  covers_v311("MQTT-4.3.1-1");
   attach();
   EXPECT_EQ(deliver("a", 0), Outcome::sent);
   EXPECT_EQ(deliver("b", 1), Outcome::sent);
@@ -223,6 +225,23 @@ TEST_F(OutboundTest, Expiry) {
   // What was on its way is sent again, what was not is dropped (MQTT-3.3.2-5).
   EXPECT_EQ(written(), "a q1 #1 dup e1|b q1 #2 e7|");
   EXPECT_EQ(budget.expired, 1u);
+}
+
+TEST_F(OutboundTest, WhatWasSentAtQos2DoesNotExpire) {
+  covers_v5("MQTT-4.3.3-7");
+  attach();
+  for (const char* payload : {"a", "b"}) deliver(payload, 2, now + base::seconds(2));
+  ack(PacketType::pubrec, 1);
+  written();
+  session.detach();
+  now += base::seconds(100);
+  attach();
+  pump();
+  EXPECT_EQ(written(), "PUBREL #1|b q2 #2 dup e1|");
+  EXPECT_TRUE(ack(PacketType::pubcomp, 1));
+  EXPECT_TRUE(ack(PacketType::pubrec, 2));
+  EXPECT_EQ(written(), "PUBREL #2|");
+  EXPECT_EQ(budget.expired, 0u);
 }
 
 // A client that took the message at QoS 2 keeps its identifier until PUBREL.
