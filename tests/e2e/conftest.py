@@ -36,6 +36,8 @@ def pytest_configure(config):
     config.addinivalue_line("markers", "soak: loads the machine for long; release build (make soak)")
     config.addinivalue_line("markers", "release: says something only about the release build")
     config.addinivalue_line("markers", "covers(v5, v311): ids of the statements shown; see tests/conformance/README.md")
+    config.addinivalue_line("markers", "large: says something more about the release build")
+    config.addinivalue_line("markers", "hostile: attacks by clients; make soak makes them on the dev build too")
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 

@@ -1,0 +1,115 @@
+"""Attacks before and around CONNECT."""
+
+import time
+
+import packets as p
+
+CONNECT_TIMEOUT_S = 2  # of the instances under test
+
+
+def half_open(target):
+    """2,000 connections that say nothing, or one byte; meanwhile others still get in."""
+    with target.crowd() as crowd:
+        for n in range(2000):
+            crowd.open(b"\x10" if n % 2 else b"")
+            if n % 50 == 0:
+                crowd.turn(0)
+        crowd.press()
+        target.serves()
+        crowd.until_all_closed(CONNECT_TIMEOUT_S + 10)
+
+
+def byte_by_byte(target):
+    """CONNECTs of which a byte comes now and then, never all of them."""
+    whole = p.connect("slow", 5, props=p.user_properties(3000), will=("wild/will", b"x" * 100, 1, False))
+    with target.crowd() as crowd:
+        slow = [crowd.open(whole[:1]) for _ in range(target.many(300, 900))]
+        at = 1
+        deadline = time.monotonic() + CONNECT_TIMEOUT_S + 10
+        while crowd.peers:
+            assert time.monotonic() < deadline, "a CONNECT may take for ever"
+            for peer in slow:
+                crowd.send(peer, whole[at:at + 1])
+            at += 1
+            crowd.turn(0.05)
+        assert all(peer.received == 0 for peer in slow)
+
+
+def endless_connect(target):
+    """CONNECTs of nearly 1 MiB whose last byte never comes."""
+    whole = p.connect("endless", 5, props=p.user_properties(74000))
+    assert 1_000_000 < len(whole) < 1 << 20
+    with target.crowd() as crowd:
+        for _ in range(target.many(200, 900)):
+            crowd.open(whole[:-1])
+        crowd.press()
+        crowd.until_all_closed(CONNECT_TIMEOUT_S + 10)
+
+
+def connect_flood(target):
+    """Connections that come and go as fast as possible, with and without CONNECT."""
+    with target.crowd() as crowd:
+        count = target.many(4000, 40000)
+        while crowd.opened < count:
+            while len(crowd.peers) < 100:
+                n = crowd.opened
+                data = (p.connect(f"flood-{n}", 4 + n % 2), b"", p.connect("", 5) + p.PING, p.connect("", 3))[n % 4]
+                crowd.open(data, end=("finish", "reset")[n % 3 == 0])
+            crowd.turn()
+        crowd.until_all_closed(30)
+
+
+def foreign_protocols(target):
+    """What speaks something else."""
+    said = [b"GET / HTTP/1.1\r\nHost: broker\r\n\r\n", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(500),
+            b"AMQP\x00\x01\x00\x00", b"CONNECTED\n\n\0", b"\0" * 4096, b"\xff" * 65536, b"\x10" * 4096, b"\r\n" * 1000,
+            p.packet(1, 0, p.text("MQTT") + bytes([6, 2, 0, 0]) + p.text("")),
+            p.packet(1, 0, p.text("mqtt") + bytes([4, 2, 0, 0]) + p.text("")),
+            p.packet(1, 0, p.text("M" * 65535)), p.PING, p.publish("wild/a"), p.disconnect()]
+    with target.crowd() as crowd:
+        for _ in range(target.many(40, 400)):
+            for data in said:
+                crowd.open(data, end="finish")
+                crowd.turn(0)
+        crowd.until_all_closed()
+
+
+def long_client_ids(target):
+    """Sessions that are kept, each with a name as long as it can be."""
+    with target.crowd() as crowd:
+        for n in range(target.many(1500, 5000)):
+            name = f"{n:08}" + "n" * 65527
+            crowd.open(p.connect(name, 5, props=b"\x11" + p.u32(target.many(5, 600))), end="finish")
+            crowd.until(lambda: len(crowd.peers) < 50, "answers")
+        crowd.until_all_closed()
+
+
+def take_over_storm(target):
+    """Everybody has the same client id."""
+    with target.crowd() as crowd:
+        count = target.many(2000, 40000)
+        while crowd.opened < count:
+            while len(crowd.peers) < 50 and crowd.opened < count:
+                n = crowd.opened
+                version = 4 + n % 2
+                kept = b"\x11" + p.u32(60) if n % 4 < 2 else b""
+                crowd.open(p.connect("wild-one", version, clean=n % 3 == 0, props=kept,
+                                     will=("wild/gone", b"x", 1, False)) +
+                           p.subscribe([("wild/#", 1)], version) + p.publish("wild/x", bytes(50), version, 1))
+            crowd.turn()
+        crowd.until(lambda: len(crowd.peers) <= 1, "one is left")
+
+
+def churn(target):
+    """Clients that connect, subscribe, publish and vanish; half of their sessions stay."""
+    with target.crowd() as crowd:
+        count = target.many(3000, 100000)
+        while crowd.opened < count:
+            while len(crowd.peers) < 100 and crowd.opened < count:
+                n = crowd.opened
+                kept = b"\x11" + p.u32(target.many(5, 600)) if n % 2 else b""
+                data = p.connect(f"churn-{n}", 5, props=kept, will=("wild/gone", b"x" * 20, 0, False)) + \
+                    p.subscribe([(f"wild/{n}/#", 1), ("wild/+/all", 2)], 5) + p.publish(f"wild/{n}/x", b"y" * 30, 5, 1)
+                crowd.open(data + p.disconnect(5) * (n % 3 == 0), end=("finish", "finish", "reset")[n % 3])
+            crowd.turn()
+        crowd.until_all_closed()
