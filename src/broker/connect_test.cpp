@@ -238,17 +238,20 @@ TEST(Connect, PacketsBehindConnectWaitForThePassword) {  // 3.1.4: the client ne
 
 TEST(Connect, PacketsBehindARefusedConnectAreNotProcessed) {
   covers_v5("MQTT-3.1.4-6");
-  Bed bed;
-  Peer watcher(bed);
-  watcher.connect({"w"}).subscribe("t", 0).skip();
-  bed.authority.decision = auth::Decision::needs_hash;
-  Peer peer(bed);
-  peer.connect({.id = "c", .user = "u", .password = "p"}).publish("t", "early");
-  bed.shard.authenticated(bed.authority.verifying.at(0), {auth::Decision::refused, "wrong password"});
-  bed.turn();
-  EXPECT_THAT(peer.got(), ElementsAre("CONNACK 0x86"));
-  EXPECT_TRUE(peer.closed());
-  EXPECT_THAT(watcher.got(), IsEmpty());
+  covers_v311("MQTT-3.1.4-5");
+  for (const Version version : {Version::v3_1_1, Version::v5}) {
+    Bed bed;
+    Peer watcher(bed);
+    watcher.connect({"w"}).subscribe("t", 0).skip();
+    bed.authority.decision = auth::Decision::needs_hash;
+    Peer peer(bed, version);
+    peer.connect({.id = "c", .user = "u", .password = "p"}).publish("t", "early");
+    bed.shard.authenticated(bed.authority.verifying.at(0), {auth::Decision::refused, "wrong password"});
+    bed.turn();
+    EXPECT_THAT(peer.got(), ElementsAre(version == Version::v5 ? "CONNACK 0x86" : "CONNACK 4"));
+    EXPECT_TRUE(peer.closed());
+    EXPECT_THAT(watcher.got(), IsEmpty());
+  }
 }
 
 TEST(Connect, GoneWhileThePasswordIsVerified) {

@@ -157,6 +157,21 @@ TEST(ReceiveFlowCodes, PayloadThatIsNotWhatItSays) {  // 3.3.2.3.2: 0x99
   EXPECT_THAT(peer.publish("t", "\xc3\x28", {.properties = utf8}).got(), ElementsAre("DISCONNECT 0x99"));
 }
 
+TEST(ReceiveFlowExpiry, AFlowIsCompletedWhateverBecameOfItsMessage) {
+  covers_v5("MQTT-4.3.3-13");
+  Bed bed;
+  Peer absent(bed);
+  absent.connect({.id = "absent", .expiry_s = 1000}).subscribe("t", 2).drop();
+  Peer peer(bed);
+  How how{.qos = 2, .id = 1};
+  how.properties.number(PropertyId::message_expiry_interval, 1);
+  EXPECT_THAT(peer.connect({"c"}).skip().publish("t", "x", how).got(), ElementsAre("PUBREC #1"));
+  bed.advance(base::seconds(100));
+  EXPECT_THAT(peer.ack(PacketType::pubrel, 1).got(), ElementsAre("PUBCOMP #1"));
+  Peer back(bed);
+  EXPECT_THAT(back.connect({.id = "absent", .clean = false}).got(), ElementsAre("CONNACK 0 present"));
+}
+
 struct Alias : testing::Test {
   Alias() { peer.connect({"c"}).subscribe("#", 0).skip(); }
   static How alias(std::uint32_t number) {
@@ -187,6 +202,15 @@ TEST_F(Alias, IsNotForwarded) {  // the alias is the sender's; the receiver's ma
 TEST_F(Alias, AboveTheMaximum) {
   covers_v5("MQTT-3.2.2-17 MQTT-3.3.2-9");
   EXPECT_THAT(peer.publish("t/a", "1", alias(4)).got(), ElementsAre("DISCONNECT 0x94"));
+}
+
+TEST_F(Alias, OfAServerThatAllowsNone) {
+  covers_v5("MQTT-3.2.2-18");
+  Bed none(with([](BrokerOptions& o) { o.limits.topic_aliases = 0; }));
+  Peer client(none);
+  const auto packets = client.connect({"c"}).take();
+  EXPECT_FALSE(packets.at(0).as<mqtt::Connack>().properties.has(PropertyId::topic_alias_maximum));
+  EXPECT_THAT(client.publish("t/a", "1", alias(1)).got(), ElementsAre("DISCONNECT 0x94"));
 }
 
 TEST_F(Alias, Zero) {

@@ -41,11 +41,16 @@ struct Retained : testing::Test {
 
 TEST_F(Retained, TheLastOneIsKept) {
   covers_v5("MQTT-3.3.1-5 MQTT-3.3.1-8");
+  covers_v311("MQTT-3.3.1-5 MQTT-3.3.1-12");
   retain("t", "1");
   retain("t", "2");
   source.publish("t", "live");  // MQTT-3.3.1-8: without RETAIN nothing is stored or replaced
   EXPECT_THAT(on_subscribe("t"), ElementsAre("PUBLISH t=2 q0 retain"));
   EXPECT_EQ(bed.shard.stats().retained_now, 1u);
+  Peer old(bed, Version::v3_1_1);
+  old.connect({"old"}).publish("t", "3", {.retain = true}).publish("t", "live").publish("other", "live");
+  peer.skip();
+  EXPECT_THAT(on_subscribe("#"), ElementsAre("PUBLISH t=3 q0 retain"));
 }
 
 TEST_F(Retained, IsClearedByAnEmptyPayload) {
@@ -62,9 +67,12 @@ TEST_F(Retained, IsClearedByAnEmptyPayload) {
 }
 
 TEST_F(Retained, OutlivesItsPublisher) {
-  retain("t", "1");
-  source.disconnect();
-  EXPECT_THAT(on_subscribe("t"), ElementsAre("PUBLISH t=1 q0 retain"));
+  covers_v311("MQTT-3.1.2-7");
+  for (const Version version : {Version::v3_1_1, Version::v5}) {
+    Peer brief(bed, version);
+    brief.connect({"brief"}).publish(version == Version::v5 ? "5" : "4", "1", {.retain = true}).disconnect();
+  }
+  EXPECT_THAT(on_subscribe("+"), UnorderedElementsAre("PUBLISH 4=1 q0 retain", "PUBLISH 5=1 q0 retain"));
 }
 
 TEST_F(Retained, ComesAtTheLowerQos) {

@@ -199,6 +199,21 @@ TEST_F(Window, ReceiveMaximumOfTheClient) {
   EXPECT_THAT(peer.ack(pubrec, 4, ReasonCode::quota_exceeded).got(), ElementsAre("PUBLISH t=e q1 #5"));
 }
 
+TEST_F(Window, HoldsUpNothingButMessages) {
+  covers_v5("MQTT-3.3.4-10 MQTT-4.9.0-3");
+  Peer peer(bed);
+  peer.connect({.id = "c", .receive_maximum = 1}).subscribe("t", 2).skip();
+  publish("a", 2);
+  publish("b", 1);
+  EXPECT_THAT(peer.got(), ElementsAre("PUBLISH t=a q2 #1"));
+  peer.ping().subscribe("x", 0).unsubscribe("x").publish("y", "own", {.qos = 1, .id = 1});
+  peer.publish("y", "own", {.qos = 2, .id = 2}).ack(pubrel, 2).ack(pubrec, 1);
+  publish("now", 0);
+  EXPECT_THAT(peer.got(), ElementsAre("PINGRESP", "SUBACK #1 0", "UNSUBACK #1 0", "PUBACK #1 16", "PUBREC #2 16",
+                                      "PUBCOMP #2", "PUBREL #1", "PUBLISH t=now q0"));
+  EXPECT_THAT(peer.ack(pubcomp, 1).got(), ElementsAre("PUBLISH t=b q1 #2"));
+}
+
 TEST_F(Window, ReceiveMaximumHoldsForResending) {  // 4.9: it is that of the new connection
   covers_v5("MQTT-3.3.4-9");
   Peer first(bed);
@@ -376,6 +391,7 @@ TEST_F(FullQueue, OfThePublisherItself) {
 }
 
 TEST(QueueTotal, PublishersAreRefused) {  // 0x97
+  covers_v311("MQTT-3.3.5-2 MQTT-4.8.0-2");
   Bed bed(with([](BrokerOptions& o) { o.limits.queued_bytes_total = 10; }));
   Peer absent(bed);
   absent.connect({.id = "c", .expiry_s = 100}).subscribe("t", 1).drop();
@@ -384,6 +400,11 @@ TEST(QueueTotal, PublishersAreRefused) {  // 0x97
   EXPECT_THAT(source.publish("t", "0123456789", {.qos = 1, .id = 1}).got(), ElementsAre("PUBACK #1"));
   EXPECT_THAT(source.publish("t", "x", {.qos = 1, .id = 1}).got(), ElementsAre("PUBACK #1 0x97"));
   EXPECT_THAT(source.publish("t", "x", {.qos = 2, .id = 2}).got(), ElementsAre("PUBREC #2 0x97"));
+  for (const std::uint8_t qos : {1, 2}) {
+    Peer old(bed, Version::v3_1_1);
+    EXPECT_THAT(old.connect({"old"}).skip().publish("t", "x", {.qos = qos, .id = 1}).got(), IsEmpty());
+    EXPECT_TRUE(old.closed());
+  }
   Peer back(bed);
   back.connect({.id = "c", .clean = false});
   EXPECT_THAT(back.got(), ElementsAre("CONNACK 0 present", "PUBLISH t=0123456789 q1 #1"));

@@ -54,10 +54,13 @@ TEST(SessionExpiry, NeverWhenTheLimitSaysSo) {
 }
 
 TEST(SessionExpiry, OfEarlierVersionsIsTheLimit) {
-  covers_v311("MQTT-3.1.2-4 MQTT-4.1.0-1");
+  covers_v311("MQTT-3.1.2-4 MQTT-4.1.0-1 MQTT-4.1.0-2");
   Bed bed(with([](BrokerOptions& o) { o.limits.session_expiry_s = 60; }));
   Peer peer(bed, Version::v3_1_1);
-  peer.connect({"c", false}).disconnect();
+  peer.connect({"c", false});
+  bed.advance(seconds(100));  // counts from the end of the connection
+  EXPECT_EQ(bed.shard.stats().sessions_now, 1u);
+  peer.disconnect();
   bed.advance(milliseconds(59'999));
   EXPECT_EQ(bed.shard.stats().sessions_now, 1u);
   bed.advance(milliseconds(1));
@@ -240,9 +243,12 @@ TEST(KeepAlive, OfTheServer) {  // MQTT-3.2.2-21; earlier versions cannot be tol
 
 TEST(KeepAlive, Ping) {
   covers_v5("MQTT-3.12.4-1");
-  Bed bed;
-  Peer peer(bed);
-  EXPECT_THAT(peer.connect({"a"}).ping().got(), ElementsAre("CONNACK 0", "PINGRESP"));
+  covers_v311("MQTT-3.12.4-1");
+  for (const Version version : {Version::v3_1_1, Version::v5}) {
+    Bed bed;
+    Peer peer(bed, version);
+    EXPECT_THAT(peer.connect({"a"}).ping().got(), ElementsAre("CONNACK 0", "PINGRESP"));
+  }
 }
 
 }  // namespace

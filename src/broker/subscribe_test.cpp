@@ -170,20 +170,33 @@ TEST_F(Subscribe, UnsubscribeIsAnsweredInOrder) {
 
 TEST_F(Subscribe, UnsubscribeComparesCharacterByCharacter) {
   covers_v5("MQTT-3.10.4-1");
-  peer.subscribe("a/+", 0).skip();
-  EXPECT_THAT(unsubscribe(peer, {"a/b", "a/#", "a/", "A/+"}).got(), ElementsAre("UNSUBACK #6 17 17 17 17"));
-  source.publish("a/b", "x");
-  EXPECT_THAT(peer.got(), ElementsAre("PUBLISH a/b=x q0"));
+  covers_v311("MQTT-3.10.4-1");
+  Peer old(bed, Version::v3_1_1);
+  old.connect({"old"});
+  for (Peer* const who : {&peer, &old}) {
+    who->subscribe("a/+", 0).skip();
+    EXPECT_THAT(unsubscribe(*who, {"a/b", "a/#", "a/", "A/+"}).got(),
+                ElementsAre(who == &peer ? "UNSUBACK #6 17 17 17 17" : "UNSUBACK #6"));
+    source.publish("a/b", "x");
+    EXPECT_THAT(who->got(), ElementsAre("PUBLISH a/b=x q0"));
+    unsubscribe(*who, {"a/+"}).skip();
+    source.publish("a/b", "x");
+    EXPECT_THAT(who->got(), IsEmpty());
+  }
 }
 
 TEST_F(Subscribe, UnsubscribeEndsDeliveryButNotWhatHasStarted) {
   covers_v5("MQTT-3.10.4-2 MQTT-3.10.4-3");
-  peer.subscribe("t", 2).skip();
-  source.publish("t", "1", {.qos = 2, .id = 1});
-  peer.unsubscribe("t").skip();
-  source.publish("t", "2", {.qos = 2, .id = 2});
-  EXPECT_THAT(peer.got(), IsEmpty());
-  EXPECT_THAT(peer.ack(PacketType::pubrec, 1).got(), ElementsAre("PUBREL #1"));
+  covers_v311("MQTT-3.10.4-2 MQTT-3.10.4-3");
+  for (const Version version : {Version::v3_1_1, Version::v5}) {
+    Peer reader(bed, version);
+    reader.connect({"reader"}).subscribe("t", 2).skip();
+    source.publish("t", "1", {.qos = 2, .id = 1}).ack(PacketType::pubrel, 1);
+    reader.unsubscribe("t").skip();
+    source.publish("t", "2", {.qos = 2, .id = 2}).ack(PacketType::pubrel, 2);
+    EXPECT_THAT(reader.got(), IsEmpty());
+    EXPECT_THAT(reader.ack(PacketType::pubrec, 1).got(), ElementsAre("PUBREL #1"));
+  }
 }
 
 struct SubscribeLimits : Subscribe {

@@ -176,13 +176,21 @@ TEST_F(Will, IsSentWhenTheSessionEndsBeforeItsDelay) {  // 3.1.3.2.2
 }
 
 TEST_F(Will, HasItsQosAndIsRetained) {
-  covers_v5("MQTT-3.1.2-15");
-  Peer peer(bed);
-  peer.connect({"c"}, Last{"will", "gone", 1, true}).drop();
-  EXPECT_THAT(seen(), ElementsAre("PUBLISH will=gone q1 #1"));
-  Peer late(bed);
-  late.connect({"late"}).skip();
-  EXPECT_THAT(late.subscribe("will", 2).got(), ElementsAre("SUBACK #1 2", "PUBLISH will=gone q1 #1 retain"));
+  covers_v5("MQTT-3.1.2-14 MQTT-3.1.2-15");
+  covers_v311("MQTT-3.1.2-16 MQTT-3.1.2-17");
+  for (const Version version : {Version::v3_1_1, Version::v5}) {
+    Bed own;
+    Peer plain_one(own, version);
+    plain_one.connect({"a"}, Last{"plain", "gone", 1, false}).drop();
+    Peer kept_one(own, version);
+    kept_one.connect({"b"}, Last{"kept", "gone", 1, true}).drop();
+    Peer late(own, version);
+    late.connect({"late"}).skip();
+    EXPECT_THAT(late.subscribe("#", 2).got(), ElementsAre("SUBACK #1 2", "PUBLISH kept=gone q1 #1 retain"));
+    Peer again(own, version);
+    again.connect({"c"}, Last{"kept", "again", 2, true}).drop();
+    EXPECT_THAT(late.got(), ElementsAre("PUBLISH kept=again q2 #2"));
+  }
 }
 
 TEST_F(Will, CarriesItsOwnPropertiesOnly) {  // 3.1.3.2: the delay is the server's, the rest the message's
