@@ -100,6 +100,36 @@ def take_over_storm(target):
         crowd.until(lambda: len(crowd.peers) <= 1, "one is left")
 
 
+def resume_storm(target):
+    """A session with a full queue is resumed again and again by somebody who is gone before reading it."""
+    kept = b"\x11" + p.u32(60)
+    with target.crowd() as crowd:
+        crowd.open(p.connect("wild-full", 5, props=kept) + p.subscribe([("wild/full", 1)], 5), end="finish")
+        crowd.until_all_closed()
+        messages = b"".join(p.publish("wild/full", bytes(500), 5, 1, 1 + n % 60000) for n in range(9000))
+        crowd.open(p.connect("wild-writer", 5) + messages, end="finish")
+        crowd.until_all_closed()
+        for n in range(target.many(1000, 20000)):
+            receive = b"\x21" + p.u16((1, 100, 65535)[n % 3])
+            crowd.open(p.connect("wild-full", 5, clean=False, props=kept + receive), reads=n % 2 == 0,
+                       end=(None, "reset", "finish")[n % 3])
+            crowd.until(lambda: len(crowd.peers) < 20 or [crowd.drop(peer) for peer in list(crowd.peers)], "answers")
+    with target.client("wild-full", clean=True):
+        pass
+
+
+def tiny_maximum(target):
+    """Clients that accept packets of a few bytes only, and subscribe to everything."""
+    with target.crowd() as crowd:
+        for n in range(target.many(500, 5000)):
+            most = (1, 2, 5, 20, 40)[n % 5]
+            crowd.open(p.connect(f"wild-{n % 50}", 5, props=b"\x27" + p.u32(most) + b"\x21" + p.u16(1)) +
+                       p.subscribe([("wild/#", 2)] * 50, 5) + p.publish("wild/tiny", b"x" * 100, 5, 1) * 20 +
+                       p.publish("wild/tiny", b"x", 5, 2, 9) + p.disconnect(5, 0xFF), end="finish")
+            crowd.until(lambda: len(crowd.peers) < 50, "answers")
+        crowd.until_all_closed()
+
+
 def churn(target):
     """Clients that connect, subscribe, publish and vanish; half of their sessions stay."""
     with target.crowd() as crowd:

@@ -67,7 +67,41 @@ def slow_readers_qos1(target):
 
 def slow_readers_qos1_own_topics(target):
     """Every reader has a queue of its own messages."""
-    slow_readers(target, 1, 100, 4000, target.many(64 << 20, 300 << 20), own_topics=True)
+    slow_readers(target, 1, target.many(100, 400), 4000, 64 << 20, own_topics=True)
+
+
+def trickle_readers(target):
+    """Subscribers that read 40 bytes now and then, and acknowledge nothing; the broker has something to write all
+    the time."""
+    with target.crowd(receive_buffer=4096) as readers, target.crowd() as writers:
+        for n in range(target.many(100, 500)):
+            readers.open(p.connect(f"wild-{n}", 4 + n % 2) + p.subscribe([("wild/slow/#", n % 3)], 4 + n % 2), chunk=40)
+        readers.press(0.1)
+        for w in range(10):
+            writers.open(p.connect(f"wild-writer-{w}", 5) + b"".join(
+                p.publish(f"wild/slow/{n}", bytes(3000), 5, n % 2, 1 + n) for n in range(target.many(40, 400))),
+                end="finish")
+        while writers.peers:
+            writers.turn(0.01)
+            readers.turn(0)
+
+
+def distinct_topics(target):
+    """Every message has a topic of its own, and every filter lives for a moment: nothing of them may stay."""
+    with target.client("wild-reader") as reader, target.crowd() as crowd:
+        reader.subscribe("wild/#", 0)
+        for n in range(20):
+            names = [f"wild/{n}/{m}/{'t' * 60}/{m}" for m in range(target.many(500, 10000))]
+            said = b"".join(p.publish(name, b"", 4, m % 2, 1 + m) + p.subscribe([(name + "/+", 1)], 4, 1 + m) +
+                            p.unsubscribe([name + "/+"], 4, 1 + m) for m, name in enumerate(names))
+            crowd.open(p.connect(f"wild-{n}", 4) + said, end="finish")
+        reader.socket.setblocking(False)
+        while crowd.peers:
+            crowd.turn(0.01)
+            try:
+                reader.socket.recv(1 << 20)
+            except BlockingIOError:
+                pass
 
 
 def will_storm(target):

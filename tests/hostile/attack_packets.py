@@ -9,6 +9,8 @@ from wire import DISCONNECT, PUBACK, PUBCOMP, PUBREC, PUBREL, SUBSCRIBE, UNSUBSC
 
 # Of the broker: CONNACK, PUBLISH, PUBACK, PUBREC, PUBREL, PUBCOMP, SUBACK, UNSUBACK, PINGRESP, DISCONNECT.
 FROM_BROKER = {2, 3, 4, 5, 6, 7, 9, 11, 13, 14}
+# How the bytes of mutated conversations are cut.
+CHUNKS = (1 << 20,) * 9 + (1000, 300, 30)
 
 
 def well_formed(answer):
@@ -42,7 +44,8 @@ def mutations(target):
             while said < packets_max:
                 data = mutated(target.seed, index)
                 said += len(data)
-                crowd.open(b"".join(data), end="reset" if index % 20 == 0 else "finish", keep=True, about=index)
+                crowd.open(b"".join(data), end="reset" if index % 20 == 0 else "finish", keep=True, about=index,
+                           chunk=CHUNKS[index % len(CHUNKS)])
                 index += 1
                 crowd.until(lambda: len(crowd.peers) < 50, "the broker closes them", 30)
             crowd.until_all_closed(30)

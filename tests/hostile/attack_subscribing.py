@@ -46,7 +46,7 @@ def plus_filters(target):
             crowd.open(p.connect(f"wild-{n}", 5) + subscriptions(mixtures))
         crowd.press()
         with target.client("wild-writer") as writer:
-            for n in range(target.many(200, 5000)):
+            for n in range(target.many(200, 1000)):
                 writer.publish("/".join("a" * 10), b"x", n % 2, packet_id=1 + n % 60000)
                 writer.publish("/".join("a" * 9) + f"/{n}", b"x", n % 2, packet_id=1 + n % 60000)
                 if n % 20 == 0:
@@ -118,7 +118,7 @@ def deep_retained(target):
     """Retained messages on topics of 128 levels that share none, cleared, and set again."""
     for _ in range(2):
         for size in (1, 0):
-            retain(target, target.many(1000, 20000), "wild/{0}/" + "/".join(f"{{0}}-{n}" for n in range(100)), size)
+            retain(target, target.many(1000, 4000), "wild/{0}/" + "/".join(f"{{0}}-{n}" for n in range(100)), size)
 
 
 def shared_groups(target):

@@ -71,9 +71,9 @@ def step(rng, version, packet_id):
     kind = rng.randrange(10)
     props = publish_props(rng) if version == 5 else b""
     if kind < 2:
-        return [p.publish(topic(rng), payload(rng), version, 0, retain=rng.random() < 0.2, props=props)]
+        return [p.publish(topic(rng), payload(rng), version, 0, retain=rng.random() < 0.1, props=props)]
     if kind == 2:
-        return [p.publish(topic(rng), payload(rng), version, 1, packet_id, rng.random() < 0.2, props=props)]
+        return [p.publish(topic(rng), payload(rng), version, 1, packet_id, rng.random() < 0.1, props=props)]
     if kind == 3:
         done = [p.publish(topic(rng), payload(rng), version, 2, packet_id, props=props)]
         if rng.random() < 0.3:

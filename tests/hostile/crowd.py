@@ -15,9 +15,9 @@ class Peer:
     """A connection of a crowd. `end` says what follows when everything is sent: nothing (None), `finish` (no more
     is sent, read until the broker closes) or `reset`."""
 
-    __slots__ = ("socket", "output", "reads", "end", "keep", "answer", "received", "closed", "about", "events")
+    __slots__ = ("socket", "output", "reads", "end", "keep", "answer", "received", "closed", "about", "events", "chunk")
 
-    def __init__(self, sock, data, reads, end, keep, about):
+    def __init__(self, sock, data, reads, end, keep, about, chunk):
         self.socket = sock
         self.output = memoryview(data)
         self.reads = reads
@@ -28,6 +28,7 @@ class Peer:
         self.closed = False
         self.about = about
         self.events = -1
+        self.chunk = chunk  # bytes sent, and read, at a time
 
 
 class Crowd:
@@ -52,7 +53,7 @@ class Crowd:
             self.drop(peer)
         self.selector.close()
 
-    def open(self, data=b"", reads=True, end=None, keep=False, about=None):
+    def open(self, data=b"", reads=True, end=None, keep=False, about=None, chunk=1 << 20):
         s = socket.socket()
         s.setblocking(False)
         s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -62,7 +63,7 @@ class Crowd:
         self.opened += 1
         error = s.connect_ex(("127.0.0.1", self.port))
         assert error in (0, errno.EINPROGRESS), errno.errorcode[error]
-        peer = Peer(s, data, reads, end, keep, about)
+        peer = Peer(s, data, reads, end, keep, about, chunk)
         self.peers.add(peer)
         self.selector.register(s, selectors.EVENT_WRITE, peer)
         peer.events = selectors.EVENT_WRITE
@@ -105,7 +106,7 @@ class Crowd:
 
     def _write(self, peer):
         try:
-            count = peer.socket.send(peer.output[:1 << 20])
+            count = peer.socket.send(peer.output[:peer.chunk])
         except BlockingIOError:
             return
         except OSError:  # the broker closed; what it said is still there to be read
@@ -126,7 +127,7 @@ class Crowd:
 
     def _read(self, peer):
         try:
-            data = peer.socket.recv(65536)
+            data = peer.socket.recv(min(65536, peer.chunk))
         except BlockingIOError:
             return
         except OSError:
