@@ -33,6 +33,7 @@ LOG_KB_PER_CONNECTION, LOG_KB_PER_S = 0.4, 10
 
 # What these cost in memory is the point; that is told by the release build, which has to withstand them too.
 LARGE = [
+    attack_connecting.too_many,
     attack_connecting.churn,
     attack_connecting.resume_storm,
     attack_packets.property_bombs,
@@ -91,14 +92,15 @@ class CalmPairs:
         return json.loads(self.process.stdout.readline() or "null")
 
 
-def config(seconds):
+def config():
     return f"""
 [defaults]
 auth = {{ anonymous = true }}
 persistence = "none"
 [defaults.limits]
 connects_per_second = 20000
-connect_timeout = "{seconds}s"
+connect_timeout = "{attack_connecting.CONNECT_TIMEOUT_S}s"
+connections = {attack_connecting.CONNECTIONS_MAX}
 """ + "".join(f'[instances.{name}]\nworker = "{worker}"\nlisteners = ["mqtt://127.0.0.1:auto"]\n'
               for name, worker in INSTANCES.items())
 
@@ -107,7 +109,7 @@ class Site:
     """A fleet and its well-behaved pairs."""
 
     def __init__(self, home):
-        self.fleet = Fleet(home).write(config(attack_connecting.CONNECT_TIMEOUT_S))
+        self.fleet = Fleet(home).write(config())
         # What was freed still waits to be caught, but counts as memory.
         self.fleet.env["ASAN_OPTIONS"] += ":quarantine_size_mb=16"
         self.fleet.start()

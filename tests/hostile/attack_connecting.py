@@ -4,7 +4,9 @@ import time
 
 import packets as p
 
-CONNECT_TIMEOUT_S = 2  # of the instances under test
+# Of the instances under test.
+CONNECT_TIMEOUT_S = 2
+CONNECTIONS_MAX = 3000
 
 
 def half_open(target):
@@ -72,6 +74,24 @@ def foreign_protocols(target):
                 crowd.open(data, end="finish")
                 crowd.turn(0)
         crowd.until_all_closed()
+
+
+def too_many(target):
+    """More clients than the instance takes; who is in stays in."""
+    def answered(code):
+        return sum(len(peer.answer) > 3 and peer.answer[3] == code for peer in peers)
+
+    with target.crowd() as crowd:
+        peers = []
+        for n in range(CONNECTIONS_MAX + 500):
+            peers.append(crowd.open(p.connect(f"wild-{n}", 4 + n % 2) + p.subscribe([(f"wild/{n}", 1)], 4 + n % 2),
+                                    keep=True))
+            if n % 50 == 0:
+                crowd.turn(0)
+        crowd.until(lambda: all(peer.answer for peer in peers), "answers")
+        # Two connections are of the well-behaved pair.
+        assert answered(0) == CONNECTIONS_MAX - 2, f"{answered(0)} clients are in"
+        assert answered(3) + answered(0x97) == 502
 
 
 def long_client_ids(target):
