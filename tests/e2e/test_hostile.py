@@ -19,7 +19,7 @@ import attack_connecting
 import attack_flooding
 import attack_packets
 import attack_subscribing
-from fleet import RELEASE, Fleet
+from fleet import RELEASE, Fleet, alive
 from observed import Observed
 from target import Target
 
@@ -64,6 +64,10 @@ MANY = [
     attack_flooding.unknown_acknowledgements,
     attack_flooding.publish_flood,
 ]
+
+
+def port_of(about):
+    return int(about["listeners"][0].rsplit(":", 1)[1])
 
 
 class CalmPairs:
@@ -113,7 +117,9 @@ class Site:
         # What was freed still waits to be caught, but counts as memory.
         self.fleet.env["ASAN_OPTIONS"] += ":quarantine_size_mb=16"
         self.fleet.start()
-        self.pairs = CalmPairs({name: self.fleet.port(name) for name in INSTANCES})
+        self.broken = False
+        self.instances = self.fleet.ps()
+        self.pairs = CalmPairs({name: port_of(about) for name, about in self.instances.items()})
 
     def close(self):
         self.pairs.close()
@@ -122,8 +128,8 @@ class Site:
     def withstands(self, attack, long):
         seed = os.environ.get("SHOAL_HOSTILE_SEED") or (str(random.randrange(1 << 32)) if long else "1")
         print(f"SHOAL_HOSTILE_SEED={seed}")
-        before = self.fleet.ps()
-        attacked = [Attacked(self.fleet, before[name], seed, long) for name in ATTACKED]
+        self.broken = True  # until it was seen that it is not
+        attacked = [Attacked(self.fleet, self.instances[name], seed, long) for name in ATTACKED]
         self.pairs.ask("go")
         with ThreadPoolExecutor() as threads:
             done = [threads.submit(a.endure, attack) for a in attacked]
@@ -133,10 +139,10 @@ class Site:
             each.result()
         assert {name: pair["faults"] for name, pair in calm.items()} == dict.fromkeys(INSTANCES, [])
         for each in attacked:
-            each.comes_to_rest()
+            each.observed.comes_to_rest()
         assert not list(self.fleet.home.glob("sanitizer.*"))
-        after = self.fleet.ps()
-        assert {n: i["pid"] for n, i in after.items()} == {n: i["pid"] for n, i in before.items()}
+        assert all(alive(about["pid"]) for about in self.instances.values())
+        self.broken = False
 
 
 class Attacked:
@@ -145,8 +151,7 @@ class Attacked:
     def __init__(self, fleet, about, seed, long):
         self.name = about["name"]
         self.observed = Observed(about["pid"], fleet.home / f"log/{self.name}.log")
-        port = int(about["listeners"][0].rsplit(":", 1)[1])
-        self.target = Target(port, seed, long, prepared=self.observed.begin)
+        self.target = Target(port_of(about), seed, long, prepared=self.observed.begin)
 
     def endure(self, attack):
         self.observed.begin()
@@ -160,16 +165,36 @@ class Attacked:
         assert cost["log_kb"] <= log_kb_max, cost
         self.target.serves()
 
-    def comes_to_rest(self):
-        self.observed.comes_to_rest()
+
+class Sites:
+    """One site for many attacks with sanitizers, where starting takes long; else one for each, so that growth is that
+    of a fresh process."""
+
+    def __init__(self, make_home):
+        self.make_home = make_home
+        self.site = None
+
+    def take(self):
+        self.site = self.site or Site(self.make_home())
+        return self.site
+
+    def give_back(self, last=False):
+        if self.site and (last or RELEASE or self.site.broken):
+            site, self.site = self.site, None
+            site.close()
 
 
-@pytest.fixture(scope=lambda fixture_name, config: "function" if RELEASE else "module")
-def site(tmp_path_factory):
-    """Starts in no time when released: then growth is that of a fresh process for each attack."""
-    site = Site(tmp_path_factory.mktemp("hostile") / "home")
-    yield site
-    site.close()
+@pytest.fixture(scope="module")
+def sites(tmp_path_factory):
+    sites = Sites(lambda: tmp_path_factory.mktemp("hostile") / "home")
+    yield sites
+    sites.give_back(last=True)
+
+
+@pytest.fixture
+def site(sites):
+    yield sites.take()
+    sites.give_back()
 
 
 def cases(attacks, *marks):

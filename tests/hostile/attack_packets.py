@@ -5,12 +5,12 @@ import random
 import packets as p
 from conversation import conversation
 from mutation import mutated
-from wire import DISCONNECT, PUBACK, PUBCOMP, PUBREC, PUBREL, SUBSCRIBE, UNSUBSCRIBE
+from wire import PUBACK, PUBCOMP, PUBREC, PUBREL
 
 # Of the broker: CONNACK, PUBLISH, PUBACK, PUBREC, PUBREL, PUBCOMP, SUBACK, UNSUBACK, PINGRESP, DISCONNECT.
 FROM_BROKER = {2, 3, 4, 5, 6, 7, 9, 11, 13, 14}
 # How the bytes of mutated conversations are cut.
-CHUNKS = (1 << 20,) * 9 + (1000, 300, 30)
+CHUNKS = (1 << 20,) * 9 + (1000, 300, 100)
 
 
 def well_formed(answer):

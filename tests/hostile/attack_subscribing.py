@@ -58,12 +58,12 @@ def deep_plus_filters(target):
     """Filters of 128 levels, names and `+` at random, so that a topic walks through as many nodes as can be."""
     rng = target.rng
     with target.crowd() as crowd:
-        for n in range(target.many(4, 50)):
+        for n in range(target.many(4, 8)):
             filters = {"/".join(rng.choice("+a") for _ in range(128)) for _ in range(1000)}
             crowd.open(p.connect(f"wild-{n}", 5) + subscriptions(sorted(filters)))
             crowd.press()
         with target.client("wild-writer") as writer:
-            for n in range(target.many(10, 300)):
+            for n in range(target.many(10, 30)):
                 writer.publish("/".join("a" * 127) + f"/{n}", b"x", 1, packet_id=1 + n)
             writer.ping()
 

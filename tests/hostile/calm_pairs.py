@@ -10,7 +10,6 @@ and answers when all that was sent has arrived; `go` begins again.
 import json
 import os
 import selectors
-import socket
 import struct
 import sys
 import time

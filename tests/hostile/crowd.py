@@ -155,7 +155,7 @@ class Crowd:
     def until_all_closed(self, timeout=PATIENCE_S):
         self.until(lambda: not self.peers, "the broker closes them all", timeout)
 
-    def press(self, still_s=0.3, timeout=60):
+    def press(self, still_s=0.2, timeout=60):
         """Sends until the broker takes no more."""
         deadline = time.monotonic() + timeout
         before, since = self.sent, time.monotonic()
