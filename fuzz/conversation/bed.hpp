@@ -82,11 +82,13 @@ class Bed {
   io::TimerQueue timers_;
   base::ChunkPool chunks_;
   base::Log log_;
+  broker::EdgeCounters edge_;
   Authority authority_;
   Published published_;
   std::map<std::string, SessionModel> sessions_;
   std::unique_ptr<broker::Shard> shard_;
   std::array<std::unique_ptr<Peer>, kPeers> peers_;  // before the shard goes
+  const std::uint64_t empty_bytes_;                  // of subscriptions, when there are none
   std::size_t host_filters_ = 0;
   std::size_t unnamed_ = 0;
   bool turn_wanted_ = false;

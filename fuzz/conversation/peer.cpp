@@ -93,12 +93,14 @@ void Peer::consume(std::size_t bytes) {
 }
 
 void Peer::flush() {
+  const std::size_t before = client_->link().out.size();
   while (!stalled_ || client_->ended()) {
     bed_.look();
     consume(SIZE_MAX);
     client_->drained();
     if (client_->link().out.empty()) break;
   }
+  client_->account_output(client_->link().out.size() < before);
   if (client_->ended()) flushed_end_ = true;
   else feed();
 }
@@ -119,6 +121,7 @@ void Peer::trickle(std::size_t bytes) {
   bed_.look();
   consume(bytes);
   if (client_->link().out.empty()) client_->drained();
+  client_->account_output(true);
   feed();
 }
 
@@ -135,6 +138,7 @@ void Peer::settle() {
   for (const auto& [type, ids] : owed_) check(ids.empty(), "every packet is answered");
   check(subscribes_.empty() && unsubscribes_.empty(), "SUBSCRIBE and UNSUBSCRIBE are answered");
   if (client_->paused()) {
+    paused_ = bed_.now();
     check(stalled_ || !client_->link().congested(), "who reads is heard");
     check(client_->link().congested() || !connack_seen_ || bed_.timer_armed(), "a pause ends some day");
     return;
@@ -148,7 +152,8 @@ void Peer::check_time() const {
   const base::Time now = bed_.now();
   if (!connect_seen_) check(now < opened_ + base::seconds(bed_.limits().connect_timeout_s), "CONNECT comes in time");
   if (connected() && hello_.keep_alive_s != 0) {
-    check(now < last_input_ + base::milliseconds(hello_.keep_alive_s * 1500), "keep alive");
+    // Who is not read cannot be heard.
+    check(now < std::max(last_input_, paused_) + base::milliseconds(hello_.keep_alive_s * 1500), "keep alive");
   }
 }
 

@@ -106,6 +106,7 @@ class Peer final : public broker::Transport {
   bool flushed_end_ = false;
   base::Time opened_;
   base::Time last_input_;
+  base::Time paused_{};                                         // last seen so
   std::map<mqtt::PacketType, std::deque<std::uint16_t>> owed_;  // answers, in this order
   std::deque<Asked> subscribes_;
   std::deque<Asked> unsubscribes_;

@@ -18,7 +18,7 @@ using mqtt::Version;
 void Peer::got(const mqtt::Frame& frame) {
   bed_.trace(this, "<-", frame, client_->link().version);
   check(!last_seen_, "nothing follows the last packet");
-  check(frame.size <= hello_.packet_size_max || frame.type == PacketType::connack, "the client's maximum packet size");
+  check(frame.size <= hello_.packet_size_max, "the client's maximum packet size");
   check((frame.type == PacketType::connack) == !connack_seen_, "CONNACK comes first and once");
   const Version version = client_->link().version;
   check(!connack_seen_ || version == hello_.version, "the version stays");
@@ -142,8 +142,10 @@ void Peer::got_subscription_ack(const mqtt::SubscriptionAck& packet) {
     if (!subscribe && code == 0) session_->removed(filter);
     if (!subscribe || code > 2) continue;
     check(code <= qos, "not more than the QoS that was asked for");
-    check(mqtt::is_topic_filter(filter), "only filters are granted");
+    check(mqtt::is_shared(filter) ? mqtt::split_shared(filter).has_value() : mqtt::is_topic_filter(filter),
+          "only filters are granted");
     session_->granted(filter, code, asked.subscription_id);
+    if (hello_.version == Version::v3_1) session_->lose_filters();  // its SUBACK knows no failure
   }
 }
 

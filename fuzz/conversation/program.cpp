@@ -41,7 +41,7 @@ BrokerOptions Program::options() {
   if (small(10)) limits.connections = 2;
   if (small(11)) limits.subscriptions = 2;
   if (small(12)) limits.retained_messages = 2;
-  if (small(13)) limits.retained_bytes = 100;
+  if (small(13)) limits.retained_bytes = 2'000;
   if (small(14)) limits.topic_levels = 2, limits.topic_bytes = 12;
   if (small(15)) limits.topic_aliases = 1, limits.keep_alive_max_s = 5;
   return options;

@@ -1,8 +1,10 @@
 #pragma once
 
+#include <array>
 #include <chrono>
 #include <cstdint>
 #include <functional>
+#include <iterator>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -25,6 +27,36 @@ struct Message {
   bool retain = false;
 };
 
+/// The bounds of an instance that somebody can run into, by what they are called in `Limits`.
+enum class Bound : std::uint8_t {
+  connections,
+  connects_per_second,
+  half_open,
+  connect_timeout,
+  packet_size,
+  receive_maximum,
+  queue,  ///< of a session or a shared subscription
+  queued_bytes_total,
+  sessions,
+  subscriptions,
+  subscription_bytes,
+  retained,  ///< messages or bytes
+  topic,     ///< levels or length
+  client_id_bytes,
+  rate,
+  input_bytes_total,
+  passwords,    ///< too many wait for being verified
+  descriptors,  ///< the process has no more
+};
+inline constexpr std::string_view kBoundNames[] = {
+    "connections", "connects_per_second", "half_open", "connect_timeout",   "packet_size",        "receive_maximum",
+    "queue",       "queued_bytes_total",  "sessions",  "subscriptions",     "subscription_bytes", "retained",
+    "topic",       "client_id_bytes",     "rate",      "input_bytes_total", "passwords",          "descriptors"};
+inline constexpr std::size_t kBounds = std::size(kBoundNames);
+static_assert(static_cast<std::size_t>(Bound::descriptors) + 1 == kBounds);
+/// As in the enumeration.
+constexpr std::string_view to_string(Bound bound) { return kBoundNames[static_cast<std::size_t>(bound)]; }
+
 /// Totals since start, and gauges where the comment says "now".
 struct Stats {
   std::uint64_t connections_now = 0;
@@ -34,7 +66,7 @@ struct Stats {
   std::uint64_t sessions_now = 0;
   std::uint64_t subscriptions_now = 0;
   std::uint64_t retained_now = 0;
-  std::uint64_t retained_bytes_now = 0;
+  std::uint64_t retained_bytes_now = 0;  ///< with their index
   std::uint64_t queued_messages_now = 0;
   std::uint64_t queued_bytes_now = 0;
   std::uint64_t messages_received = 0;       ///< PUBLISH packets accepted from clients and the host
@@ -47,7 +79,15 @@ struct Stats {
   std::uint64_t bytes_received = 0;
   std::uint64_t bytes_sent = 0;
   std::uint64_t auth_failures = 0;
-  std::uint64_t limit_hits = 0;  ///< times any configured bound was reached
+  /// Times a bound was reached, by `Bound`.
+  std::array<std::uint64_t, kBounds> limit_hits{};
+
+  std::uint64_t hits(Bound bound) const { return limit_hits[static_cast<std::size_t>(bound)]; }
+  std::uint64_t all_hits() const {
+    std::uint64_t all = 0;
+    for (const std::uint64_t hits : limit_hits) all += hits;
+    return all;
+  }
 };
 
 /// One MQTT broker: its own listeners, client ids, topics, sessions, users, limits and log. Any

@@ -54,16 +54,31 @@ struct Limits {
   /// Per instance: what is queued, in flight or a will (a message for many sessions counts once), and the
   /// queues themselves; then 0x97 to QoS 1 and 2 publishers.
   std::uint64_t queued_bytes_total = 256ull << 20;
-  std::uint32_t sessions = 100'000;                ///< then CONNACK 0x97
-  std::uint32_t session_expiry_s = 7 * 24 * 3600;  ///< the longest a session is kept; echoed when lowered
-  std::uint32_t subscriptions = 1'000;             ///< per session, then 0x97 for the filter
-  std::uint32_t retained_messages = 100'000;       ///< then 0x97
-  std::uint64_t retained_bytes = 256ull << 20;     ///< topic, payload and properties; then 0x97
-  std::uint32_t topic_levels = 128;                ///< then 0x90
-  std::uint32_t topic_bytes = 4'096;               ///< then 0x90
-  std::uint16_t topic_aliases = 16;                ///< inbound aliases a v5 client may use; 0: none
-  std::uint16_t keep_alive_max_s = 0;              ///< 0: off; else clients asking for more (or 0) get this
-  std::uint32_t output_bytes = 1024 * 1024;        ///< unsent bytes per connection: QoS 0 dropped, 1 and 2 queued
+  std::uint32_t sessions = 100'000;                 ///< then CONNACK 0x97
+  std::uint32_t session_expiry_s = 7 * 24 * 3600;   ///< the longest a session is kept; echoed when lowered
+  std::uint32_t subscriptions = 1'000;              ///< per session, then 0x97 for the filter
+  std::uint64_t subscription_bytes = 256ull << 20;  ///< all subscriptions' memory, then 0x97 for the filter
+  std::uint32_t retained_messages = 100'000;        ///< then 0x97
+  std::uint64_t retained_bytes = 256ull << 20;      ///< topic, payload, properties and their index; then 0x97
+  std::uint32_t topic_levels = 128;                 ///< then 0x90
+  std::uint32_t topic_bytes = 4'096;                ///< then 0x90
+  std::uint32_t client_id_bytes = 1'024;            ///< then CONNACK 0x85, or 2 for MQTT 3.1.1
+  std::uint16_t topic_aliases = 16;                 ///< per direction, for v5 clients; 0: none
+  std::uint16_t keep_alive_max_s = 0;               ///< 0: off; else clients asking for more (or 0) get this
+  std::uint32_t output_bytes = 1024 * 1024;         ///< unsent bytes per connection: QoS 0 dropped, 1 and 2 queued
+  /// Memory of what all connections have not read yet: the less of it is free, the less of `output_bytes`
+  /// a connection that does not read may use.
+  std::uint64_t output_bytes_total = 32ull << 20;
+  /// Memory of incomplete packets, of CONNECTs whose password is verified, and of topic aliases; then the
+  /// connections that keep a packet incomplete for longest are closed (0x97).
+  std::uint64_t input_bytes_total = 32ull << 20;
+  // Rates: publishers are not read for a while. 0: unlimited.
+  std::uint64_t messages_in_per_second = 0;
+  std::uint64_t bytes_in_per_second = 0;  ///< whole PUBLISH packets
+  std::uint64_t messages_out_per_second = 0;
+  std::uint64_t bytes_out_per_second = 0;
+  std::uint64_t client_messages_per_second = 0;  ///< of one client
+  std::uint64_t client_bytes_per_second = 0;     ///< of one client, whole PUBLISH packets
 };
 
 enum class LogLevel { debug, info, warn, error, off };
@@ -93,6 +108,11 @@ struct BrokerOptions {
   Limits limits{};
   QueueFull queue_full = QueueFull::drop_new;
   Persistence persistence = Persistence::none;
+  /// Seconds between two refreshes of `$SYS` while somebody subscribes to it; 0: there is no `$SYS`.
+  std::uint32_t sys_interval_s = 10;
+  /// What v5 clients that ask for response information are told (3.2.2.3.14), usually the start of the
+  /// topics they may use for responses. Empty: nothing. At most 1,024 bytes of UTF-8.
+  std::string response_information{};
   LogOptions log{};
 };
 

@@ -52,6 +52,7 @@ void ByteQueue::push(Chunk* chunk) {
   if (tail_) tail_->next = chunk;
   else head_ = chunk;
   tail_ = chunk;
+  memory_ += sizeof(Chunk) + chunk->capacity;
 }
 
 void ByteQueue::extend(std::size_t size) {
@@ -92,6 +93,7 @@ void ByteQueue::consume(std::size_t size) {
     Chunk* const done = head_;
     head_ = done->next;
     if (!head_) tail_ = nullptr;
+    memory_ -= sizeof(Chunk) + done->capacity;
     pool_->give(done);
   }
 }
@@ -104,6 +106,7 @@ void ByteQueue::clear() {
   }
   tail_ = nullptr;
   size_ = 0;
+  memory_ = 0;
 }
 
 }  // namespace shoal::base

@@ -62,6 +62,8 @@ class ByteQueue {
   ByteQueue& operator=(const ByteQueue&) = delete;
 
   std::size_t size() const { return size_; }
+  /// What it has borrowed from the pool.
+  std::size_t memory() const { return memory_; }
   bool empty() const { return size_ == 0; }
 
   /// Room for `size` bytes in one piece, to be followed by `commit` of at most as many.
@@ -95,6 +97,7 @@ class ByteQueue {
   ChunkPool::Chunk* head_ = nullptr;
   ChunkPool::Chunk* tail_ = nullptr;
   std::size_t size_ = 0;
+  std::size_t memory_ = 0;
 };
 
 }  // namespace shoal::base

@@ -36,8 +36,8 @@ using Fields = std::initializer_list<Field>;
 void append_quoted(std::string& out, std::string_view text);
 
 /// The log of one instance or of the controller: one line per event, a constant phrase and fields.
-/// UTC times. Text is cut at 512 bytes. Used by one thread at a time. Lines reach the file with `flush()`, which the owner
-/// calls once per turn, or at once when they are errors.
+/// UTC times. Text is cut at 512 bytes. Used by one thread at a time. Lines reach the file with `flush()`, which the
+/// owner calls once per turn, or at once when they are errors.
 class Log {
  public:
   /// Silent.

@@ -7,7 +7,7 @@
 
 namespace shoal::base {
 
-/// A first-in first-out queue in one block that grows by doubling. Empty it owns nothing until the
+/// A queue in one block that grows by doubling. Empty it owns nothing until the
 /// first `push`; the block stays until `shrink`. A resource.
 template <class T>
 class Ring {
@@ -26,6 +26,13 @@ class Ring {
   void push(T item) {
     if (size_ == capacity_) grow();
     items_[(head_ + size_) & (capacity_ - 1)] = std::move(item);
+    ++size_;
+  }
+
+  void push_front(T item) {
+    if (size_ == capacity_) grow();
+    head_ = (head_ + capacity_ - 1) & (capacity_ - 1);
+    items_[head_] = std::move(item);
     ++size_;
   }
 

@@ -1,5 +1,6 @@
 #include "broker/client.hpp"
 
+#include "broker/router.hpp"
 #include "broker/shard.hpp"
 #include "mqtt/encode.hpp"
 #include "mqtt/topic_name.hpp"
@@ -16,10 +17,60 @@ namespace {
 
 // What one client may ask for before others get their turn: some ten milliseconds.
 constexpr std::size_t kWorkPerTurn = 200'000;
-// Topic levels that one SUBSCRIBE may have looked at for retained messages: some tenths of a second.
-constexpr std::size_t kRetainedWorkMax = 20'000'000;
 
 constexpr ProtocolError violated(const char* id, const char* what) { return {ReasonCode::protocol_error, id, what}; }
+
+constexpr ProtocolError kBadFilter{ReasonCode::topic_filter_invalid, "MQTT-4.7.1-1", "not a topic filter"};
+
+// The filter that messages are matched with; empty when it is none.
+std::string_view inner_filter(std::string_view filter) {
+  if (!mqtt::is_shared(filter)) return mqtt::is_topic_filter(filter) ? filter : std::string_view();
+  const auto parts = mqtt::split_shared(filter);
+  return parts ? parts->filter : std::string_view();
+}
+
+// Whether the start of a CONNECT says that it is one of 5.0.
+bool speaks_v5(base::Bytes packet) {
+  std::size_t at = 1;
+  while (at < packet.size() && at < 5 && (packet[at] & 0x80) != 0) ++at;
+  constexpr std::string_view kHello("\0\4MQTT\5", 7);
+  return packet.size() > at && static_cast<PacketType>(packet[0] >> 4) == PacketType::connect &&
+         base::as_text(packet.subspan(at + 1)).starts_with(kHello);
+}
+
+// Takes the properties away from an answer that has a reason string, which is all that is in them then.
+bool drop_reason(mqtt::Packet& packet) {
+  return std::visit(
+      [](auto& answer) {
+        if constexpr (requires { answer.properties; }) {
+          if (!answer.properties.has(PropertyId::reason_string)) return false;
+          answer.properties = {};
+          return true;
+        }
+        return false;
+      },
+      packet);
+}
+
+// Reason codes of DISCONNECT that are not the server's alone (3.14.2.1).
+bool client_may_say(ReasonCode code) {
+  switch (code) {
+    case ReasonCode::not_authorized:
+    case ReasonCode::server_busy:
+    case ReasonCode::server_shutting_down:
+    case ReasonCode::keep_alive_timeout:
+    case ReasonCode::session_taken_over:
+    case ReasonCode::topic_filter_invalid: return false;
+    default: return static_cast<std::uint8_t>(code) < static_cast<std::uint8_t>(ReasonCode::retain_not_supported);
+  }
+}
+
+bool all_well_formed(mqtt::FilterList filters) {
+  for (mqtt::FilterEntry entry; filters.next(entry);) {
+    if (inner_filter(entry.filter).empty()) return false;
+  }
+  return true;
+}
 
 // Properties of a PUBLISH that go on to subscribers: all but those that belong to this hop (3.3.2.3).
 base::Bytes forwardable(const mqtt::Properties& properties, mqtt::PropertyWriter& scratch) {
@@ -41,13 +92,44 @@ Client::Client(Shard& shard, Transport& transport)
       number_(shard.enter(*this)),
       last_packet_(shard.now()),
       aliases_(shard.limits().topic_aliases) {
-  link_.out_bytes_max = shard.limits().output_bytes;
+  link_.out_bytes_max = shard.output_bytes_max();
+  const Limits& limits = shard.limits();
+  if (limits.client_messages_per_second != 0 || limits.client_bytes_per_second != 0) {
+    rates_ = std::make_unique<Rates>(RateLimit(limits.client_messages_per_second),
+                                     RateLimit(limits.client_bytes_per_second));
+  }
   shard.context().timers.arm(*this, shard.now() + base::seconds(shard.limits().connect_timeout_s));
 }
 
 Client::~Client() {
   lost("closed");
   shard_.leave(*this);
+  shard_.counters().output_bytes_now -= output_bytes_;
+  shard_.counters().input_bytes_now -= input_bytes_;
+}
+
+std::string_view Client::client_id() const {
+  return session_ ? std::string_view(session_->protocol.client_id()) : std::string_view();
+}
+
+void Client::keep_input(std::ptrdiff_t bytes) {
+  input_bytes_ += static_cast<std::size_t>(bytes);
+  shard_.counters().input_bytes_now += static_cast<std::size_t>(bytes);
+}
+
+void Client::account_output(bool sent) {
+  const std::size_t bytes = link_.out.memory();
+  shard_.counters().output_bytes_now += bytes - output_bytes_;
+  output_bytes_ = bytes;
+  // One that reads slowly cannot be asked for packets while it is not read from: it is alive.
+  if (sent && paused()) last_packet_ = shard_.now();
+  link_.out_bytes_max = shard_.output_bytes_max();
+}
+
+base::Duration Client::spend(std::size_t bytes) {
+  if (!rates_) return {};
+  return std::max(rates_->messages.spend(1, shard_.now()),
+                  rates_->bytes.spend(static_cast<double>(bytes), shard_.now()));
 }
 
 std::size_t Client::receive(base::Bytes bytes) {
@@ -58,12 +140,13 @@ std::size_t Client::receive(base::Bytes bytes) {
   while ((state_ == State::awaiting_connect || state_ == State::connected) && !paused()) {
     const mqtt::FrameStatus status = mqtt::cut_frame(bytes.subspan(used), frame);
     if (status == mqtt::FrameStatus::malformed) {
-      fail({ReasonCode::malformed_packet, "MQTT-2.1.4", "fixed header is malformed"});
+      fail_frame(bytes.subspan(used), {ReasonCode::malformed_packet, "MQTT-2.1.4", "fixed header is malformed"});
       break;
     }
     if (frame.size > shard_.limits().packet_size_bytes) {
-      ++shard_.counters().limit_hits;
-      fail({ReasonCode::packet_too_large, "MQTT-3.1.2-24", "packet is larger than the limit"});
+      shard_.hit(Bound::packet_size, client_id());
+      fail_frame(bytes.subspan(used),
+                 {ReasonCode::packet_too_large, "MQTT-3.1.2-24", "packet is larger than the limit"});
       break;
     }
     if (status == mqtt::FrameStatus::incomplete) {
@@ -78,7 +161,9 @@ std::size_t Client::receive(base::Bytes bytes) {
     }
     used += frame.size;
     last_packet_ = shard_.now();
+    ++shard_.counters().packets_received;
     if (const Outcome outcome = handle(frame); outcome.code != ReasonCode::success) fail(outcome);
+    shard_.flush_if_much();
     if (++work_ >= kWorkPerTurn && state_ == State::connected) {
       // After very much the others get about as long.
       const std::size_t rest_ns = work_ > 2 * kWorkPerTurn ? work_ * 10 : 0;
@@ -116,33 +201,50 @@ Client::Outcome Client::handle(const mqtt::Frame& frame) {
   return violated("MQTT-2.1.2", "packet that only a server sends");
 }
 
+// What the properties of a PUBLISH mean on this hop, and which of them go on.
+Client::Outcome Client::take_properties(const mqtt::Publish& packet, Incoming& incoming) {
+  const mqtt::Properties& properties = packet.properties;
+  if (properties.has(PropertyId::subscription_identifier)) {
+    return violated("MQTT-3.3.4-6", "subscription identifier from a client");
+  }
+  if (properties.has(PropertyId::topic_alias)) {
+    const auto alias = static_cast<std::uint16_t>(properties.number(PropertyId::topic_alias));
+    if (!aliases_.valid(alias)) {
+      return {ReasonCode::topic_alias_invalid, "MQTT-3.3.2-9", "topic alias above the maximum"};
+    }
+    if (packet.topic.empty()) {
+      incoming.topic = aliases_.find(alias);
+      if (incoming.topic.empty()) return violated("MQTT-3.3.2-12", "topic alias was not set");
+    } else if (const Outcome outcome = set_alias(alias, packet.topic); outcome.code != ReasonCode::success) {
+      return outcome;
+    }
+  }
+  if (properties.has(PropertyId::message_expiry_interval)) {
+    incoming.expires = shard_.now() + base::seconds(properties.number(PropertyId::message_expiry_interval));
+  }
+  incoming.properties = forwardable(properties, shard_.property_scratch());
+  return kFine;
+}
+
+Client::Outcome Client::set_alias(std::uint16_t alias, std::string_view topic) {
+  if (!shard_.router().topic_within_limits(topic)) return kFine;  // the message is refused anyway
+  keep_input(aliases_.set(alias, topic));
+  if (shard_.counters().input_bytes_now <= shard_.limits().input_bytes_total) return kFine;
+  shard_.hit(Bound::input_bytes_total, client_id());
+  return {ReasonCode::quota_exceeded, "MQTT-3.3.2-13", "no memory for topic aliases"};
+}
+
 Client::Outcome Client::on_publish(const mqtt::Frame& frame) {
-  auto decoded = mqtt::decode_publish(frame, link_.version);
+  const auto decoded = mqtt::decode_publish(frame, link_.version);
   if (!decoded) return decoded.error();
-  mqtt::Publish& packet = *decoded;
+  const mqtt::Publish& packet = *decoded;
   Incoming incoming{packet.topic, packet.payload, {}, packet.qos, packet.retain};
   if (!packet.properties.empty()) {
-    const mqtt::Properties& properties = packet.properties;
-    if (properties.has(PropertyId::subscription_identifier)) {
-      return violated("MQTT-3.3.4-6", "subscription identifier from a client");
-    }
-    if (properties.has(PropertyId::topic_alias)) {
-      const auto alias = static_cast<std::uint16_t>(properties.number(PropertyId::topic_alias));
-      if (!aliases_.valid(alias)) {
-        return {ReasonCode::topic_alias_invalid, "MQTT-3.3.2-9", "topic alias above the maximum"};
-      }
-      if (packet.topic.empty()) incoming.topic = aliases_.find(alias);
-      else aliases_.set(alias, packet.topic);
-      if (incoming.topic.empty()) return violated("MQTT-3.3.2-12", "topic alias was not set");
-    }
-    if (properties.number(PropertyId::payload_format_indicator) == 1 &&
+    if (const Outcome outcome = take_properties(packet, incoming); outcome.code != ReasonCode::success) return outcome;
+    if (packet.properties.number(PropertyId::payload_format_indicator) == 1 &&
         !mqtt::is_utf8_payload(base::as_text(packet.payload))) {
       return refuse_publish(packet, ReasonCode::payload_format_invalid);
     }
-    if (properties.has(PropertyId::message_expiry_interval)) {
-      incoming.expires = shard_.now() + base::seconds(properties.number(PropertyId::message_expiry_interval));
-    }
-    incoming.properties = forwardable(properties, shard_.property_scratch());
   }
 
   if (packet.qos == 2) {
@@ -152,13 +254,14 @@ Client::Outcome Client::on_publish(const mqtt::Frame& frame) {
         write_ack(PacketType::pubrec, packet.id, ReasonCode::success);
         return kFine;
       case session::Inbound::Verdict::exceeded:
-        ++shard_.counters().limit_hits;
+        shard_.hit(Bound::receive_maximum, client_id());
         return {ReasonCode::receive_maximum_exceeded, "MQTT-3.3.4-7", "receive maximum exceeded"};
     }
   }
   const ReasonCode code = shard_.router().publish(incoming, session_, shard_.now());
-  work_ += shard_.router().fan_out();
+  work_ += shard_.router().work();
   if (state_ != State::connected) return kFine;  // its own queue overflowed
+  shard_.spend(*this, frame.size);
   shard_.throttle(*this, shard_.router().backlog_percent());
   if (is_error(code)) {
     if (packet.qos == 2) session_->protocol.refuse(packet.id);
@@ -173,11 +276,12 @@ Client::Outcome Client::on_publish(const mqtt::Frame& frame) {
 // success, so QoS 1 and 2 end the connection (3.3.5, 3.1.1); at QoS 0 nothing was promised.
 Client::Outcome Client::refuse_publish(const mqtt::Publish& packet, ReasonCode code) {
   if (packet.qos == 0) {
-    if (code == ReasonCode::quota_exceeded) return kFine;
+    if (code == ReasonCode::quota_exceeded || code == ReasonCode::not_authorized) return kFine;
     return {code, "MQTT-3.3.5", "message refused"};
   }
   if (!v5()) return {code, "MQTT-3.3.5-2", "message refused"};
-  write_ack(packet.qos == 1 ? PacketType::puback : PacketType::pubrec, packet.id, code);
+  const PacketType type = packet.qos == 1 ? PacketType::puback : PacketType::pubrec;
+  write(mqtt::Ack{type, packet.id, code, reason(to_string(code), mqtt::PropertyPlace::ack)});
   return kFine;
 }
 
@@ -189,80 +293,80 @@ Client::Outcome Client::on_ack(const mqtt::Frame& frame) {
     shard_.flush_later(*this);
     return kFine;
   }
-  session_->protocol.acknowledge(*packet);
-  session_->protocol.pump(shard_.router().scratch(), shard_.now());
+  if (!session_->protocol.acknowledge(*packet)) {
+    return violated("MQTT-4.3", "acknowledgement of another kind than the message's");
+  }
+  session_->pump(shard_.router().scratch(), shard_.now());
   if (!link_.out.empty()) shard_.flush_later(*this);
   return kFine;
 }
 
-std::uint8_t Client::subscribe_one(const mqtt::FilterEntry& entry, std::uint32_t id, bool& is_new) {
-  const auto answer = [&](ReasonCode code) { return v5() ? static_cast<std::uint8_t>(code) : std::uint8_t{0x80}; };
-  if (mqtt::is_shared(entry.filter)) return answer(ReasonCode::shared_subscriptions_not_supported);
-  if (!mqtt::is_topic_filter(entry.filter)) return answer(ReasonCode::topic_filter_invalid);
-  if (!shard_.router().topic_within_limits(entry.filter)) {
-    ++shard_.counters().limit_hits;
-    return answer(ReasonCode::topic_filter_invalid);
+// The granted QoS or an error.
+ReasonCode Client::subscribe_one(const mqtt::FilterEntry& entry, std::uint32_t id) {
+  Router& router = shard_.router();
+  const std::string_view inner = inner_filter(entry.filter);
+  if (inner.empty()) return ReasonCode::topic_filter_invalid;
+  if (!router.topic_within_limits(entry.filter)) {
+    shard_.hit(Bound::topic, client_id());
+    return ReasonCode::topic_filter_invalid;
   }
-  if (session_->subscriptions.size() >= shard_.limits().subscriptions &&
-      !shard_.router().subscribed(*session_, entry.filter)) {
-    ++shard_.counters().limit_hits;
-    return answer(ReasonCode::quota_exceeded);
+  const bool is_new = !router.subscribed(*session_, entry.filter);
+  if (is_new) {
+    if (session_->subscription_count() >= shard_.limits().subscriptions) {
+      shard_.hit(Bound::subscriptions, client_id());
+      return ReasonCode::quota_exceeded;
+    }
+    if (router.subscription_bytes() + Router::subscription_bytes(entry.filter) > shard_.limits().subscription_bytes) {
+      shard_.hit(Bound::subscription_bytes, client_id());
+      return ReasonCode::quota_exceeded;
+    }
   }
-  // Subscribing again and again asks for the retained messages each time: somebody who does not read
-  // them gets no more.
-  const std::size_t waiting = session_->protocol.outbound().queued_retained();
-  if (waiting > shard_.limits().retained_messages || (waiting > 0 && shard_.router().exhausted())) {
-    ++shard_.counters().limit_hits;
-    return answer(ReasonCode::quota_exceeded);
-  }
-  is_new = shard_.router().subscribe(*session_, entry.filter, entry.options, id);
-  return entry.options.qos;
+  if (mqtt::is_server_topic(inner)) shard_.sys().wanted();
+  router.subscribe(*session_, entry.filter, entry.options, id);
+  const std::uint8_t handling = entry.options.retain_handling;  // MQTT-3.3.1-9 to -11; 0 before 5.0
+  if (handling == 0 || (handling == 1 && is_new)) router.want_retained(*session_, entry.filter, entry.options, id);
+  return static_cast<ReasonCode>(entry.options.qos);
 }
 
 Client::Outcome Client::on_subscribe(const mqtt::Frame& frame) {
   const auto packet = mqtt::decode_subscribe(frame, link_.version);
   if (!packet) return packet.error();
+  if (!v5() && !all_well_formed(packet->filters)) return kBadFilter;
   const std::uint32_t id = packet->properties.number(PropertyId::subscription_identifier);
   std::vector<std::uint8_t> codes;
-  std::vector<bool> with_retained;
   mqtt::FilterEntry entry;
-  for (mqtt::FilterList filters = packet->filters; filters.next(entry);) {
-    bool is_new = false;
-    codes.push_back(subscribe_one(entry, id, is_new));
-    ++work_;
-    const std::uint8_t handling = entry.options.retain_handling;  // MQTT-3.3.1-9 to -11; 0 before 5.0
-    with_retained.push_back(codes.back() <= 2 && (handling == 0 || (handling == 1 && is_new)));
+  std::string_view why;
+  for (mqtt::FilterList filters = packet->filters; filters.next(entry); ++work_) {
+    const ReasonCode code = subscribe_one(entry, id);
+    codes.push_back(static_cast<std::uint8_t>(code));
+    if (!is_error(code)) continue;
+    if (why.empty()) why = to_string(code);
+    if (link_.version == mqtt::Version::v3_1_1) codes.back() = 0x80;
+    if (link_.version == mqtt::Version::v3_1) codes.back() = entry.options.qos;  // it knows no failure
   }
-  write(mqtt::SubscriptionAck{PacketType::suback, packet->id, codes, {}});
-  if (state_ != State::connected) return kFine;  // too large for the client
-  std::size_t index = 0;
-  for (mqtt::FilterList filters = packet->filters; filters.next(entry); ++index) {
-    if (!with_retained[index]) continue;
-    // One packet can name a filter thousands of times.
-    if (session_->protocol.outbound().queued_retained() > shard_.limits().retained_messages ||
-        work_ > kRetainedWorkMax) {
-      ++shard_.counters().limit_hits;
-      break;
-    }
-    work_ += shard_.router().queue_retained(*session_, entry.filter, entry.options, id, shard_.now());
-  }
-  session_->protocol.pump(shard_.router().scratch(), shard_.now());
+  const mqtt::Properties properties = why.empty() ? mqtt::Properties() : reason(why, mqtt::PropertyPlace::suback);
+  write(mqtt::SubscriptionAck{PacketType::suback, packet->id, codes, properties});
+  const std::uint64_t steps = shard_.router().retained().steps();
+  if (state_ == State::connected) session_->pump(shard_.router().scratch(), shard_.now());
+  work_ += shard_.router().retained().steps() - steps;
   return kFine;
 }
 
 Client::Outcome Client::on_unsubscribe(const mqtt::Frame& frame) {
   const auto packet = mqtt::decode_unsubscribe(frame, link_.version);
   if (!packet) return packet.error();
+  if (!v5() && !all_well_formed(packet->filters)) return kBadFilter;
   std::vector<std::uint8_t> codes;
   mqtt::FilterEntry entry;
-  for (mqtt::FilterList filters = packet->filters; filters.next(entry);) {
+  for (mqtt::FilterList filters = packet->filters; filters.next(entry); ++work_) {
     ReasonCode code = ReasonCode::success;
-    if (!mqtt::is_shared(entry.filter) && !mqtt::is_topic_filter(entry.filter)) code = ReasonCode::topic_filter_invalid;
+    if (inner_filter(entry.filter).empty()) code = ReasonCode::topic_filter_invalid;
     else if (!shard_.router().unsubscribe(*session_, entry.filter)) code = ReasonCode::no_subscription_existed;
     codes.push_back(static_cast<std::uint8_t>(code));
-    ++work_;
   }
   write(mqtt::SubscriptionAck{PacketType::unsuback, packet->id, codes, {}});
+  // What waited behind retained messages may go on.
+  if (state_ == State::connected) session_->pump(shard_.router().scratch(), shard_.now());
   return kFine;
 }
 
@@ -275,6 +379,7 @@ Client::Outcome Client::on_pingreq(const mqtt::Frame& frame) {
 Client::Outcome Client::on_disconnect(const mqtt::Frame& frame) {
   const auto packet = mqtt::decode_disconnect(frame, link_.version);
   if (!packet) return packet.error();
+  if (!client_may_say(packet->code)) return violated("MQTT-3.14.2-1", "reason code that only a server sends");
   if (packet->properties.has(PropertyId::session_expiry_interval)) {
     const std::uint32_t expiry_s = packet->properties.number(PropertyId::session_expiry_interval);
     if (expiry_was_zero_ && expiry_s != 0) {
@@ -289,25 +394,38 @@ Client::Outcome Client::on_disconnect(const mqtt::Frame& frame) {
 
 void Client::write_ack(PacketType type, std::uint16_t id, ReasonCode code) {
   link_.out.commit(mqtt::encode_ack(link_.out.reserve(mqtt::kAckSizeMax), type, id, code, link_.version));
+  ++shard_.budget().acks;
   shard_.flush_later(*this);
 }
 
+mqtt::Properties Client::reason(std::string_view why, mqtt::PropertyPlace place) {
+  mqtt::PropertyWriter& properties = shard_.property_scratch();
+  properties.clear();
+  // MQTT-3.1.2-29 allows it in CONNACK and DISCONNECT all the same; who does not want it gets none.
+  if (v5() && problem_information_) properties.text(PropertyId::reason_string, why);
+  return properties.view(place);
+}
+
+// Without its properties when it is too large for the client with them: a reason string (MQTT-3.2.2-19,
+// MQTT-3.4.2-2, MQTT-3.5.2-2, MQTT-3.9.2-1, MQTT-3.14.2-3).
 void Client::write(const mqtt::Packet& packet) {
   std::vector<std::uint8_t>& bytes = shard_.packet_scratch();
   bytes.clear();
   mqtt::encode(packet, link_.version, bytes);
   if (bytes.size() > link_.packet_size_max) {  // MQTT-3.1.2-24
+    if (mqtt::Packet bare = packet; drop_reason(bare)) return write(bare);
     if (state_ == State::connected && !std::holds_alternative<mqtt::Disconnect>(packet)) {
       end(ReasonCode::packet_too_large, "answer is larger than the client's maximum packet size");
     }
     return;
   }
   link_.out.append(bytes);
+  ++shard_.counters().packets_sent;
   shard_.flush_later(*this);
 }
 
 void Client::drained() {
-  if (state_ == State::connected) session_->protocol.pump(shard_.router().scratch(), shard_.now());
+  if (state_ == State::connected) session_->pump(shard_.router().scratch(), shard_.now());
 }
 
 void Client::lost(std::string_view what) {
@@ -318,7 +436,10 @@ void Client::lost(std::string_view what) {
 
 void Client::end(ReasonCode code, std::string_view why) {
   if (state_ == State::ended) return;
-  if (state_ == State::connected && v5()) write(mqtt::Disconnect{code, {}});
+  if (state_ == State::authenticating) {
+    return refuse(code == ReasonCode::server_shutting_down ? ReasonCode::server_unavailable : code, why);
+  }
+  if (state_ == State::connected && v5()) write(mqtt::Disconnect{code, reason(why, mqtt::PropertyPlace::disconnect)});
   lingers_ = true;
   if (state_ != State::connected) ++shard_.counters().refused;
   finish(why);
@@ -328,12 +449,19 @@ void Client::fail(const ProtocolError& error) {
   if (state_ == State::ended) return;
   if (state_ == State::connected) ++shard_.counters().dropped;
   shard_.log_limited(LogLevel::warn, "client violated the protocol",
-                     {{"client", session_ ? std::string_view(session_->protocol.client_id()) : std::string_view("?")},
+                     {{"client", session_ ? client_id() : std::string_view("?")},
                       {"address", transport_.peer()},
                       {"what", error.what},
                       {"rule", error.id},
                       {"code", static_cast<unsigned>(error.code)}});
   end(error.code, error.what);
+}
+
+// Of a packet that is not taken apart; a CONNECT that says that it is one of 5.0 gets an answer.
+void Client::fail_frame(base::Bytes packet, const ProtocolError& error) {
+  if (state_ != State::awaiting_connect || !speaks_v5(packet)) return fail(error);
+  link_.version = mqtt::Version::v5;
+  refuse(error.code, error.what);
 }
 
 // The one place where a connection's protocol ends: session detached, will and expiry set going.
@@ -344,6 +472,8 @@ void Client::finish(std::string_view why) {
   const bool was_connected = state_ == State::connected;
   state_ = State::ended;
   connect_ = {};
+  aliases_ = session::TopicAliases(0);
+  keep_input(-static_cast<std::ptrdiff_t>(input_bytes_));
   if (was_connected) {
     --shard_.counters().connections_now;
     shard_.context().log.info(
@@ -359,12 +489,13 @@ void Client::finish(std::string_view why) {
 
 void Client::on_deadline(base::Time now) {
   if (state_ == State::awaiting_connect) {
-    ++shard_.counters().limit_hits;
+    shard_.hit(Bound::connect_timeout, transport_.peer());
     fail({ReasonCode::protocol_error, "MQTT-3.1.4", "no CONNECT in time"});
     return;
   }
   if (state_ != State::connected) return;
   // Packets do not move the timer: it looks when it is due whether something came meanwhile.
+  if (throttled) last_packet_ = now;  // this side does not read
   const base::Time limit = last_packet_ + base::milliseconds(keep_alive_s_ * 1500);
   if (limit > now) {
     shard_.context().timers.arm(*this, limit);

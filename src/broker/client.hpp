@@ -5,6 +5,7 @@
 #include <string_view>
 #include <vector>
 
+#include "broker/rate_limit.hpp"
 #include "broker/receiver.hpp"
 #include "io/timer_queue.hpp"
 #include "mqtt/decode.hpp"
@@ -14,6 +15,7 @@
 namespace shoal::broker {
 
 class Shard;
+struct Incoming;
 
 /// What carries a client's bytes. The shard flushes and closes through it.
 class Transport {
@@ -52,6 +54,9 @@ class Client final : private io::Timer {
   void lost(std::string_view what);
   /// The link has room again after a flush.
   void drained();
+  /// Before and after a flush: what was not sent counts, and bounds what may be written next. `sent`: the
+  /// peer took something.
+  void account_output(bool sent);
 
   /// Ends the connection from this side: DISCONNECT with `code` for 5.0, then close. A will is sent.
   void end(mqtt::ReasonCode code, std::string_view why);
@@ -62,6 +67,11 @@ class Client final : private io::Timer {
   Transport& transport() { return transport_; }
   std::uint64_t number() const { return number_; }
   bool connected() const { return state_ == State::connected; }
+  bool half_open() const { return state_ == State::awaiting_connect; }
+  /// Empty before CONNECT.
+  std::string_view client_id() const;
+  /// Takes a PUBLISH of that size from the client's own rates; how long not to read it.
+  base::Duration spend(std::size_t bytes);
 
   bool dirty = false;      ///< in the shard's list of clients to flush
   bool throttled = false;  ///< in the shard's list of clients that are not read for a moment
@@ -79,7 +89,9 @@ class Client final : private io::Timer {
   Outcome on_unsubscribe(const mqtt::Frame& frame);
   Outcome on_pingreq(const mqtt::Frame& frame);
   Outcome on_disconnect(const mqtt::Frame& frame);
-  std::uint8_t subscribe_one(const mqtt::FilterEntry& entry, std::uint32_t id, bool& is_new);
+  mqtt::ReasonCode subscribe_one(const mqtt::FilterEntry& entry, std::uint32_t id);
+  Outcome take_properties(const mqtt::Publish& packet, Incoming& incoming);
+  Outcome set_alias(std::uint16_t alias, std::string_view topic);
   Outcome refuse_publish(const mqtt::Publish& packet, mqtt::ReasonCode code);
   void write_ack(mqtt::PacketType type, std::uint16_t id, mqtt::ReasonCode code);
 
@@ -87,13 +99,19 @@ class Client final : private io::Timer {
   void on_connect(const mqtt::Frame& frame);
   void admit(const mqtt::Connect& packet);
   void refuse(mqtt::ReasonCode code, std::string_view why, std::string_view client_id = {});
+  bool acceptable(const mqtt::Connect& packet);
+  void log_connected(const mqtt::Connect& packet, bool present);
   std::uint32_t granted_expiry(const mqtt::Connect& packet) const;
   void store_will(const mqtt::Connect& packet);
   mqtt::PropertyWriter& connack_properties(const mqtt::Connect& packet, std::string_view assigned_id);
   void arm_keep_alive();
 
   void write(const mqtt::Packet& packet);
+  /// A reason string for the next packet, when the client wants any; in the shard's scratch.
+  mqtt::Properties reason(std::string_view why, mqtt::PropertyPlace place);
+  void keep_input(std::ptrdiff_t bytes);
   void fail(const mqtt::ProtocolError& error);
+  void fail_frame(base::Bytes packet, const mqtt::ProtocolError& error);
   void finish(std::string_view why);
   void on_deadline(base::Time now) override;
   bool v5() const { return link_.version == mqtt::Version::v5; }
@@ -111,7 +129,15 @@ class Client final : private io::Timer {
   State state_ = State::awaiting_connect;
   bool lingers_ = false;
   bool expiry_was_zero_ = true;
+  bool problem_information_ = false;   // reason strings are wanted (3.1.2.11.7); CONNECT says so
   std::vector<std::uint8_t> connect_;  // the CONNECT while its password is verified
+  std::size_t input_bytes_ = 0;        // of the shard's total: `connect_`, aliases
+  std::size_t output_bytes_ = 0;       // of the shard's total
+  struct Rates {
+    RateLimit messages;
+    RateLimit bytes;
+  };
+  std::unique_ptr<Rates> rates_;  // when limited
 };
 
 }  // namespace shoal::broker

@@ -2,6 +2,9 @@
 
 #include "broker/client.hpp"
 #include "broker/shard.hpp"
+#include "mqtt/topic_name.hpp"
+#include "mqtt/utf8.hpp"
+#include "mqtt/varint.hpp"
 
 // The first packet: from CONNECT to CONNACK.
 
@@ -22,6 +25,11 @@ base::Bytes will_properties(const mqtt::Properties& properties, mqtt::PropertyWr
   return scratch.raw();
 }
 
+std::size_t connack_size(std::size_t properties) {
+  const std::size_t body = 2 + mqtt::varint_size(static_cast<std::uint32_t>(properties)) + properties;
+  return 1 + mqtt::varint_size(static_cast<std::uint32_t>(body)) + body;
+}
+
 }  // namespace
 
 void Client::on_connect(const mqtt::Frame& frame) {
@@ -39,6 +47,8 @@ void Client::on_connect(const mqtt::Frame& frame) {
   }
   const mqtt::Connect& packet = *decoded;
   link_.version = packet.version;
+  link_.packet_size_max = packet.properties.number(PropertyId::maximum_packet_size, UINT32_MAX);
+  problem_information_ = packet.properties.number(PropertyId::request_problem_information, 1) != 0;
   --shard_.counters().half_open_now;
   state_ = State::authenticating;
   if (shard_.shutting_down()) return refuse(ReasonCode::server_unavailable, "shutting down", packet.client_id);
@@ -53,16 +63,19 @@ void Client::on_connect(const mqtt::Frame& frame) {
       return refuse(ReasonCode::bad_user_name_or_password, verdict.reason, packet.client_id);
     case auth::Decision::needs_hash: break;
   }
-  if (!shard_.context().authority.verify(number_, *packet.user_name, *packet.password)) {
-    ++shard_.counters().limit_hits;
+  const bool room = shard_.counters().input_bytes_now + frame.body.size() <= shard_.limits().input_bytes_total;
+  if (!room || !shard_.context().authority.verify(number_, *packet.user_name, *packet.password)) {
+    shard_.hit(room ? Bound::passwords : Bound::input_bytes_total, packet.client_id);
     return refuse(ReasonCode::server_busy, "too many passwords to verify", packet.client_id);
   }
   connect_.assign(frame.body.begin(), frame.body.end());
+  keep_input(static_cast<std::ptrdiff_t>(connect_.size()));
 }
 
 void Client::authenticated(bool accepted, std::string_view reason) {
   if (state_ != State::authenticating) return;
   const std::vector<std::uint8_t> body = std::move(connect_);
+  keep_input(-static_cast<std::ptrdiff_t>(body.size()));
   const auto packet = mqtt::decode_connect({.type = mqtt::PacketType::connect, .flags = 0, .body = body});
   if (accepted) {
     admit(*packet);
@@ -73,26 +86,47 @@ void Client::authenticated(bool accepted, std::string_view reason) {
   if (state_ == State::connected) transport_.resume();
 }
 
+// What can be said of the CONNECT by itself: refuses it or returns true.
+bool Client::acceptable(const mqtt::Connect& packet) {
+  const auto refuse_it = [&](ReasonCode code, std::string_view why) {
+    refuse(code, why, packet.client_id.substr(0, shard_.limits().client_id_bytes));
+    return false;
+  };
+  if (packet.client_id.empty() && !v5() && !(packet.version == Version::v3_1_1 && packet.clean_start)) {
+    return refuse_it(ReasonCode::client_identifier_not_valid, "client id is empty");  // MQTT-3.1.3-8 (3.1.1)
+  }
+  if (packet.client_id.size() > shard_.limits().client_id_bytes) {
+    shard_.hit(Bound::client_id_bytes, transport_.peer());
+    return refuse_it(ReasonCode::client_identifier_not_valid, "client id is too long");
+  }
+  if (!packet.will) return true;
+  const mqtt::Will& will = *packet.will;
+  if (!shard_.router().topic_within_limits(will.topic)) {
+    shard_.hit(Bound::topic, packet.client_id);
+    return refuse_it(ReasonCode::topic_name_invalid, "will topic is too long");
+  }
+  if (mqtt::is_server_topic(will.topic)) {
+    return refuse_it(ReasonCode::not_authorized, "only the server publishes to the will's topic");
+  }
+  if (will.properties.number(PropertyId::payload_format_indicator) == 1 &&
+      !mqtt::is_utf8_payload(base::as_text(will.payload))) {
+    return refuse_it(ReasonCode::payload_format_invalid, "will is not UTF-8 as it says");
+  }
+  return true;
+}
+
 void Client::admit(const mqtt::Connect& packet) {
+  if (!acceptable(packet)) return;
   const Limits& limits = shard_.limits();
   SessionTable& sessions = shard_.sessions();
-  std::string client_id(packet.client_id);
-  const bool assigned = client_id.empty();
-  if (assigned) {
-    const bool allowed = v5() || (packet.version == Version::v3_1_1 && packet.clean_start);  // MQTT-3.1.3-7 (3.1.1)
-    if (!allowed) return refuse(ReasonCode::client_identifier_not_valid, "client id is empty");
-    client_id = shard_.assign_client_id();
-  }
-  if (packet.will && !shard_.router().topic_within_limits(packet.will->topic)) {
-    return refuse(ReasonCode::topic_name_invalid, "will topic is too long", client_id);
-  }
-  link_.packet_size_max = packet.properties.number(PropertyId::maximum_packet_size, UINT32_MAX);
+  const bool assigned = packet.client_id.empty();
+  std::string client_id = assigned ? shard_.assign_client_id() : std::string(packet.client_id);
   keep_alive_s_ = packet.keep_alive_s;
   if (v5() && limits.keep_alive_max_s != 0 && (keep_alive_s_ == 0 || keep_alive_s_ > limits.keep_alive_max_s)) {
     keep_alive_s_ = limits.keep_alive_max_s;
   }
-  // Five bytes in front of the properties.
-  if (v5() && 5 + connack_properties(packet, assigned ? client_id : "").raw().size() > link_.packet_size_max) {
+  if (v5() &&
+      connack_size(connack_properties(packet, assigned ? client_id : "").raw().size()) > link_.packet_size_max) {
     return refuse(ReasonCode::packet_too_large, "maximum packet size is too small for CONNACK", client_id);
   }
   ClientSession* const existing = sessions.find(client_id);
@@ -100,12 +134,16 @@ void Client::admit(const mqtt::Connect& packet) {
   // Before anything is changed: a refused CONNECT leaves everything as it is. A client in the limit can
   // always replace itself.
   if (!takes_over && shard_.counters().connections_now >= limits.connections) {
-    ++shard_.counters().limit_hits;
+    shard_.hit(Bound::connections, client_id);
     return refuse(ReasonCode::quota_exceeded, "too many connections", client_id);
   }
   if (!existing && sessions.size() >= limits.sessions) {
-    ++shard_.counters().limit_hits;
+    shard_.hit(Bound::sessions, client_id);
     return refuse(ReasonCode::quota_exceeded, "too many sessions", client_id);
+  }
+  if (packet.will && shard_.router().exhausted()) {
+    shard_.hit(Bound::queued_bytes_total, client_id);
+    return refuse(ReasonCode::quota_exceeded, "no memory for a will", client_id);
   }
   if (takes_over) existing->client->end(ReasonCode::session_taken_over, "session taken over");  // MQTT-3.1.4-3
   if (packet.clean_start) {
@@ -117,11 +155,18 @@ void Client::admit(const mqtt::Connect& packet) {
   else session_ = &sessions.create(std::move(client_id));
 
   state_ = State::connected;
-  ++shard_.counters().connections_now;
+  ShardCounters& counters = shard_.counters();
+  ++counters.connected;
+  counters.connections_max = std::max(counters.connections_max, ++counters.connections_now);
   session_->client = this;
   const std::uint32_t expiry_s = granted_expiry(packet);
   expiry_was_zero_ = packet.properties.number(PropertyId::session_expiry_interval) == 0;
   link_.receive_maximum = static_cast<std::uint16_t>(packet.properties.number(PropertyId::receive_maximum, UINT16_MAX));
+  const std::uint32_t aliases = packet.properties.number(PropertyId::topic_alias_maximum);
+  if (aliases != 0 && limits.topic_aliases != 0) {
+    link_.aliases = std::make_unique<session::SentAliases>(
+        static_cast<std::uint16_t>(std::min<std::uint32_t>(aliases, limits.topic_aliases)));
+  }
   arm_keep_alive();
   store_will(packet);
   mqtt::Connack connack;
@@ -132,7 +177,13 @@ void Client::admit(const mqtt::Connect& packet) {
   }
   write(connack);
   session_->protocol.attach(link_, expiry_s);
-  session_->protocol.pump(shard_.router().scratch(), shard_.now());
+  shard_.router().shared().connected(*session_);
+  if (present && shard_.router().own_wanted()) shard_.sys().wanted();
+  session_->pump(shard_.router().scratch(), shard_.now());
+  log_connected(packet, present);
+}
+
+void Client::log_connected(const mqtt::Connect& packet, bool present) {
   shard_.context().log.info("client connected", {{"client", session_->protocol.client_id()},
                                                  {"address", transport_.peer()},
                                                  {"version", to_string(packet.version)},
@@ -176,8 +227,13 @@ mqtt::PropertyWriter& Client::connack_properties(const mqtt::Connect& packet, st
   properties.number(PropertyId::maximum_packet_size, limits.packet_size_bytes);
   if (!assigned_id.empty()) properties.text(PropertyId::assigned_client_identifier, assigned_id);
   if (limits.topic_aliases != 0) properties.number(PropertyId::topic_alias_maximum, limits.topic_aliases);
-  properties.number(PropertyId::shared_subscription_available, 0);
   if (keep_alive_s_ != packet.keep_alive_s) properties.number(PropertyId::server_keep_alive, keep_alive_s_);
+  const std::string& information = shard_.options().response_information;
+  const bool asked = packet.properties.number(PropertyId::request_response_information) == 1;  // MQTT-3.1.2-28
+  if (asked && !information.empty() &&
+      connack_size(properties.raw().size() + 3 + information.size()) <= link_.packet_size_max) {
+    properties.text(PropertyId::response_information, information);
+  }
   return properties;
 }
 
@@ -188,6 +244,7 @@ void Client::refuse(ReasonCode code, std::string_view why, std::string_view clie
       {{"client", client_id}, {"address", transport_.peer()}, {"reason", why}, {"code", static_cast<unsigned>(code)}});
   mqtt::Connack connack;
   connack.code = v5() ? static_cast<std::uint8_t>(code) : static_cast<std::uint8_t>(to_return_code(code));
+  connack.properties = reason(why, mqtt::PropertyPlace::connack);
   write(connack);
   lingers_ = true;
   finish(why);

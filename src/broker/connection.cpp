@@ -50,14 +50,16 @@ void Connection::read() {
       base::ChunkPool::Chunk* const bigger = instance_.reactor().chunks().take(std::min(expected, kept * 2));
       std::memcpy(bigger->own(), kept_->own(), kept);
       bigger->end = static_cast<std::uint32_t>(kept);
-      instance_.reactor().chunks().give(std::exchange(kept_, bigger));
+      set_kept(bigger);
     }
     to = kept_->own() + kept;
     room = std::min<std::size_t>(kept_->capacity, expected) - kept;
   } else if (kept != 0) {
     std::memcpy(to, kept_->own(), kept);
     to += kept;
-    room -= kept;
+    room = std::max<std::size_t>(std::min(room, instance_.read_bytes_max()), 1 + kept) - kept;
+  } else {
+    room = std::min(room, instance_.read_bytes_max());
   }
   const ssize_t got = ::recv(fd_.get(), to, room, 0);
   if (got < 0) {
@@ -72,17 +74,18 @@ void Connection::read() {
   }
   kept_->end += static_cast<std::uint32_t>(got);
   if (kept_->end < expected) return;
-  base::ChunkPool::Chunk* const whole = std::exchange(kept_, nullptr);
+  base::ChunkPool::Chunk* const whole = take_kept();
   feed({whole->own(), whole->end}, whole);
 }
 
 // `owner`, when the bytes are in one, is taken over.
 void Connection::feed(base::Bytes bytes, base::ChunkPool::Chunk* owner) {
   const std::size_t used = client_.receive(bytes);
+  if (used > 0 || kept_since_ == base::Time{}) kept_since_ = instance_.reactor().now();
   held_ = client_.paused() && !client_.ended();
   if (held_ && owner && used < bytes.size()) {
     owner->begin += static_cast<std::uint32_t>(used);
-    kept_ = owner;
+    set_kept(owner);
   } else {
     if (!client_.ended() && used < bytes.size()) keep(bytes.subspan(used));
     if (owner) instance_.reactor().chunks().give(owner);
@@ -91,13 +94,27 @@ void Connection::feed(base::Bytes bytes, base::ChunkPool::Chunk* owner) {
 }
 
 void Connection::keep(base::Bytes rest) {
-  kept_ = instance_.reactor().chunks().take(rest.size());
-  std::memcpy(kept_->own(), rest.data(), rest.size());
-  kept_->end = static_cast<std::uint32_t>(rest.size());
+  base::ChunkPool::Chunk* const chunk = instance_.reactor().chunks().take(rest.size());
+  std::memcpy(chunk->own(), rest.data(), rest.size());
+  chunk->end = static_cast<std::uint32_t>(rest.size());
+  set_kept(chunk);
 }
 
-void Connection::drop_kept() {
-  if (kept_) instance_.reactor().chunks().give(std::exchange(kept_, nullptr));
+void Connection::set_kept(base::ChunkPool::Chunk* chunk) {
+  if (base::ChunkPool::Chunk* const old = take_kept()) instance_.reactor().chunks().give(old);
+  if (!chunk) return;
+  kept_ = chunk;
+  instance_.keep_input(chunk->capacity);
+}
+
+base::ChunkPool::Chunk* Connection::take_kept() {
+  if (kept_) instance_.keep_input(-static_cast<std::ptrdiff_t>(kept_->capacity));
+  return std::exchange(kept_, nullptr);
+}
+
+void Connection::end_input() {
+  drop_kept();
+  client_.end(mqtt::ReasonCode::quota_exceeded, "too much kept of incomplete packets");
 }
 
 // The reason for a pause is gone: what was read already is handled now.
@@ -106,13 +123,14 @@ void Connection::resume() {
   held_ = false;
   watch();
   if (!kept_) return;
-  base::ChunkPool::Chunk* const waiting = std::exchange(kept_, nullptr);
+  base::ChunkPool::Chunk* const waiting = take_kept();
   feed({waiting->own() + waiting->begin, waiting->end - waiting->begin}, waiting);
 }
 
 void Connection::flush() {
   if (closed_ || lingering_) return;
   base::ByteQueue& out = client_.link().out;
+  const std::size_t before = out.size();
   io::Flushed result = io::flush(fd_.get(), out, instance_.counters().bytes_sent);
   if (result == io::Flushed::all && !client_.ended()) {
     // Room again: what waited behind the full link follows, the rest of it in the next turns.
@@ -120,6 +138,7 @@ void Connection::flush() {
     if (!out.empty()) result = io::flush(fd_.get(), out, instance_.counters().bytes_sent);
     if (result == io::Flushed::all) client_.drained();
   }
+  client_.account_output(result == io::Flushed::all || out.size() < before);
   if (result == io::Flushed::broken) client_.lost("connection lost");
   if (client_.ended()) {
     if (result == io::Flushed::broken || (out.empty() && !client_.lingers())) return close();

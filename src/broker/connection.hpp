@@ -24,6 +24,11 @@ class Connection final : public Transport, private io::EventHandler, private io:
   /// Breaks it off at once.
   void abort();
   Client& client() { return client_; }
+  /// It has the start of a packet whose rest does not come, since `kept_since`.
+  bool keeps_incomplete() const { return kept_ != nullptr && !held_ && !closed_; }
+  base::Time kept_since() const { return kept_since_; }
+  /// Ends it because of that (0x97).
+  void end_input();
 
   std::size_t index = 0;  ///< place in the instance's list
 
@@ -37,7 +42,9 @@ class Connection final : public Transport, private io::EventHandler, private io:
   void read();
   void feed(base::Bytes bytes, base::ChunkPool::Chunk* owner = nullptr);
   void keep(base::Bytes rest);
-  void drop_kept();
+  void set_kept(base::ChunkPool::Chunk* chunk);
+  void drop_kept() { set_kept(nullptr); }
+  base::ChunkPool::Chunk* take_kept();
   void discard();
   void half_close();
   void close();
@@ -49,6 +56,7 @@ class Connection final : public Transport, private io::EventHandler, private io:
   Client client_;
   // Start of an incomplete packet, or what waits while the client pauses: [begin, end).
   base::ChunkPool::Chunk* kept_ = nullptr;
+  base::Time kept_since_{};  // when the packet at the start of it began
   std::uint32_t events_ = 0;
   bool held_ = false;  // the client paused: kept_ may hold complete packets
   bool lingering_ = false;

@@ -53,20 +53,15 @@ TEST(Fairness, SearchingRetainedMessagesForNothingIsWork) {
   seeker.raw(repeated(packet, 1'000));
   EXPECT_LT(seeker.take().size(), 300u);
 
-  // And within one packet, too: the rest of it asks in vain.
+  // A packet that names a filter thousands of times has it looked for once.
   bed.advance(base::seconds(10));
   seeker.skip();
-  const std::uint64_t before = bed.shard.stats().limit_hits;
   std::vector<std::uint8_t> many;
   for (int i = 0; i < 30'000; ++i) mqtt::append_filter(many, {"+/+/nothing", {}}, true);
+  const std::uint64_t before = bed.shard.router().retained().steps();
   seeker.send(mqtt::Subscribe{1, {}, mqtt::FilterList(many, true)});
-  EXPECT_EQ(bed.shard.stats().limit_hits, before + 1);
   EXPECT_EQ(seeker.take().size(), 1u);
-  EXPECT_TRUE(seeker.client().paused());
-  bed.advance(base::milliseconds(100));
-  EXPECT_TRUE(seeker.client().paused());
-  bed.advance(base::seconds(1));
-  EXPECT_EQ(seeker.ping().got(), std::vector<std::string>{"PINGRESP"});
+  EXPECT_LT(bed.shard.router().retained().steps(), before + 3'000);
 }
 
 TEST(Fairness, EveryPauseEndsInItsOwnTime) {
@@ -167,23 +162,6 @@ TEST(Fairness, Qos0BehindRetainedMessagesIsBoundByTheInstanceToo) {
   EXPECT_GT(bed.shard.stats().messages_dropped_slow, 85u);
   slow.ack(PacketType::puback, 1);
   EXPECT_GT(slow.ack(PacketType::puback, 2).take().size(), 5u);
-}
-
-TEST(Fairness, AFullInstanceTakesSubscribersButNotTheirSecondHelping) {
-  Bed bed(with([](BrokerOptions& o) { o.limits.queued_bytes_total = 1'000; }));
-  Peer source(bed);
-  source.connect({"source"});
-  source.publish("kept", "x", {.qos = 1, .id = 1, .retain = true});
-  source.publish("kept/too", "x", {.qos = 1, .id = 1, .retain = true});
-  {
-    Peer absent(bed);
-    absent.connect({.id = "absent", .expiry_s = 100}).subscribe("t", 1).disconnect();
-  }
-  source.publish("t", std::string(2'000, 'x'), {.qos = 1, .id = 1}).skip();
-  Peer fresh(bed);
-  fresh.connect({.id = "fresh", .receive_maximum = 1}).skip();
-  EXPECT_EQ(fresh.subscribe("kept/#", 1).got().front(), "SUBACK #1 1");
-  EXPECT_EQ(fresh.subscribe("kept/#", 1).got().front(), "SUBACK #1 0x97");
 }
 
 TEST(Fairness, RetainedMessagesThatWaitSlowNoPublisher) {

@@ -2,6 +2,7 @@
 
 #include <sys/random.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "auth/users_file.hpp"
@@ -48,8 +49,8 @@ Instance::Instance(io::Reactor& reactor, auth::PasswordPool& pool, BrokerOptions
       log_(std::move(log)),
       authenticator_(options_.auth.anonymous, std::move(users)),
       accepts_(options_.limits.connects_per_second),
-      shard_(options_, {reactor.now(), reactor.timers(), reactor.chunks(), log_, *this, [this] { want_turn_end(); },
-                        random_hash()}),
+      shard_(options_, {reactor.now(), reactor.timers(), reactor.chunks(), log_, counters_, *this,
+                        [this] { want_turn_end(); }, random_hash()}),
       self_(std::make_shared<Instance*>(this)) {}
 
 Instance::~Instance() {
@@ -79,8 +80,6 @@ std::uint16_t Instance::port(std::size_t listener) const {
 Stats Instance::stats() const {
   Stats stats = shard_.stats();
   stats.connections_accepted = counters_.accepted;
-  stats.connections_refused += counters_.refused;
-  stats.limit_hits += counters_.limit_hits;
   stats.bytes_received = counters_.bytes_received;
   stats.bytes_sent = counters_.bytes_sent;
   return stats;
@@ -100,7 +99,7 @@ Result<void> Instance::reload_users() {
 
 bool Instance::may_accept() {
   if (accepts_.take(reactor_.now())) return true;
-  ++counters_.limit_hits;
+  shard_.hit(Bound::connects_per_second, "");
   return false;
 }
 
@@ -108,13 +107,8 @@ void Instance::accept(base::UniqueFd fd, const io::Endpoint& peer) {
   want_turn_end();
   ++counters_.accepted;
   exhausted_ = false;
-  if (shard_.counters().half_open_now >= options_.limits.half_open) {
-    ++counters_.limit_hits;
-    ++counters_.refused;
-    shard_.log_limited(LogLevel::warn, "connection closed",
-                       {{"address", peer.text()}, {"reason", "too many half-open"}});
-    return;
-  }
+  // Who means it sends its CONNECT at once: the oldest goes, not the one that comes.
+  if (shard_.counters().half_open_now >= options_.limits.half_open) shard_.end_oldest_half_open();
   auto connection = std::make_unique<Connection>(*this, std::move(fd), peer);
   if (!connection->open()) return;
   connection->index = connections_.size();
@@ -122,7 +116,7 @@ void Instance::accept(base::UniqueFd fd, const io::Endpoint& peer) {
 }
 
 void Instance::accept_failed(const Error& error) {
-  ++counters_.limit_hits;
+  shard_.hit(Bound::descriptors, "");
   if (!std::exchange(exhausted_, true)) log_.error("connections wait", {{"error", error.message}});
 }
 
@@ -137,8 +131,37 @@ void Instance::bury(Connection& connection) {
   want_turn_end();
 }
 
+void Instance::keep_input(std::ptrdiff_t bytes) {
+  std::uint64_t& now = shard_.counters().input_bytes_now;
+  now += static_cast<std::uint64_t>(bytes);
+  if (bytes > 0 && now > options_.limits.input_bytes_total) input_full_ = true;
+}
+
+std::size_t Instance::read_bytes_max() {
+  constexpr std::size_t kLittle = 4096;
+  return shard_.counters().input_bytes_now > options_.limits.input_bytes_total / 2 ? kLittle : SIZE_MAX;
+}
+
+// Down to seven eighths, so that it does not come to this with every packet.
+void Instance::end_stale_input() {
+  input_full_ = false;
+  const std::uint64_t wanted = options_.limits.input_bytes_total / 8 * 7;
+  std::vector<Connection*> stale;
+  for (const auto& connection : connections_) {
+    if (connection->keeps_incomplete()) stale.push_back(connection.get());
+  }
+  std::sort(stale.begin(), stale.end(),
+            [](const Connection* a, const Connection* b) { return a->kept_since() < b->kept_since(); });
+  for (Connection* connection : stale) {
+    if (shard_.counters().input_bytes_now <= wanted) break;
+    shard_.hit(Bound::input_bytes_total, connection->client().client_id());
+    connection->end_input();
+  }
+}
+
 void Instance::on_turn_end() {
   if (!self_) return;
+  if (input_full_) end_stale_input();
   shard_.turn_end();
   buried_.clear();
   log_.flush();

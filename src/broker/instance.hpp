@@ -14,15 +14,6 @@
 
 namespace shoal::broker {
 
-/// What the edge counts; see shoal::Stats.
-struct EdgeCounters {
-  std::uint64_t accepted = 0;
-  std::uint64_t refused = 0;  ///< closed before a CONNECT: too many half-open
-  std::uint64_t limit_hits = 0;
-  std::uint64_t bytes_received = 0;
-  std::uint64_t bytes_sent = 0;
-};
-
 /// A running broker: a shard and its edges (listeners, connections, users, log) on one reactor. All
 /// of it on the reactor's thread.
 class Instance final : private Authority, private io::TurnEnd, private io::Timer {
@@ -53,6 +44,11 @@ class Instance final : private Authority, private io::TurnEnd, private io::Timer
   base::Duration accept_wait() const { return accepts_.wait(); }
   void accept(base::UniqueFd fd, const io::Endpoint& peer);
   void accept_failed(const Error& error);
+  /// A connection keeps that many bytes more of an incomplete packet (or fewer, below 0). What is too much
+  /// for all of them together ends those that keep theirs for longest.
+  void keep_input(std::ptrdiff_t bytes);
+  /// How much to read at once: little while much is kept already.
+  std::size_t read_bytes_max();
   /// The connection is closed; it goes at the end of the turn.
   void bury(Connection& connection);
 
@@ -63,6 +59,7 @@ class Instance final : private Authority, private io::TurnEnd, private io::Timer
   auth::Verdict check(std::optional<std::string_view> user, std::optional<std::string_view> password) override;
   bool verify(std::uint64_t client, std::string_view user, std::string_view password) override;
   void on_turn_end() override;
+  void end_stale_input();
   void on_deadline(base::Time now) override;
   void finish_drain();
 
@@ -79,6 +76,7 @@ class Instance final : private Authority, private io::TurnEnd, private io::Timer
   std::vector<std::unique_ptr<Connection>> buried_;
   std::vector<std::function<void()>> drained_;
   bool exhausted_ = false;
+  bool input_full_ = false;          // at the turn's end some connections have to go
   std::shared_ptr<Instance*> self_;  // what answers from the password pool look for; none when closed
 };
 

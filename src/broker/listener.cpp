@@ -3,8 +3,6 @@
 #include <fcntl.h>
 #include <sys/epoll.h>
 
-#include <algorithm>
-
 #include "broker/instance.hpp"
 
 namespace shoal::broker {
@@ -16,15 +14,6 @@ constexpr int kAcceptsPerTurn = 64;
 constexpr base::Duration kExhaustedPause = base::milliseconds(100);
 
 }  // namespace
-
-bool RateLimit::take(base::Time now) {
-  const double seconds = std::chrono::duration<double>(now - last_).count();
-  last_ = now;
-  tokens_ = std::min<double>(per_second_, tokens_ + seconds * per_second_);
-  if (tokens_ < 1) return false;
-  tokens_ -= 1;
-  return true;
-}
 
 Listener::Listener(Instance& instance, base::UniqueFd fd)
     : instance_(instance), fd_(std::move(fd)), port_(io::Endpoint::local(fd_.get()).port()) {}

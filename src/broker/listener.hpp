@@ -31,20 +31,4 @@ class Listener final : private io::EventHandler, private io::Timer {
   std::uint16_t port_;
 };
 
-/// Tokens that come back at a steady rate, as many as `rate` saved up.
-class RateLimit {
- public:
-  explicit RateLimit(std::uint32_t per_second) : per_second_(per_second), tokens_(per_second) {}
-
-  /// Takes one; false when there is none yet.
-  bool take(base::Time now);
-  /// Until there is a token.
-  base::Duration wait() const { return base::milliseconds(1 + 1000 / per_second_); }
-
- private:
-  std::uint32_t per_second_;
-  double tokens_;
-  base::Time last_{};
-};
-
 }  // namespace shoal::broker

@@ -4,6 +4,8 @@
 #include <utility>
 #include <vector>
 
+#include "broker/retained_store.hpp"
+#include "broker/shared_groups.hpp"
 #include "io/timer_queue.hpp"
 #include "session/session.hpp"
 #include "shoal/broker.hpp"
@@ -16,7 +18,7 @@ class SessionTable;
 
 /// Somebody messages are routed to.
 struct Receiver : topic::Subscriber {
-  enum class Kind : std::uint8_t { session, host };
+  enum class Kind : std::uint8_t { session, group, host };
   explicit Receiver(Kind k) : kind(k) {}
 
   Kind kind;
@@ -28,14 +30,50 @@ struct ClientSession final : Receiver, io::Timer {
   ClientSession(std::string client_id, session::QueueBudget& budget, SessionTable& owner)
       : Receiver(Kind::session), protocol(std::move(client_id), budget), table(owner) {}
 
+  /// Sends what waits as far as window and link allow. True when bytes were written.
+  bool pump(session::Publication& scratch, base::Time now) {
+    const bool wrote = protocol.pump(scratch, now);
+    if (retained && !retained->waiting()) drop_retained();
+    return wrote;
+  }
+  void drop_retained() {
+    protocol.set_retained(nullptr);
+    retained.reset();
+  }
+  /// Subscriptions, shared ones included.
+  std::size_t subscription_count() const { return subscriptions.size() + (shared ? shared->size() : 0); }
+
   session::Session protocol;
   SessionTable& table;
   Client* client = nullptr;                                    ///< while connected
   std::vector<topic::SubscriptionTree::Handle> subscriptions;  ///< sorted by node
+  std::unique_ptr<RetainedFeed> retained;                      ///< while retained messages wait
+  std::unique_ptr<SharedMember> shared;                        ///< null: no shared subscriptions
   base::Time expires = base::kNever;                           ///< while not connected
 
  private:
   void on_deadline(base::Time now) override;
+};
+
+/// A shared subscription: receives for its members.
+struct SharedGroup final : Receiver {
+  explicit SharedGroup(SharedGroups& groups, std::string whole)
+      : Receiver(Kind::group), owner(groups), filter(std::move(whole)) {}
+
+  struct Waiting {
+    session::MessageRef message;
+    bool retain = false;
+  };
+
+  SharedGroups& owner;
+  std::string filter;  ///< `$share/GROUP/FILTER`
+  topic::SubscriptionTree::Handle handle = 0;
+  std::uint32_t number = 0;          ///< never used again for another
+  std::vector<Membership*> members;  ///< connected ones first
+  std::size_t connected = 0;
+  std::size_t turn = 0;
+  base::Ring<Waiting> queue;
+  std::uint64_t queued_bytes = 0;
 };
 
 /// A subscription of the program that hosts the instance.

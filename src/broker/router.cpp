@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "mqtt/topic_name.hpp"
+
 namespace shoal::broker {
 
 using mqtt::ReasonCode;
@@ -12,7 +14,9 @@ Router::Router(const Limits& limits, session::QueueBudget& budget, Deliveries& d
       budget_(budget),
       deliveries_(deliveries),
       subscriptions_(hash),
-      retained_(hash),
+      shared_(budget, subscriptions_, deliveries, scratch_, hash),
+      retained_(limits, hash),
+      hash_(hash),
       publication_(messages_),
       scratch_(messages_) {}
 
@@ -21,34 +25,81 @@ bool Router::topic_within_limits(std::string_view topic) const {
 }
 
 bool Router::exhausted() const {
-  const std::size_t in_tree = session::MessagePool::cost(0) * retained_.size() + retained_bytes_;
-  return messages_.bytes_now() - in_tree + budget_.entry_bytes_now > limits_.queued_bytes_total;
+  return messages_.bytes_now() - retained_.message_bytes() + budget_.entry_bytes_now > limits_.queued_bytes_total;
 }
 
-ReasonCode Router::publish(const Incoming& incoming, const Receiver* publisher, base::Time now) {
+void Router::start(const Incoming& incoming, const ClientSession* publisher, base::Time now) {
+  // Only no-local subscriptions that come later ask for it.
+  const std::uint64_t from = incoming.retain && publisher ? hash_(publisher->protocol.client_id()) : 0;
+  publication_.start(incoming.topic, incoming.payload, incoming.properties, incoming.qos, incoming.expires, now, from);
+}
+
+ReasonCode Router::publish(const Incoming& incoming, const ClientSession* publisher, base::Time now) {
   backlog_percent_ = 0;
-  fan_out_ = 0;
-  if (!topic_within_limits(incoming.topic)) {
+  work_ = 0;
+  const auto refuse = [&](ReasonCode code) {
     ++counters_.refused;
-    ++counters_.limit_hits;
-    return ReasonCode::topic_name_invalid;
+    return code;
+  };
+  if (!topic_within_limits(incoming.topic)) {
+    deliveries_.hit(Bound::topic, incoming.topic.substr(0, limits_.topic_bytes));
+    return refuse(ReasonCode::topic_name_invalid);
   }
+  if (mqtt::is_server_topic(incoming.topic)) return refuse(ReasonCode::not_authorized);
   budget_.exhausted = exhausted();
   if (incoming.qos > 0 && budget_.exhausted) {
-    ++counters_.refused;
-    ++counters_.limit_hits;
-    return ReasonCode::quota_exceeded;
+    deliveries_.hit(Bound::queued_bytes_total, incoming.topic);
+    return refuse(ReasonCode::quota_exceeded);
   }
-  publication_.start(incoming.topic, incoming.payload, incoming.properties, incoming.qos, incoming.expires, now);
-  if (incoming.retain && !retain(incoming)) {
-    ++counters_.refused;
-    ++counters_.limit_hits;
-    return ReasonCode::quota_exceeded;
+  if (incoming.retain && !retain_fits(incoming, now)) {
+    deliveries_.hit(Bound::retained, incoming.topic);
+    return refuse(ReasonCode::quota_exceeded);
+  }
+  start(incoming, publisher, now);
+  if (incoming.retain) retain(incoming);
+  ++counters_.received;
+  counters_.received_bytes += incoming.payload.size();
+  return route(incoming, publisher) ? ReasonCode::success : ReasonCode::no_matching_subscribers;
+}
+
+void Router::publish_will(const Incoming& incoming, const ClientSession& publisher, base::Time now) {
+  budget_.exhausted = exhausted();
+  start(incoming, &publisher, now);
+  if (incoming.retain) {
+    if (retain_fits(incoming, now)) retain(incoming);
+    else deliveries_.hit(Bound::retained, incoming.topic);
   }
   ++counters_.received;
+  counters_.received_bytes += incoming.payload.size();
+  route(incoming, &publisher);
+}
+
+void Router::publish_own(std::string_view topic, std::string_view value, base::Time now) {
+  const Incoming incoming{.topic = topic, .payload = base::as_bytes(value), .properties = {}, .retain = true};
+  start(incoming, nullptr, now);
+  retained_.set_own(publication_.message());
+  route(incoming, nullptr);
+}
+
+bool Router::heard(std::string_view topic) {
+  const topic::Matches& matches = subscriptions_.match(topic);
+  return std::any_of(matches.list.begin(), matches.list.end(), [](const topic::Match& match) {
+    const auto& receiver = static_cast<const Receiver&>(*match.subscriber);
+    switch (receiver.kind) {
+      case Receiver::Kind::session: return static_cast<const ClientSession&>(receiver).client != nullptr;
+      case Receiver::Kind::group: return static_cast<const SharedGroup&>(receiver).connected > 0;
+      case Receiver::Kind::host: return true;
+    }
+    return false;
+  });
+}
+
+// To everybody. False when nobody's subscription asks for it.
+bool Router::route(const Incoming& incoming, const ClientSession* publisher) {
+  backlog_percent_ = 0;
   const topic::Matches& matches = subscriptions_.match(incoming.topic);
   const bool anybody = !matches.list.empty();
-  const std::size_t fan_out = matches.list.size();
+  const std::size_t work = matches.list.size() + subscriptions_.match_work() / 8;
   bool own = false;
   for (const topic::Match& match : matches.list) {
     if (match.no_local && match.subscriber == publisher) {
@@ -58,15 +109,15 @@ ReasonCode Router::publish(const Incoming& incoming, const Receiver* publisher, 
     deliver(match, {matches.ids.data() + match.first_id, match.id_count}, incoming.retain);
   }
   if (own) {
-    subscriptions_.match_own(incoming.topic, const_cast<Receiver*>(publisher), own_);
+    subscriptions_.match_own(incoming.topic, const_cast<ClientSession*>(publisher), own_);
     for (const topic::Match& match : own_.list) deliver(match, own_.ids, incoming.retain);
   }
   publication_.finish();
   const unsigned backlog_percent = backlog_percent_;
   end_overflowed();
   backlog_percent_ = backlog_percent;
-  fan_out_ = fan_out;
-  return anybody ? ReasonCode::success : ReasonCode::no_matching_subscribers;
+  work_ = work;
+  return anybody;
 }
 
 // Not while matches are walked: ending a client changes the subscriptions. Its will may overflow the next
@@ -84,6 +135,11 @@ void Router::end_overflowed() {
 void Router::deliver(const topic::Match& match, std::span<const std::uint32_t> ids, bool retain) {
   auto& receiver = static_cast<Receiver&>(*match.subscriber);
   const std::uint8_t qos = std::min(match.qos, publication_.qos());  // MQTT-3.8.4-8
+  if (receiver.kind == Receiver::Kind::group) {
+    const unsigned percent = shared_.deliver(static_cast<SharedGroup&>(receiver), publication_, retain);
+    backlog_percent_ = std::max(backlog_percent_, percent);
+    return;
+  }
   if (receiver.kind == Receiver::Kind::host) {
     queue_host(static_cast<HostSubscriber&>(receiver), publication_.message(), qos, false);
     const std::size_t percent = 100 * host_queue_.size() / std::max(limits_.queued_messages, 1u);
@@ -92,6 +148,7 @@ void Router::deliver(const topic::Match& match, std::span<const std::uint32_t> i
   }
   auto& session = static_cast<ClientSession&>(receiver);
   const session::Copy copy{qos, match.retain_as_published && retain, ids};  // MQTT-3.3.1-12, MQTT-3.3.1-13
+  const std::uint64_t full = budget_.dropped_full;
   switch (session.protocol.deliver(publication_, copy)) {
     case Outcome::sent: deliveries_.wrote(*session.client); break;
     case Outcome::queued:
@@ -104,43 +161,18 @@ void Router::deliver(const topic::Match& match, std::span<const std::uint32_t> i
       }
       break;
   }
+  if (budget_.dropped_full != full) deliveries_.hit(Bound::queue, session.protocol.client_id());
 }
 
-// False when a limit does not allow it.
-bool Router::retain(const Incoming& incoming) {
-  if (incoming.payload.empty()) {  // MQTT-3.3.1-6, MQTT-3.3.1-7
-    if (const auto old = retained_.set(incoming.topic, {})) retained_bytes_ -= old->size();
-    return true;
-  }
+bool Router::retain_fits(const Incoming& incoming, base::Time now) {
+  if (incoming.payload.empty()) return true;
   const std::size_t size = incoming.topic.size() + incoming.payload.size() + incoming.properties.size();
-  const auto fits = [&] {
-    const session::MessageRef old = retained_.find(incoming.topic);
-    return (old || retained_.size() < limits_.retained_messages) &&
-           retained_bytes_ - (old ? old->size() : 0) + size <= limits_.retained_bytes;
-  };
-  if (!fits()) {
-    drop_expired_retained(publication_.now());
-    if (!fits()) return false;
-  }
-  const auto old = retained_.set(incoming.topic, publication_.message());  // MQTT-3.3.1-5
-  retained_bytes_ = retained_bytes_ - (old ? old->size() : 0) + size;
-  retained_expire_from_ = std::min(retained_expire_from_, incoming.expires);
-  return true;
+  return retained_.fits(incoming.topic, size, now);
 }
 
-// Nobody gets them any more; they go when somebody needs their room.
-void Router::drop_expired_retained(base::Time now) {
-  if (retained_expire_from_ > now) return;
-  retained_expire_from_ = base::kNever;
-  std::vector<session::MessageRef> expired;
-  retained_.each([&](const session::MessageRef& message) {
-    if (message->expires() <= now) expired.push_back(message);
-    else retained_expire_from_ = std::min(retained_expire_from_, message->expires());
-  });
-  for (const session::MessageRef& message : expired) {
-    retained_.set(message->topic(), {});
-    retained_bytes_ -= message->size();
-  }
+void Router::retain(const Incoming& incoming) {
+  if (incoming.payload.empty()) retained_.clear(incoming.topic);
+  else retained_.set(publication_.message());
 }
 
 Router::Handles::const_iterator Router::place(const Handles& handles, topic::SubscriptionTree::Node node) const {
@@ -148,12 +180,21 @@ Router::Handles::const_iterator Router::place(const Handles& handles, topic::Sub
                           [&](auto handle, auto wanted) { return subscriptions_.node(handle) < wanted; });
 }
 
-bool Router::subscribe(ClientSession& session, std::string_view filter, mqtt::SubscriptionOptions options,
-                       std::uint32_t id) {
+// The session's ordinary subscription with this filter, or the end.
+Router::Handles::const_iterator Router::find(const ClientSession& session, std::string_view filter) const {
   const auto node = subscriptions_.find(filter);
   const auto found = place(session.subscriptions, node);
-  if (found != session.subscriptions.end() && subscriptions_.node(*found) == node) {
+  const bool there = found != session.subscriptions.end() && subscriptions_.node(*found) == node;
+  return there ? found : session.subscriptions.end();
+}
+
+bool Router::subscribe(ClientSession& session, std::string_view filter, mqtt::SubscriptionOptions options,
+                       std::uint32_t id) {
+  if (mqtt::is_shared(filter)) return shared_.subscribe(session, filter, options, id);
+  const auto found = find(session, filter);
+  if (found != session.subscriptions.end()) {
     subscriptions_.update(*found, options, id);
+    if (session.retained) session.retained->update(*found, options, id);
     return false;
   }
   const auto handle = subscriptions_.subscribe(filter, &session, options, id);
@@ -162,39 +203,59 @@ bool Router::subscribe(ClientSession& session, std::string_view filter, mqtt::Su
 }
 
 bool Router::subscribed(const ClientSession& session, std::string_view filter) const {
-  const auto node = subscriptions_.find(filter);
-  const auto found = place(session.subscriptions, node);
-  return found != session.subscriptions.end() && subscriptions_.node(*found) == node;
+  if (mqtt::is_shared(filter)) return shared_.subscribed(session, filter);
+  return find(session, filter) != session.subscriptions.end();
 }
 
 bool Router::unsubscribe(ClientSession& session, std::string_view filter) {
-  const auto node = subscriptions_.find(filter);
-  const auto found = place(session.subscriptions, node);
-  if (found == session.subscriptions.end() || subscriptions_.node(*found) != node) return false;
+  if (mqtt::is_shared(filter)) return shared_.unsubscribe(session, filter);
+  const auto found = find(session, filter);
+  if (found == session.subscriptions.end()) return false;
+  if (session.retained) session.retained->remove(*found);
   subscriptions_.unsubscribe(*found);
   session.subscriptions.erase(found);
   return true;
 }
 
-void Router::unsubscribe_all(ClientSession& session) {
-  for (const auto handle : session.subscriptions) subscriptions_.unsubscribe(handle);
-  session.subscriptions.clear();
+void Router::resumed(ClientSession& session) {
+  if (session.retained && session.protocol.outbound().queued() == 0) {
+    session.retained->take_newer(messages_.last_number());
+  }
 }
 
-std::size_t Router::queue_retained(ClientSession& session, std::string_view filter, mqtt::SubscriptionOptions options,
-                                   std::uint32_t id, base::Time now) {
-  return retained_.each(filter, [&](const session::MessageRef& message) {
-    if (message->expires() <= now) return;
-    const std::span<const std::uint32_t> ids(&id, id != 0 ? 1 : 0);
-    session.protocol.queue_retained(message, {std::min(options.qos, message->qos()), true, ids});
-  });
+void Router::end(ClientSession& session, base::Time now) {
+  session.drop_retained();
+  for (const auto handle : session.subscriptions) subscriptions_.unsubscribe(handle);
+  session.subscriptions.clear();
+  shared_.end(session, now);
+}
+
+std::uint64_t Router::subscription_bytes() const {
+  return subscriptions_.bytes() + shared_.size() * sizeof(Membership) + shared_.groups() * sizeof(SharedGroup);
+}
+
+std::uint64_t Router::subscription_bytes(std::string_view filter) {
+  constexpr std::uint64_t kPerLevel = 128;  // a node, and its text's own block
+  return filter.size() + kPerLevel * (1 + mqtt::level_count(filter));
+}
+
+void Router::want_retained(ClientSession& session, std::string_view filter, mqtt::SubscriptionOptions options,
+                           std::uint32_t id) {
+  const auto found = find(session, filter);
+  if (found == session.subscriptions.end() || retained_.tree().size() == 0) return;
+  if (!session.retained) {
+    session.retained = std::make_unique<RetainedFeed>(retained_, subscriptions_, deliveries_, session);
+    session.protocol.set_retained(session.retained.get());
+  }
+  const std::uint64_t own = options.no_local ? hash_(session.protocol.client_id()) : 0;
+  session.retained->add({*found, options, id, messages_.last_number(), own});
 }
 
 void Router::subscribe_host(std::string_view filter, std::uint8_t qos, Broker::OnMessage on_message, base::Time now) {
   hosts_.push_back(std::make_unique<HostSubscriber>(std::move(on_message)));
   HostSubscriber& subscriber = *hosts_.back();
   subscriptions_.subscribe(filter, &subscriber, {.qos = qos}, 0);
-  retained_.each(filter, [&](const session::MessageRef& message) {
+  retained_.tree().each(filter, [&](const session::MessageRef& message) {
     if (message->expires() > now) queue_host(subscriber, message, std::min(qos, message->qos()), true);
   });
 }
@@ -202,6 +263,7 @@ void Router::subscribe_host(std::string_view filter, std::uint8_t qos, Broker::O
 void Router::queue_host(HostSubscriber& subscriber, const session::MessageRef& message, std::uint8_t qos, bool retain) {
   if (host_queue_.size() >= limits_.queued_messages) {
     ++budget_.dropped_full;
+    deliveries_.hit(Bound::queue, "host");
     return;
   }
   if (host_queue_.empty()) deliveries_.host_pending();

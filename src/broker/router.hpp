@@ -5,33 +5,19 @@
 #include <vector>
 
 #include "base/ring.hpp"
+#include "broker/deliveries.hpp"
 #include "broker/receiver.hpp"
 #include "mqtt/reason_code.hpp"
 #include "session/publication.hpp"
-#include "topic/retained_tree.hpp"
-#include "topic/subscription_tree.hpp"
 
 namespace shoal::broker {
 
 /// Totals of routing; see shoal::Stats.
 struct RouterCounters {
   std::uint64_t received = 0;
+  std::uint64_t received_bytes = 0;  ///< payloads
   std::uint64_t host_delivered = 0;
   std::uint64_t refused = 0;
-  std::uint64_t limit_hits = 0;
-};
-
-/// Whom the router tells that a client's link has something to flush, or has to go.
-class Deliveries {
- public:
-  virtual void wrote(Client& client) = 0;
-  /// The session's queue is full and the rule is to disconnect; after the current message.
-  virtual void overflowed(Client& client) = 0;
-  /// `Router::run_host` wants to be called soon.
-  virtual void host_pending() = 0;
-
- protected:
-  ~Deliveries() = default;
 };
 
 /// A message with what its publisher asked for.
@@ -44,34 +30,47 @@ struct Incoming {
   base::Time expires = base::kNever;
 };
 
-/// From a message to everybody who gets it: subscriptions, retained messages, copies. Pure; the
-/// shard's thread.
+/// From a message to everybody who gets it: subscriptions, shared ones, retained messages, the host's
+/// subscribers. Pure; the shard's thread.
 class Router {
  public:
   Router(const Limits& limits, session::QueueBudget& budget, Deliveries& deliveries, base::TextHash hash);
   Router(const Router&) = delete;
   Router& operator=(const Router&) = delete;
 
-  /// Stores (retain) and delivers. `publisher` may be null. Answers success, no_matching_subscribers,
-  /// or an error, in which case nothing was done: quota_exceeded, topic_name_invalid.
-  mqtt::ReasonCode publish(const Incoming& incoming, const Receiver* publisher, base::Time now);
+  /// Stores (retain) and delivers. `publisher` may be null. Answers success, no_matching_subscribers
+  /// (exactly when nobody's subscription asks for it), or an error, in which case nothing was done:
+  /// quota_exceeded, topic_name_invalid, not_authorized ($SYS).
+  mqtt::ReasonCode publish(const Incoming& incoming, const ClientSession* publisher, base::Time now);
+  /// The same for what nobody can be told of: a will goes to everybody who can take it, whatever the limits;
+  /// when it cannot be kept as retained it is delivered all the same (MQTT-3.1.2-8).
+  void publish_will(const Incoming& incoming, const ClientSession& publisher, base::Time now);
+  /// A value of `$SYS`: stored as retained and delivered; not counted as received.
+  void publish_own(std::string_view topic, std::string_view value, base::Time now);
+  /// It is there no longer.
+  void forget_own(std::string_view topic) { retained_.clear_own(topic); }
 
   /// How full the fullest queue of a connected session (or of the host) became by the last `publish`, in
   /// percent; 0 when everybody keeps up. What the publisher's reading is slowed by.
   unsigned backlog_percent() const { return backlog_percent_; }
-  /// How many receivers the last `publish` had.
-  std::size_t fan_out() const { return fan_out_; }
+  /// What the last `publish` took: receivers, and nodes looked at to find them.
+  std::size_t work() const { return work_; }
 
-  /// Adds or replaces a client's subscription; true when it is new. The filter is valid.
+  /// Adds or replaces a client's subscription, which may be a shared one; true when it is new. The filter is
+  /// valid.
   bool subscribe(ClientSession& session, std::string_view filter, mqtt::SubscriptionOptions options, std::uint32_t id);
   bool subscribed(const ClientSession& session, std::string_view filter) const;
   /// False when there was none (0x11).
   bool unsubscribe(ClientSession& session, std::string_view filter);
-  void unsubscribe_all(ClientSession& session);
-  /// Queues the retained messages a new subscription gets; `ClientSession::protocol.pump` sends them.
-  /// Returns how many topic levels were looked at.
-  std::size_t queue_retained(ClientSession& session, std::string_view filter, mqtt::SubscriptionOptions options,
-                             std::uint32_t id, base::Time now);
+  /// A connection resumes the session: retained messages that were replaced while it was away are among
+  /// those it still gets, unless it gets the same as live ones.
+  void resumed(ClientSession& session);
+  /// The session ends: all its subscriptions do, and other members of its shared ones get what it did not
+  /// acknowledge.
+  void end(ClientSession& session, base::Time now);
+  /// Has the retained messages that a new subscription gets sent by `ClientSession::pump`.
+  void want_retained(ClientSession& session, std::string_view filter, mqtt::SubscriptionOptions options,
+                     std::uint32_t id);
 
   void subscribe_host(std::string_view filter, std::uint8_t qos, Broker::OnMessage on_message, base::Time now);
   /// Calls the host's subscribers with what came since the last call. They may publish and subscribe:
@@ -83,9 +82,16 @@ class Router {
   session::MessagePool& messages() { return messages_; }
   /// For sending again and for queues; not during `publish`.
   session::Publication& scratch() { return scratch_; }
-  std::size_t subscriptions() const { return subscriptions_.size(); }
-  std::size_t retained() const { return retained_.size(); }
-  std::uint64_t retained_bytes() const { return retained_bytes_; }
+  SharedGroups& shared() { return shared_; }
+  std::size_t subscriptions() const { return subscriptions_.size() - shared_.groups() + shared_.size(); }
+  /// Memory of all subscriptions, and what one with this filter may add to it at most.
+  std::uint64_t subscription_bytes() const;
+  static std::uint64_t subscription_bytes(std::string_view filter);
+  /// True when somebody subscribes to filters that start with `$SYS`.
+  bool own_wanted() const { return subscriptions_.any_below("$SYS"); }
+  /// True when somebody who is there now gets messages on that topic.
+  bool heard(std::string_view topic);
+  const RetainedStore& retained() const { return retained_; }
   const RouterCounters& counters() const { return counters_; }
   bool topic_within_limits(std::string_view topic) const;
   /// The instance keeps as much for its sessions as it may: messages queued, in flight or as wills, each
@@ -105,9 +111,12 @@ class Router {
   /// Where a session's subscription at this node is among its others, or would be.
   Handles::const_iterator place(const Handles& handles, topic::SubscriptionTree::Node node) const;
   void end_overflowed();
-  bool retain(const Incoming& incoming);
-  void drop_expired_retained(base::Time now);
+  void start(const Incoming& incoming, const ClientSession* publisher, base::Time now);
+  bool retain_fits(const Incoming& incoming, base::Time now);
+  void retain(const Incoming& incoming);
+  bool route(const Incoming& incoming, const ClientSession* publisher);
   void deliver(const topic::Match& match, std::span<const std::uint32_t> ids, bool retain);
+  Handles::const_iterator find(const ClientSession& session, std::string_view filter) const;
   void queue_host(HostSubscriber& subscriber, const session::MessageRef& message, std::uint8_t qos, bool retain);
 
   const Limits& limits_;
@@ -115,9 +124,9 @@ class Router {
   Deliveries& deliveries_;
   session::MessagePool messages_;
   topic::SubscriptionTree subscriptions_;
-  topic::RetainedTree<session::MessageRef> retained_;
-  std::uint64_t retained_bytes_ = 0;
-  base::Time retained_expire_from_ = base::kNever;  // none expires before
+  SharedGroups shared_;
+  RetainedStore retained_;
+  base::TextHash hash_;
   session::Publication publication_;
   session::Publication scratch_;
   topic::Matches own_;
@@ -127,7 +136,7 @@ class Router {
   base::Ring<HostDelivery> host_queue_;
   RouterCounters counters_;
   unsigned backlog_percent_ = 0;
-  std::size_t fan_out_ = 0;
+  std::size_t work_ = 0;
 };
 
 }  // namespace shoal::broker

@@ -79,14 +79,26 @@ TEST_P(SendFlow, AcksThatBelongToNothingAreSurvived) {
   open(2);
   publish("a");
   peer->skip();
-  // The wrong kind, too early, and unknown: the flow stays as it is.
-  EXPECT_THAT(peer->ack(puback, 1).ack(pubcomp, 1).ack(puback, 77).ack(pubcomp, 77).got(), IsEmpty());
+  EXPECT_THAT(peer->ack(puback, 77).ack(pubcomp, 77).got(), IsEmpty());
   EXPECT_THAT(peer->ack(pubrec, 77).got(), ElementsAre(v5() ? "PUBREL #77 0x92" : "PUBREL #77"));
   EXPECT_THAT(peer->ack(pubrec, 1).got(), ElementsAre("PUBREL #1"));
   publish("b", 1);
   EXPECT_THAT(peer->got(), ElementsAre("PUBLISH t=b q1 #2"));
-  EXPECT_THAT(peer->ack(pubcomp, 2).got(), IsEmpty());
   EXPECT_THAT(resume(), ElementsAre("PUBREL #1", "PUBLISH t=b q1 #2 dup"));
+}
+
+// 4.3: the flow of a message is that of its QoS.
+TEST_P(SendFlow, AcksOfTheWrongKindEndTheConnection) {
+  for (const auto& [qos, type] : {std::pair{1, pubrec}, {1, pubcomp}, {2, puback}, {2, pubcomp}}) {
+    Peer(bed, GetParam()).connect({.id = "c"}).disconnect();  // nothing is left of the last one
+    open(2);
+    publish("a", static_cast<std::uint8_t>(qos));
+    const std::uint16_t id = peer->take().at(0).as<mqtt::Publish>().id;
+    const std::vector<std::string> got = peer->ack(type, id).got();
+    EXPECT_EQ(got, v5() ? std::vector<std::string>{"DISCONNECT 0x82"} : std::vector<std::string>{})
+        << qos << to_string(type);
+    EXPECT_TRUE(peer->closed()) << qos << to_string(type);
+  }
 }
 
 TEST_P(SendFlow, Qos0IsNeverHeldUp) {
@@ -392,7 +404,7 @@ TEST_F(FullQueue, OfThePublisherItself) {
 
 TEST(QueueTotal, PublishersAreRefused) {  // 0x97
   covers_v311("MQTT-3.3.5-2 MQTT-4.8.0-2");
-  Bed bed(with([](BrokerOptions& o) { o.limits.queued_bytes_total = 10; }));
+  Bed bed(with([](BrokerOptions& o) { o.limits.queued_bytes_total = 20; }));  // the client ids take 14
   Peer absent(bed);
   absent.connect({.id = "c", .expiry_s = 100}).subscribe("t", 1).drop();
   Peer source(bed);

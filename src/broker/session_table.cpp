@@ -5,10 +5,17 @@
 
 namespace shoal::broker {
 
+namespace {
+
+// A long name counts against what the instance keeps: it is there twice.
+std::size_t entry_bytes(std::string_view client_id) { return 2 * client_id.size(); }
+
+}  // namespace
+
 void ClientSession::on_deadline(base::Time now) { table.due(*this, now); }
 
 SessionTable::~SessionTable() {
-  for (auto& [id, session] : sessions_) router_.unsubscribe_all(*session);
+  for (auto& [id, session] : sessions_) router_.end(*session, now_);
 }
 
 ClientSession* SessionTable::find(std::string_view client_id) {
@@ -17,6 +24,7 @@ ClientSession* SessionTable::find(std::string_view client_id) {
 }
 
 ClientSession& SessionTable::create(std::string client_id) {
+  budget_.entry_bytes_now += entry_bytes(client_id);
   auto session = std::make_unique<ClientSession>(client_id, budget_, *this);
   ClientSession& created = *session;
   sessions_.emplace(std::move(client_id), std::move(session));
@@ -26,14 +34,16 @@ ClientSession& SessionTable::create(std::string client_id) {
 void SessionTable::end(ClientSession& session) {
   assert(!session.client);
   publish_will(session);
-  router_.unsubscribe_all(session);
+  router_.end(session, now_);
   timers_.cancel(session);
   const auto found = sessions_.find(session.protocol.client_id());
   assert(found != sessions_.end() && found->second.get() == &session);
+  budget_.entry_bytes_now -= entry_bytes(found->first);
   sessions_.erase(found);
 }
 
 void SessionTable::disconnected(ClientSession& session) {
+  router_.shared().disconnected(session);
   const std::uint32_t expiry_s = session.protocol.expiry_s();
   if (expiry_s == 0) return end(session);
   session.expires = expiry_s == session::kExpiryNever ? base::kNever : now_ + base::seconds(expiry_s);
@@ -50,13 +60,17 @@ void SessionTable::arm(ClientSession& session) {
 }
 
 void SessionTable::due(ClientSession& session, base::Time now) {
-  if (session.expires <= now) return end(session);
+  if (session.expires <= now) {
+    ++expired_;
+    return end(session);
+  }
   if (session.protocol.will && session.protocol.will->due <= now) publish_will(session);
   arm(session);
 }
 
 void SessionTable::resumed(ClientSession& session) {
   session.protocol.will.reset();  // MQTT-3.1.3-9
+  router_.resumed(session);
   session.expires = base::kNever;
   timers_.cancel(session);
 }
@@ -65,13 +79,13 @@ void SessionTable::publish_will(ClientSession& session) {
   const auto will = std::move(session.protocol.will);
   if (!will) return;
   const session::Message& message = *will->message;
-  router_.publish({.topic = message.topic(),
-                   .payload = message.payload(),
-                   .properties = message.properties(),
-                   .qos = message.qos(),
-                   .retain = will->retain,
-                   .expires = will->expiry_s ? now_ + base::seconds(*will->expiry_s) : base::kNever},
-                  &session, now_);
+  router_.publish_will({.topic = message.topic(),
+                        .payload = message.payload(),
+                        .properties = message.properties(),
+                        .qos = message.qos(),
+                        .retain = will->retain,
+                        .expires = will->expiry_s ? now_ + base::seconds(*will->expiry_s) : base::kNever},
+                       session, now_);
 }
 
 }  // namespace shoal::broker

@@ -23,6 +23,8 @@ class SessionTable {
   SessionTable& operator=(const SessionTable&) = delete;
 
   std::size_t size() const { return sessions_.size(); }
+  /// Sessions whose expiry passed.
+  std::uint64_t expired() const { return expired_; }
   ClientSession* find(std::string_view client_id);
   ClientSession& create(std::string client_id);
   /// Forgets the session, its subscriptions and queues. A will that still waits is published first
@@ -44,6 +46,7 @@ class SessionTable {
   void due(ClientSession& session, base::Time now);
   void arm(ClientSession& session);
 
+  std::uint64_t expired_ = 0;
   session::QueueBudget& budget_;
   Router& router_;
   io::TimerQueue& timers_;

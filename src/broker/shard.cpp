@@ -29,7 +29,12 @@ Shard::Shard(const BrokerOptions& options, ShardContext context)
       context_(std::move(context)),
       budget_(make_budget(options)),
       router_(options.limits, budget_, *this, context_.hash),
-      sessions_(budget_, router_, context_.timers, context_.now, context_.hash) {}
+      sessions_(budget_, router_, context_.timers, context_.now, context_.hash),
+      sys_(*this),
+      messages_in_(options.limits.messages_in_per_second),
+      bytes_in_(options.limits.bytes_in_per_second),
+      messages_out_(options.limits.messages_out_per_second),
+      bytes_out_(options.limits.bytes_out_per_second) {}
 
 Shard::~Shard() = default;
 
@@ -37,7 +42,26 @@ std::uint64_t Shard::enter(Client& client) {
   const std::uint64_t number = next_number_++;
   clients_.emplace(number, &client);
   ++counters_.half_open_now;
+  while (!half_open_.empty() && !is_half_open(half_open_.front())) half_open_.pop_front();
+  half_open_.push_back(number);
   return number;
+}
+
+bool Shard::is_half_open(std::uint64_t number) const {
+  const auto found = clients_.find(number);
+  return found != clients_.end() && found->second->half_open();
+}
+
+void Shard::end_oldest_half_open() {
+  while (!half_open_.empty()) {
+    const std::uint64_t number = half_open_.front();
+    half_open_.pop_front();
+    if (!is_half_open(number)) continue;
+    Client& client = *clients_.at(number);
+    hit(Bound::half_open, client.transport().peer());
+    client.lost("too many connections without a CONNECT");
+    return;
+  }
 }
 
 void Shard::leave(Client& client) {
@@ -57,6 +81,17 @@ void Shard::flush_later(Client& client) {
 
 void Shard::turn_end() {
   if (router_.run_host()) context_.want_turn_end();
+  flush_dirty();
+}
+
+void Shard::flush_if_much() {
+  constexpr std::uint64_t kUnflushedMax = 4 << 20;
+  if (budget_.delivered_bytes - flushed_bytes_ < kUnflushedMax || !flushing_.empty()) return;
+  flush_dirty();
+}
+
+void Shard::flush_dirty() {
+  flushed_bytes_ = budget_.delivered_bytes;
   flushing_.swap(dirty_);
   for (std::size_t i = 0; i < flushing_.size(); ++i) {
     Client* const client = std::exchange(flushing_[i], nullptr);
@@ -99,9 +134,34 @@ void Shard::on_deadline(base::Time now) {
   }
 }
 
+void Shard::spend(Client& client, std::size_t bytes) {
+  const std::uint64_t messages_out = std::exchange(spent_messages_out_, budget_.delivered);
+  const std::uint64_t bytes_out = std::exchange(spent_bytes_out_, budget_.delivered_bytes);
+  const base::Duration wait = std::max(
+      {messages_in_.spend(1, now()), bytes_in_.spend(static_cast<double>(bytes), now()),
+       messages_out_.spend(static_cast<double>(budget_.delivered - messages_out), now()),
+       bytes_out_.spend(static_cast<double>(budget_.delivered_bytes - bytes_out), now()), client.spend(bytes)});
+  if (wait == base::Duration{}) return;
+  hit(Bound::rate, client.client_id());
+  pause(client, wait);
+}
+
+std::size_t Shard::output_bytes_max() const {
+  // Never so little that nothing goes on.
+  constexpr std::uint64_t kLeast = 4096;
+  const std::uint64_t total = limits().output_bytes_total;
+  const std::uint64_t free = total - std::min(total, counters_.output_bytes_now);
+  return std::clamp<std::uint64_t>(free / 4, std::min<std::uint64_t>(kLeast, limits().output_bytes),
+                                   limits().output_bytes);
+}
+
+void Shard::hit(Bound bound, std::string_view who) {
+  ++counters_.limit_hits[static_cast<std::size_t>(bound)];
+  log_limited(LogLevel::warn, "limit reached", {{"limit", to_string(bound)}, {"who", who}});
+}
+
 void Shard::overflowed(Client& client) {
   if (client.ended()) return;
-  ++counters_.limit_hits;
   ++counters_.dropped;
   client.end(ReasonCode::quota_exceeded, "queue full");
 }
@@ -155,7 +215,7 @@ Result<void> Shard::publish(const Message& message) {
                                            .retain = message.retain},
                                           nullptr, now());
   if (!is_error(code)) return {};
-  return Error{code == ReasonCode::topic_name_invalid ? ErrorCode::invalid_argument : ErrorCode::resource_exhausted,
+  return Error{code != ReasonCode::quota_exceeded ? ErrorCode::invalid_argument : ErrorCode::resource_exhausted,
                "message on '" + std::string(message.topic) + "' refused: " + std::string(to_string(code))};
 }
 
@@ -176,8 +236,8 @@ Stats Shard::stats() const {
   stats.connections_dropped = counters_.dropped;
   stats.sessions_now = sessions_.size();
   stats.subscriptions_now = router_.subscriptions();
-  stats.retained_now = router_.retained();
-  stats.retained_bytes_now = router_.retained_bytes();
+  stats.retained_now = router_.retained().size();
+  stats.retained_bytes_now = stats.retained_now == 0 ? 0 : router_.retained().bytes();
   stats.queued_messages_now = budget_.messages_now;
   stats.queued_bytes_now = budget_.bytes_now;
   stats.messages_received = routed.received;
@@ -188,7 +248,7 @@ Stats Shard::stats() const {
   stats.messages_expired = budget_.expired;
   stats.publishes_refused = routed.refused;
   stats.auth_failures = counters_.auth_failures;
-  stats.limit_hits = counters_.limit_hits + routed.limit_hits;
+  stats.limit_hits = counters_.limit_hits;
   return stats;
 }
 

@@ -1,6 +1,8 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <string_view>
 #include <unordered_map>
@@ -10,8 +12,10 @@
 #include "auth/verdict.hpp"
 #include "base/log.hpp"
 #include "broker/client.hpp"
+#include "broker/rate_limit.hpp"
 #include "broker/router.hpp"
 #include "broker/session_table.hpp"
+#include "broker/sys_topics.hpp"
 
 namespace shoal::broker {
 
@@ -27,12 +31,20 @@ class Authority {
   ~Authority() = default;
 };
 
+/// What the edge counts; see shoal::Stats.
+struct EdgeCounters {
+  std::uint64_t accepted = 0;
+  std::uint64_t bytes_received = 0;
+  std::uint64_t bytes_sent = 0;
+};
+
 /// What a shard needs from the thread it lives on.
 struct ShardContext {
   const base::Time& now;
   io::TimerQueue& timers;
   base::ChunkPool& chunks;
   base::Log& log;
+  const EdgeCounters& edge;
   Authority& authority;
   /// Asks for `Shard::turn_end` at the end of this turn.
   std::function<void()> want_turn_end;
@@ -43,11 +55,17 @@ struct ShardContext {
 /// Totals of connections; see shoal::Stats.
 struct ShardCounters {
   std::uint64_t connections_now = 0;  ///< after CONNACK
+  std::uint64_t connections_max = 0;  ///< most at a time
+  std::uint64_t connected = 0;        ///< ever
   std::uint64_t refused = 0;
   std::uint64_t dropped = 0;
   std::uint64_t auth_failures = 0;
-  std::uint64_t limit_hits = 0;
-  std::uint64_t half_open_now = 0;  ///< before CONNECT
+  std::uint64_t half_open_now = 0;     ///< before CONNECT
+  std::uint64_t packets_received = 0;  ///< of any type
+  std::uint64_t packets_sent = 0;      ///< without PUBLISH and acknowledgements
+  std::uint64_t input_bytes_now = 0;   ///< incomplete packets, waiting CONNECTs, topic aliases
+  std::uint64_t output_bytes_now = 0;  ///< memory of what was not sent at once
+  std::array<std::uint64_t, kBounds> limit_hits{};
 };
 
 /// One instance's protocol core: sessions, routing and clients, without sockets, threads or clocks.
@@ -81,12 +99,23 @@ class Shard final : private Deliveries, private io::Timer {
   ShardContext& context() { return context_; }
   Router& router() { return router_; }
   SessionTable& sessions() { return sessions_; }
+  SysTopics& sys() { return sys_; }
   session::QueueBudget& budget() { return budget_; }
   ShardCounters& counters() { return counters_; }
   /// Logs what hostile peers can cause: a bounded number of lines per second, the rest is counted.
   void log_limited(LogLevel level, std::string_view phrase, base::Fields fields);
   bool shutting_down() const { return shutting_down_; }
+  /// A bound was reached: counted, and logged at a bounded rate.
+  void hit(Bound bound, std::string_view who) override;
   void flush_later(Client& client);
+  /// Flushes before the turn's end when very much was written, so that a turn's output is bounded.
+  void flush_if_much();
+  /// A PUBLISH of that size was taken: the publisher is not read for a while when a rate is exceeded.
+  void spend(Client& client, std::size_t bytes);
+  /// Unsent bytes that a connection may have now: the less memory is free, the less.
+  std::size_t output_bytes_max() const;
+  /// Closes the connection that has been without a CONNECT for longest.
+  void end_oldest_half_open();
   /// Back-pressure: a publisher whose message went into the queue of a connected subscriber that is
   /// filling up is not read for a moment, so that the subscriber can catch up instead of losing
   /// messages. Up to about 20 ms at a time, growing with the backlog; a subscriber whose queue is full
@@ -108,6 +137,8 @@ class Shard final : private Deliveries, private io::Timer {
     base::Time until;
   };
 
+  void flush_dirty();
+  bool is_half_open(std::uint64_t number) const;
   void wrote(Client& client) override { flush_later(client); }
   void overflowed(Client& client) override;
   void host_pending() override { context_.want_turn_end(); }
@@ -119,7 +150,16 @@ class Shard final : private Deliveries, private io::Timer {
   ShardCounters counters_;
   Router router_;
   SessionTable sessions_;
+  SysTopics sys_;
   std::unordered_map<std::uint64_t, Client*> clients_;
+  std::deque<std::uint64_t> half_open_;  // by age; also some that are not any more
+  std::uint64_t flushed_bytes_ = 0;      // of `QueueBudget::delivered_bytes`, when last flushed
+  RateLimit messages_in_;
+  RateLimit bytes_in_;
+  RateLimit messages_out_;
+  RateLimit bytes_out_;
+  std::uint64_t spent_messages_out_ = 0;  // of the budget's totals
+  std::uint64_t spent_bytes_out_ = 0;
   std::uint64_t next_number_ = 1;
   std::uint64_t next_client_id_ = 1;
   const auth::KeyedHash id_hash_ = auth::KeyedHash::with_random_key();

@@ -62,6 +62,8 @@ struct Bed {
   io::TimerQueue timers;
   base::ChunkPool chunks;
   std::vector<std::string> log_lines;
+  EdgeCounters edge;
+  bool wants_turn = false;
   FakeAuthority authority;
   std::vector<class Peer*> peers;
   std::unique_ptr<base::Log> log;

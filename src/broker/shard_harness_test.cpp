@@ -95,13 +95,20 @@ bool FakeAuthority::verify(std::uint64_t client, std::string_view, std::string_v
 Bed::Bed(BrokerOptions o)
     : options(std::move(o)),
       log(std::make_unique<base::Log>()),
-      shard(options,
-            {.now = now, .timers = timers, .chunks = chunks, .log = *log, .authority = authority, .want_turn_end = [] {
-             }}) {}
+      shard(options, {.now = now,
+                      .timers = timers,
+                      .chunks = chunks,
+                      .log = *log,
+                      .edge = edge,
+                      .authority = authority,
+                      .want_turn_end = [this] { wants_turn = true; }}) {}
 
 void Bed::turn() {
-  shard.turn_end();
-  for (Peer* peer : std::vector<Peer*>(peers)) peer->bury();
+  do {
+    wants_turn = false;
+    shard.turn_end();
+    for (Peer* peer : std::vector<Peer*>(peers)) peer->bury();
+  } while (wants_turn);
 }
 
 void Bed::advance(base::Duration time) {
@@ -165,11 +172,13 @@ void Peer::send_from_link(std::size_t bytes) {
 }
 
 void Peer::flush() {
+  const std::size_t before = client_->link().out.size();
   while (!stalled_ || client_->ended()) {
     send_from_link(SIZE_MAX);
     client_->drained();
     if (client_->link().out.empty()) break;
   }
+  client_->account_output(client_->link().out.size() < before);
   if (client_->ended()) ended_ = true;
   feed();  // what waited because nothing was read from this side
 }

@@ -52,15 +52,34 @@ TEST_F(Subscribe, EveryFilterIsAnsweredInOrder) {
 }
 
 TEST_F(Subscribe, RefusedFiltersLeaveTheOthersAlone) {  // 3.9.3
-  covers_v5("MQTT-3.8.4-5 MQTT-3.8.4-7 MQTT-3.9.3-2 MQTT-4.7.1-1 MQTT-4.7.1-2 MQTT-4.7.3-1");
-  covers_v311(
-      "MQTT-2.3.1-7 MQTT-3.8.4-1 MQTT-3.8.4-2 MQTT-3.8.4-4 MQTT-3.8.4-5 MQTT-3.9.3-1 MQTT-3.9.3-2 MQTT-4.7.1-2");
-  EXPECT_THAT(subscribe(peer, {{"a", {}}, {"a/#/b", {}}, {"", {}}, {"a+", {}}, {"$share/g/a", {}}, {"b", {}}}).got(),
-              ElementsAre("SUBACK #5 0 0x8f 0x8f 0x8f 0x9e 0"));
+  covers_v5("MQTT-3.8.4-5 MQTT-3.8.4-7 MQTT-3.9.3-2 MQTT-4.7.1-1 MQTT-4.7.1-2 MQTT-4.7.3-1 MQTT-4.8.2-1 MQTT-4.8.2-2");
+  covers_v311("MQTT-2.3.1-7 MQTT-3.8.4-1 MQTT-3.8.4-2 MQTT-3.8.4-4 MQTT-3.8.4-5 MQTT-3.9.3-1 MQTT-3.9.3-2");
+  EXPECT_THAT(subscribe(peer, {{"a", {}}, {"a/#/b", {}}, {"", {}}, {"a+", {}}, {"$share/g+/a", {}}, {"b", {}}}).got(),
+              ElementsAre("SUBACK #5 0 0x8f 0x8f 0x8f 0x8f 0"));
+  EXPECT_EQ(bed.shard.stats().subscriptions_now, 2u);
+  bed.options.limits.subscriptions = 1;
   Peer old(bed, Version::v3_1_1);
-  EXPECT_THAT(subscribe(old.connect({"old"}).skip(), {{"a", {}}, {"a/#/b", {}}, {"$share/g/a", {}}}).got(),
-              ElementsAre("SUBACK #5 0 0x80 0x80"));
-  EXPECT_EQ(bed.shard.stats().subscriptions_now, 3u);
+  EXPECT_THAT(subscribe(old.connect({"old"}).skip(), {{"a", {}}, {"b", {.qos = 1}}}).got(),
+              ElementsAre("SUBACK #5 0 0x80"));
+  // 3.1 knows no failure: it answers what was asked for.
+  Peer oldest(bed, Version::v3_1);
+  EXPECT_THAT(subscribe(oldest.connect({"oldest"}).skip(), {{"a", {}}, {"b", {.qos = 1}}}).got(),
+              ElementsAre("SUBACK #5 0 1"));
+  EXPECT_EQ(bed.shard.stats().subscriptions_now, 4u);
+}
+
+// 3.1.1, 4.8.0-1: what is no filter violates the protocol, and there is no code for it.
+TEST_F(Subscribe, WhatIsNoFilterEndsOlderConnections) {
+  covers_v311("MQTT-4.7.1-2 MQTT-4.8.0-1");
+  for (const char* filter : {"a/#/b", "a+", "$share/g", "$share//a", "$share/g/"}) {
+    Peer old(bed, Version::v3_1_1);
+    EXPECT_THAT(subscribe(old.connect({"old"}).skip(), {{"a", {}}, {filter, {}}}).got(), IsEmpty());
+    EXPECT_TRUE(old.closed()) << filter;
+    Peer leaver(bed, Version::v3_1_1);
+    EXPECT_THAT(leaver.connect({"leaver"}).skip().unsubscribe(filter).got(), IsEmpty());
+    EXPECT_TRUE(leaver.closed()) << filter;
+  }
+  EXPECT_EQ(bed.shard.stats().subscriptions_now, 0u);
 }
 
 TEST_F(Subscribe, QosIsTheLowerOfBoth) {

@@ -141,6 +141,10 @@ std::variant<Value, Problem> convert(const Key& key, const Node& node, const std
       if (node.kind != Kind::text || !valid_name(node.text))
         return unexpected(key, node, "a name (1 to 64 of a-z A-Z 0-9 . _ -, not starting with . or -)");
       return Value{.text = node.text};
+    case Type::text:
+      if (node.kind != Kind::text || node.text.size() > key.max)
+        return unexpected(key, node, "a string of at most " + std::to_string(key.max) + " bytes");
+      return Value{.text = node.text};
     case Type::path: return convert_path(key, node, folder);
     case Type::ports: return convert_ports(key, node);
     case Type::listeners: break;

@@ -374,9 +374,9 @@ TEST_F(Load, SyntaxErrorsHaveLineAndColumn) {
 TEST_F(Load, AMainFileThatCannotBeReadSaysWhatToDo) {
   const Loaded loaded = load(Places::find("none.toml", "", ""));
   ASSERT_EQ(loaded.problems.size(), 1u);
-  EXPECT_EQ(
-      loaded.problems[0].text(),
-      "none.toml: cannot read this file: No such file or directory; name another one with -c FILE, SHOAL_CONFIG or SHOAL_HOME");
+  EXPECT_EQ(loaded.problems[0].text(),
+            "none.toml: cannot read this file: No such file or directory; name another one with -c FILE, SHOAL_CONFIG "
+            "or SHOAL_HOME");
   EXPECT_FALSE(loaded.config);
 }
 

@@ -49,6 +49,7 @@ std::string takes(const Key& key) {
     case Type::size: return range("size");
     case Type::duration: return range("duration");
     case Type::name: return "name";
+    case Type::text: return "string of at most " + std::to_string(key.max) + " bytes";
     case Type::path: return "path";
     case Type::ports: return "`\"FIRST-LAST\"`";
     case Type::listeners: return "list of strings";

@@ -10,6 +10,7 @@ namespace shoal::config {
 namespace {
 
 constexpr std::uint64_t kMillion = 1'000'000;
+constexpr std::uint64_t kRateMax = 1'000 * kMillion;
 constexpr std::uint64_t kMiB = 1ull << 20;
 constexpr std::uint64_t kTiB = 1ull << 40;
 constexpr std::uint64_t kMax16 = std::numeric_limits<std::uint16_t>::max();
@@ -111,6 +112,24 @@ std::vector<Key> make_schema() {
                     i.options.queue_full = static_cast<QueueFull>(v.number);
                   }});
   keys.push_back({.scope = instance,
+                  .path = "sys_interval",
+                  .type = Type::duration,
+                  .fallback = "10s",
+                  .doc = "How often `$SYS` is refreshed while somebody subscribes to it. 0: there is no `$SYS`.",
+                  .min = 0,
+                  .max = 86'400,
+                  .set_instance = [](InstanceConfig& i, const Value& v) {
+                    i.options.sys_interval_s = static_cast<std::uint32_t>(v.number);
+                  }});
+  keys.push_back({.scope = instance,
+                  .path = "response_information",
+                  .type = Type::text,
+                  .fallback = "",
+                  .doc = "What MQTT 5.0 clients that ask for response information are told, usually the start of the "
+                         "topics they may use for responses.",
+                  .max = 1'024,
+                  .set_instance = [](InstanceConfig& i, const Value& v) { i.options.response_information = v.text; }});
+  keys.push_back({.scope = instance,
                   .path = "log.level",
                   .type = Type::choice,
                   .fallback = "info",
@@ -146,17 +165,40 @@ std::vector<Key> make_schema() {
                                    "The longest a session is kept after its connection; a lowered value is told to the "
                                    "client."),
        limit<&L::subscriptions>("limits.subscriptions", integer, 1, kMillion, "Per session; then 0x97 for the filter."),
+       limit<&L::subscription_bytes>("limits.subscription_bytes", size, 1'024, kTiB,
+                                     "Memory of all subscriptions of the instance; then 0x97 for the filter."),
        limit<&L::retained_messages>("limits.retained_messages", integer, 0, 100 * kMillion, "Then 0x97."),
        limit<&L::retained_bytes>("limits.retained_bytes", size, 0, kTiB,
-                                 "Topics, payloads and properties of retained messages; then 0x97."),
+                                 "Topics, payloads and properties of retained messages, and their index; then 0x97."),
        limit<&L::topic_levels>("limits.topic_levels", integer, 1, kMax16, "Then 0x90."),
        limit<&L::topic_bytes>("limits.topic_bytes", size, 1, kMax16, "Length of a topic; then 0x90."),
+       limit<&L::client_id_bytes>("limits.client_id_bytes", size, 23, kMax16,
+                                  "Length of a client id; then CONNACK 0x85, MQTT 3.1.1: 2."),
        limit<&L::topic_aliases>("limits.topic_aliases", integer, 0, kMax16,
-                                "Aliases a v5 client may use towards the broker; 0: none."),
+                                "Aliases per connection and direction, for v5 clients; 0: none."),
        limit<&L::keep_alive_max_s>("limits.keep_alive_max", duration, 0, kMax16,
                                    "0: off. Else clients that ask for more, or for 0, get this."),
        limit<&L::output_bytes>("limits.output_bytes", size, 4'096, 1'024 * kMiB,
-                               "Unsent bytes of a connection; then QoS 0 is dropped, QoS 1 and 2 are queued.")});
+                               "Unsent bytes of a connection; then QoS 0 is dropped, QoS 1 and 2 are queued."),
+       limit<&L::output_bytes_total>("limits.output_bytes_total", size, 64 * 1'024, kTiB,
+                                     "Memory of what no connection has read yet: the less of it is free, the less of "
+                                     "`output_bytes` a connection that does not read may use."),
+       limit<&L::input_bytes_total>("limits.input_bytes_total", size, 64 * 1'024, kTiB,
+                                    "Memory of incomplete packets, waiting CONNECTs and topic aliases; then the "
+                                    "connections that keep a packet incomplete for longest are closed (0x97)."),
+       limit<&L::messages_in_per_second>("limits.messages_in_per_second", integer, 0, kRateMax,
+                                         "Of all publishers; then they are not read for a while. 0: unlimited."),
+       limit<&L::bytes_in_per_second>("limits.bytes_in_per_second", size, 0, kTiB,
+                                      "The same for the bytes of PUBLISH packets. 0: unlimited."),
+       limit<&L::messages_out_per_second>("limits.messages_out_per_second", integer, 0, kRateMax,
+                                          "Delivered to subscribers; then publishers are not read for a while. 0: "
+                                          "unlimited."),
+       limit<&L::bytes_out_per_second>("limits.bytes_out_per_second", size, 0, kTiB,
+                                       "The same for the bytes of PUBLISH packets. 0: unlimited."),
+       limit<&L::client_messages_per_second>("limits.client_messages_per_second", integer, 0, kRateMax,
+                                             "Of one client; then it is not read for a while. 0: unlimited."),
+       limit<&L::client_bytes_per_second>("limits.client_bytes_per_second", size, 0, kTiB,
+                                          "The same for the bytes of its PUBLISH packets. 0: unlimited.")});
   return keys;
 }
 

@@ -20,6 +20,7 @@ enum class Type {
   duration,  ///< seconds: an integer, or a string such as "7d"
   choice,    ///< one of `Key::choices`
   name,      ///< see `valid_name`
+  text,      ///< up to `Key::max` bytes
   path,      ///< made absolute, relative to the file that names it
   ports,     ///< "FIRST-LAST"
   listeners,
@@ -34,7 +35,7 @@ enum class Scope {
 /// A value that was checked and converted. Which field counts is said by the key's type.
 struct Value {
   std::uint64_t number = 0;  ///< boolean, integer, size, duration; of a choice its index
-  std::string text{};        ///< name, path
+  std::string text{};        ///< name, text, path
   PortRange ports{};
   std::vector<ListenerConfig> listeners{};
 };
@@ -46,7 +47,7 @@ struct Key {
   Type type;
   std::string fallback;  ///< how the default is written; empty: there is none
   std::string_view doc;
-  std::uint64_t min = 0;  ///< of numbers, inclusive
+  std::uint64_t min = 0;  ///< of numbers, and of a text's length, inclusive
   std::uint64_t max = 0;
   std::vector<std::string_view> choices{};
   std::vector<std::string_view> later{};  ///< choices that are refused because they do not exist yet

@@ -24,6 +24,8 @@ void for_each_option(Options& o, Visit&& visit) {
   visit("auth.users_file", o.auth.users_file);
   visit("queue_full", o.queue_full);
   visit("persistence", o.persistence);
+  visit("sys_interval_s", o.sys_interval_s);
+  visit("response_information", o.response_information);
   visit("log.level", o.log.level);
   visit("log.file", o.log.file);
   auto& l = o.limits;
@@ -47,6 +49,16 @@ void for_each_option(Options& o, Visit&& visit) {
   visit("limits.topic_aliases", l.topic_aliases);
   visit("limits.keep_alive_max_s", l.keep_alive_max_s);
   visit("limits.output_bytes", l.output_bytes);
+  visit("limits.output_bytes_total", l.output_bytes_total);
+  visit("limits.input_bytes_total", l.input_bytes_total);
+  visit("limits.subscription_bytes", l.subscription_bytes);
+  visit("limits.client_id_bytes", l.client_id_bytes);
+  visit("limits.messages_in_per_second", l.messages_in_per_second);
+  visit("limits.bytes_in_per_second", l.bytes_in_per_second);
+  visit("limits.messages_out_per_second", l.messages_out_per_second);
+  visit("limits.bytes_out_per_second", l.bytes_out_per_second);
+  visit("limits.client_messages_per_second", l.client_messages_per_second);
+  visit("limits.client_bytes_per_second", l.client_bytes_per_second);
 }
 
 /// The same for a counter.
@@ -72,7 +84,9 @@ void for_each_counter(S& s, Visit&& visit) {
   visit("bytes_received", s.bytes_received);
   visit("bytes_sent", s.bytes_sent);
   visit("auth_failures", s.auth_failures);
-  visit("limit_hits", s.limit_hits);
+  for (std::size_t bound = 0; bound < kBounds; ++bound) {
+    visit("limit_hits." + std::string(to_string(static_cast<Bound>(bound))), s.limit_hits[bound]);
+  }
 }
 
 struct Writer {
@@ -156,7 +170,7 @@ Stats stats_from(const Message& message) {
 
 std::vector<std::pair<std::string, std::uint64_t>> named(const Stats& stats) {
   std::vector<std::pair<std::string, std::uint64_t>> all;
-  for_each_counter(stats, [&](const char* name, std::uint64_t value) { all.emplace_back(name, value); });
+  for_each_counter(stats, [&](std::string_view name, std::uint64_t value) { all.emplace_back(name, value); });
   return all;
 }
 

@@ -9,10 +9,10 @@ namespace {
 // and in fields.cpp.
 Limits numbered_limits() {
   Limits limits;
-  auto& [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t] = limits;
+  auto& [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t, u, v, w, x, y, z, aa, ab, ac, ad] = limits;
   std::uint16_t next = 1;
   const auto number = [&](auto&... field) { ((field = next++), ...); };
-  number(a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t);
+  number(a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t, u, v, w, x, y, z, aa, ab, ac, ad);
   return limits;
 }
 
@@ -21,7 +21,8 @@ Stats numbered_stats() {
   auto& [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t, u] = stats;
   std::uint64_t next = UINT64_MAX;
   const auto number = [&](auto&... field) { ((field = next--), ...); };
-  number(a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t, u);
+  number(a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t);
+  for (std::uint64_t& hits : u) hits = next--;
   return stats;
 }
 
@@ -34,6 +35,8 @@ TEST(Fields, OptionsRoundTrip) {
   options.queue_full = QueueFull::disconnect;
   options.log.level = LogLevel::off;
   options.log.file = "/var/log/shoal/plant-a.log";
+  options.sys_interval_s = 77;
+  options.response_information = "answers/";
 
   const auto wire = Message::decode(to_start(options).encode());
   ASSERT_TRUE(wire.ok());
@@ -48,30 +51,16 @@ TEST(Fields, OptionsRoundTrip) {
   EXPECT_EQ(back->queue_full, QueueFull::disconnect);
   EXPECT_EQ(back->log.level, LogLevel::off);
   EXPECT_EQ(back->log.file, options.log.file);
+  EXPECT_EQ(back->sys_interval_s, 77u);
+  EXPECT_EQ(back->response_information, "answers/");
   // The encoding of what came back is the encoding of what went: every limit is in the table.
   EXPECT_EQ(to_start(*back).encode(), to_start(options).encode());
-  const auto& [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t] = back->limits;
+  const auto& [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t, u, v, w, x, y, z, aa, ab, ac, ad] =
+      back->limits;
   std::uint64_t next = 1;
-  for (const std::uint64_t limit : {std::uint64_t{a},
-                                    std::uint64_t{b},
-                                    std::uint64_t{c},
-                                    std::uint64_t{d},
-                                    std::uint64_t{e},
-                                    std::uint64_t{f},
-                                    std::uint64_t{g},
-                                    std::uint64_t{h},
-                                    i,
-                                    j,
-                                    std::uint64_t{k},
-                                    std::uint64_t{l},
-                                    std::uint64_t{m},
-                                    std::uint64_t{n},
-                                    o,
-                                    std::uint64_t{p},
-                                    std::uint64_t{q},
-                                    std::uint64_t{r},
-                                    std::uint64_t{s},
-                                    std::uint64_t{t}}) {
+  const std::uint64_t all[] = {a, b, c, d, e, f, g, h, i, j, k, l,  m,  n,  o,
+                               p, q, r, s, t, u, v, w, x, y, z, aa, ab, ac, ad};
+  for (const std::uint64_t limit : all) {
     EXPECT_EQ(limit, next++);
   }
 }

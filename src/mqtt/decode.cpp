@@ -15,7 +15,6 @@ constexpr ProtocolError kLong = malformed("MQTT-2.1.4", "packet is longer than i
 constexpr ProtocolError kFlags = malformed("MQTT-2.1.3-1", "reserved flags of the fixed header are set");
 constexpr ProtocolError kIdZero = violated("MQTT-2.2.1-3", "packet identifier is 0");
 constexpr ProtocolError kReason = malformed("MQTT-2.4", "reason code does not belong to this packet");
-constexpr ProtocolError kOverlong = malformed("MQTT-1.5.5-1", "remaining length is longer than needed");
 
 // Takes fields off the front of a body. The first failure sticks; values read after it are empty, so
 // a decoder checks once at the end of a run of fields.
@@ -125,8 +124,6 @@ bool is_two(std::uint8_t flags, Version version) {
   return flags == 0x02 || (flags == 0x0a && version == Version::v3_1);
 }
 
-bool overlong(const Frame& frame, Version version) { return frame.overlong_length && version == Version::v5; }
-
 // Body of SUBSCRIBE and UNSUBSCRIBE behind the properties.
 Decoded<FilterList> decode_filters(Bytes raw, bool with_options, Version version) {
   if (raw.empty()) {
@@ -163,11 +160,10 @@ FrameStatus cut_frame(Bytes bytes, Frame& frame) {
   if (bytes[0] < 0x10) return FrameStatus::malformed;
   std::uint32_t length = 0;
   std::size_t length_size = 0;
-  frame.overlong_length = false;
   switch (read_varint(bytes.subspan(1), length, length_size)) {
     case VarintStatus::ok: break;
-    case VarintStatus::overlong: frame.overlong_length = true; break;
     case VarintStatus::incomplete: return FrameStatus::incomplete;
+    case VarintStatus::overlong:
     case VarintStatus::malformed: return FrameStatus::malformed;
   }
   frame.type = static_cast<PacketType>(bytes[0] >> 4);
@@ -195,7 +191,6 @@ Decoded<Connect> decode_connect(const Frame& frame) {
     return malformed("MQTT-3.1.2-1", "protocol name is not MQTT");
   }
   const bool v5 = packet.version == Version::v5;
-  if (overlong(frame, packet.version)) return kOverlong;
 
   const std::uint8_t flags = reader.byte();
   const bool has_will = (flags & 0x04) != 0;
@@ -218,8 +213,12 @@ Decoded<Connect> decode_connect(const Frame& frame) {
     will.retain = (flags & 0x20) != 0;
     packet.will = will;
   }
-  if ((flags & 0x80) != 0) packet.user_name = reader.text("MQTT-3.1.3-12");
-  if ((flags & 0x40) != 0) packet.password = base::as_text(reader.binary());
+  // In 3.1 the remaining length goes before the flags: what is announced may be missing at the end.
+  const auto comes = [&](std::uint8_t flag) {
+    return (flags & flag) != 0 && !(packet.version == Version::v3_1 && reader.at_end());
+  };
+  if (comes(0x80)) packet.user_name = reader.text("MQTT-3.1.3-12");
+  if (comes(0x40)) packet.password = base::as_text(reader.binary());
   if (reader.failed()) return reader.error();
   if (!reader.at_end()) return kLong;
   if (packet.will && !is_topic_name(packet.will->topic)) {
@@ -233,7 +232,6 @@ Decoded<Connect> decode_connect(const Frame& frame) {
 }
 
 Decoded<Connack> decode_connack(const Frame& frame, Version version) {
-  if (overlong(frame, version)) return kOverlong;
   if (frame.flags != 0) return kFlags;
   Reader reader(frame.body);
   const std::uint8_t flags = reader.byte();
@@ -252,7 +250,6 @@ Decoded<Connack> decode_connack(const Frame& frame, Version version) {
 }
 
 Decoded<Publish> decode_publish(const Frame& frame, Version version) {
-  if (overlong(frame, version)) return kOverlong;
   Publish packet;
   packet.qos = frame.flags >> 1 & 3;
   packet.retain = (frame.flags & 1) != 0;
@@ -278,7 +275,6 @@ Decoded<Publish> decode_publish(const Frame& frame, Version version) {
 }
 
 Decoded<Ack> decode_ack(const Frame& frame, Version version) {
-  if (overlong(frame, version)) return kOverlong;
   Ack packet;
   packet.type = frame.type;
   if (frame.type == PacketType::pubrel) {
@@ -300,7 +296,6 @@ Decoded<Ack> decode_ack(const Frame& frame, Version version) {
 }
 
 Decoded<Subscribe> decode_subscribe(const Frame& frame, Version version) {
-  if (overlong(frame, version)) return kOverlong;
   if (!is_two(frame.flags, version)) return malformed("MQTT-3.8.1-1", "reserved flags of the fixed header are set");
   Reader reader(frame.body);
   Subscribe packet;
@@ -315,7 +310,6 @@ Decoded<Subscribe> decode_subscribe(const Frame& frame, Version version) {
 }
 
 Decoded<SubscriptionAck> decode_subscription_ack(const Frame& frame, Version version) {
-  if (overlong(frame, version)) return kOverlong;
   if (frame.flags != 0) return kFlags;
   Reader reader(frame.body);
   SubscriptionAck packet;
@@ -335,7 +329,6 @@ Decoded<SubscriptionAck> decode_subscription_ack(const Frame& frame, Version ver
 }
 
 Decoded<Unsubscribe> decode_unsubscribe(const Frame& frame, Version version) {
-  if (overlong(frame, version)) return kOverlong;
   if (!is_two(frame.flags, version)) return malformed("MQTT-3.10.1-1", "reserved flags of the fixed header are set");
   Reader reader(frame.body);
   Unsubscribe packet;
@@ -350,7 +343,6 @@ Decoded<Unsubscribe> decode_unsubscribe(const Frame& frame, Version version) {
 }
 
 Decoded<Disconnect> decode_disconnect(const Frame& frame, Version version) {
-  if (overlong(frame, version)) return kOverlong;
   if (frame.flags != 0) return malformed("MQTT-3.14.1-1", "reserved flags of the fixed header are set");
   Reader reader(frame.body);
   Disconnect packet;
@@ -366,7 +358,6 @@ Decoded<Disconnect> decode_disconnect(const Frame& frame, Version version) {
 
 Decoded<Auth> decode_auth(const Frame& frame, Version version) {
   if (version != Version::v5) return malformed("MQTT-2.1.2", "AUTH does not exist before MQTT 5.0");
-  if (overlong(frame, version)) return kOverlong;
   if (frame.flags != 0) return malformed("MQTT-3.15.1-1", "reserved flags of the fixed header are set");
   Reader reader(frame.body);
   Auth packet;
@@ -407,7 +398,6 @@ Decoded<Packet> decode(const Frame& frame, Version version) {
     case PacketType::unsubscribe: return as_packet(decode_unsubscribe(frame, version));
     case PacketType::pingreq:
     case PacketType::pingresp:
-      if (overlong(frame, version)) return kOverlong;
       if (frame.flags != 0) return kFlags;
       if (!frame.body.empty()) return kLong;
       if (frame.type == PacketType::pingreq) return Packet(Pingreq{});

@@ -11,8 +11,7 @@ namespace shoal::mqtt {
 /// A packet's bytes, cut from the stream: fixed header taken apart, body not looked at yet.
 struct Frame {
   PacketType type{};
-  std::uint8_t flags = 0;        ///< lower half of the first byte
-  bool overlong_length = false;  ///< the remaining length took more bytes than needed
+  std::uint8_t flags = 0;  ///< lower half of the first byte
   Bytes body;
   std::size_t size = 0;  ///< fixed header and body
 };
@@ -20,7 +19,9 @@ struct Frame {
 enum class FrameStatus {
   complete,
   incomplete,  ///< more bytes are needed; `Frame::size` is the packet's size, or 0 while unknown
-  malformed,   ///< type 0 or a remaining length of more than four bytes: there is no way on in this stream
+  /// Type 0, or a remaining length of more than four bytes or of more than its value needs: there is no
+  /// way on in this stream. 5.0 forbids the latter (MQTT-1.5.5-1); nobody sends it before.
+  malformed,
 };
 
 /// Finds the packet at the start of `bytes`.

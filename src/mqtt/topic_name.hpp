@@ -21,6 +21,11 @@ std::size_t level_count(std::string_view name);
 /// True for names and filters that wildcards in the first level do not match (MQTT-4.7.2-1).
 inline bool starts_with_dollar(std::string_view name) { return !name.empty() && name.front() == '$'; }
 
+/// True for `$SYS` and what is below: only the server publishes there.
+inline bool is_server_topic(std::string_view name) {
+  return name.starts_with("$SYS") && (name.size() == 4 || name[4] == '/');
+}
+
 /// A shared subscription's parts.
 struct SharedFilter {
   std::string_view group;

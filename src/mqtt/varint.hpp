@@ -12,7 +12,7 @@ inline constexpr std::uint32_t kVarintMax = 268'435'455;
 
 enum class VarintStatus {
   ok,
-  overlong,  ///< more bytes than the value needs: malformed in 5.0 (MQTT-1.5.5-1), not forbidden before
+  overlong,  ///< more bytes than the value needs: malformed (MQTT-1.5.5-1)
   incomplete,
   malformed,  ///< more than four bytes
 };

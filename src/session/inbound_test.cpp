@@ -6,7 +6,7 @@
 #include <set>
 
 #include "conformance/covers.hpp"
-#include "session/id_list.hpp"
+#include "session/kept_copy.hpp"
 #include "session/message.hpp"
 #include "session/topic_aliases.hpp"
 
@@ -66,18 +66,60 @@ TEST(PacketIdSet, AllOfThem) {
   EXPECT_EQ(ids.size(), 0u);
 }
 
-TEST(IdList, NoneOneMany) {
+// 4.9: a new connection starts with the whole receive maximum; what is sent again counts again.
+TEST(Inbound, EachConnectionStartsAfresh) {
+  Inbound inbound;
+  for (const std::uint16_t id : {1, 2, 3}) EXPECT_EQ(inbound.publish(id, 3), Verdict::route);
+  inbound.attach();
+  EXPECT_EQ(inbound.publish(2, 3), Verdict::duplicate);
+  EXPECT_EQ(inbound.publish(4, 3), Verdict::route);
+  EXPECT_EQ(inbound.publish(5, 3), Verdict::route);
+  EXPECT_EQ(inbound.publish(1, 3), Verdict::exceeded);
+  EXPECT_TRUE(inbound.release(3)) << "of the first connection";
+  EXPECT_EQ(inbound.publish(6, 3), Verdict::exceeded) << "it did not count";
+  EXPECT_TRUE(inbound.release(2));
+  EXPECT_EQ(inbound.publish(6, 3), Verdict::route);
+  EXPECT_EQ(inbound.inflight(), 4u);
+  inbound.attach();
+  inbound.attach();
+  for (const std::uint16_t id : {1, 4, 5, 6}) EXPECT_TRUE(inbound.release(id)) << id;
+  EXPECT_EQ(inbound.inflight(), 0u);
+}
+
+TEST(Inbound, WhatEarlierConnectionsLeftIsBounded) {
+  Inbound inbound;
+  std::uint16_t id = 0;
+  std::size_t taken = 0;
+  for (int connection = 0; connection < 50; ++connection, inbound.attach()) {
+    for (int i = 0; i < 100; ++i) taken += inbound.publish(++id, 100) == Verdict::route ? 1 : 0;
+  }
+  EXPECT_EQ(taken, Inbound::kEarlierMax + 100);
+  EXPECT_TRUE(inbound.release(1));
+  EXPECT_EQ(inbound.publish(++id, 100), Verdict::route);
+}
+
+TEST(KeptCopy, IsTheCopy) {
   std::uint32_t single = 0;
   const std::uint32_t many[] = {1, 268'435'455, 7};
-  EXPECT_TRUE(IdList().view(single).empty());
   for (const std::size_t count : {0u, 1u, 2u, 3u}) {
-    const std::span<const std::uint32_t> ids = std::span(many).last(count);
-    IdList list(ids);
-    IdList moved = std::move(list);
-    const auto view = moved.view(single);
-    EXPECT_TRUE(std::equal(view.begin(), view.end(), ids.begin(), ids.end())) << count;
-    moved = IdList(many);
-    EXPECT_EQ(moved.view(single).size(), 3u);
+    for (const std::uint32_t group : {0u, 1u, 0xffffffffu}) {
+      for (const std::uint8_t qos : {0, 1, 2}) {
+        for (const bool retain : {false, true}) {
+          if (group != 0 && count > 1) continue;
+          const Copy copy{qos, retain, std::span(many).subspan(1).first(std::min(count, std::size_t{2})), group};
+          KeptCopy kept(copy);
+          KeptCopy moved = std::move(kept);
+          const Copy again = moved.copy(single);
+          EXPECT_EQ(again.qos, qos);
+          EXPECT_EQ(again.retain, retain);
+          EXPECT_EQ(again.group, group);
+          EXPECT_TRUE(std::equal(again.ids.begin(), again.ids.end(), copy.ids.begin(), copy.ids.end()));
+          EXPECT_EQ(moved.bytes(), copy.ids.size() < 2 ? 0u : 12u);
+          moved = KeptCopy({1, false, many});
+          EXPECT_EQ(moved.copy(single).ids.size(), 3u);
+        }
+      }
+    }
   }
 }
 
@@ -110,6 +152,28 @@ TEST(TopicAliases, SetAndFind) {
   aliases.set(3, "b");
   EXPECT_EQ(aliases.find(3), "b");
   EXPECT_FALSE(TopicAliases(0).valid(1));
+  EXPECT_EQ(aliases.set(1, "abc"), 3);
+  EXPECT_EQ(aliases.set(1, "ab"), -1);
+  EXPECT_EQ(aliases.bytes(), 3u);
+}
+
+TEST(SentAliases, ATopicHasAPlace) {
+  SentAliases aliases(4);
+  const auto first = aliases.find("a/b");
+  EXPECT_FALSE(first.known);
+  ASSERT_TRUE(first.number >= 1 && first.number <= 4);
+  EXPECT_FALSE(aliases.find("a/b").known) << "the client was not told yet";
+  aliases.set(first.number, "a/b");
+  EXPECT_TRUE(aliases.find("a/b").known);
+  EXPECT_EQ(aliases.find("a/b").number, first.number);
+  EXPECT_EQ(aliases.find(std::string(SentAliases::kTopicBytesMax + 1, 'x')).number, 0);
+  // Another topic in its place takes it over.
+  std::string other = "x";
+  while (aliases.find(other).number != first.number) other += 'x';
+  EXPECT_FALSE(aliases.find(other).known);
+  aliases.set(first.number, other);
+  EXPECT_FALSE(aliases.find("a/b").known);
+  EXPECT_TRUE(aliases.find(other).known);
 }
 
 }  // namespace

@@ -2,9 +2,11 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 
 #include "base/byte_queue.hpp"
 #include "mqtt/packet.hpp"
+#include "session/topic_aliases.hpp"
 
 namespace shoal::session {
 
@@ -25,6 +27,7 @@ struct Link {
   std::uint32_t packet_size_max = UINT32_MAX;  ///< the client's maximum packet size (MQTT-3.1.2-24)
   std::uint16_t receive_maximum = UINT16_MAX;  ///< the client's (MQTT-3.3.4-9)
   mqtt::Version version = mqtt::Version::v5;
+  std::unique_ptr<SentAliases> aliases;  ///< null: the client allows none
 };
 
 }  // namespace shoal::session

@@ -17,7 +17,8 @@ MessagePool::~MessagePool() {
   }
 }
 
-MessageRef MessagePool::make(std::string_view topic, Bytes payload, Bytes properties, std::uint8_t qos, Time expires) {
+MessageRef MessagePool::make(std::string_view topic, Bytes payload, Bytes properties, std::uint8_t qos, Time expires,
+                             std::uint64_t publisher) {
   assert(topic.size() <= 0xffff);
   const std::size_t size = sizeof(Message) + topic.size() + payload.size() + properties.size();
   std::size_t size_class = 0;
@@ -30,9 +31,12 @@ MessageRef MessagePool::make(std::string_view topic, Bytes payload, Bytes proper
     memory = ::operator new(size_class < kClasses ? class_bytes(size_class) : size);
   }
   bytes_now_ += size;
+  ++count_now_;
   auto* message = new (memory) Message();
   message->pool_ = this;
   message->expires_ = expires;
+  message->number_ = ++last_number_;
+  message->publisher_ = publisher;
   message->topic_size_ = static_cast<std::uint16_t>(topic.size());
   message->properties_size_ = static_cast<std::uint32_t>(properties.size());
   message->payload_size_ = static_cast<std::uint32_t>(payload.size());
@@ -51,6 +55,7 @@ void Message::destroy() { pool_->give(this); }
 void MessagePool::give(Message* message) {
   const std::size_t size_class = message->size_class_;
   bytes_now_ -= cost(message->size());
+  --count_now_;
   message->~Message();
   if (size_class >= kClasses || kept_bytes_ + class_bytes(size_class) > kKeptBytesMax) {
     ::operator delete(message);

@@ -11,6 +11,9 @@ constexpr std::size_t kSlotsMin = 8;
 constexpr std::size_t kSlotsMax = 65'535;
 constexpr std::size_t kQueueKept = 64;
 
+// Wrap-around safe: what is in flight spans far less than half of the numbers.
+bool before(std::uint32_t a, std::uint32_t b) { return static_cast<std::int32_t>(a - b) < 0; }
+
 }  // namespace
 
 Outbound::~Outbound() {
@@ -24,8 +27,8 @@ bool Outbound::window_open(const Link& link) const {
 Outcome Outbound::deliver(Publication& publication, const Copy& copy, Link* link, bool keep) {
   if (copy.qos == 0) {
     if (!link) return Outcome::dropped;  // QoS 0 is not kept for absent clients (3.1.2.4)
-    if (retained_queued_ > 0 && !budget_->exhausted) return enqueue(publication, copy, true);
-    if (retained_queued_ > 0 || !link->has_room()) {
+    if (retained_waiting() && !budget_->exhausted) return enqueue(publication, copy, true);
+    if (retained_waiting() || !link->has_room() || (budget_->exhausted && !link->out.empty())) {
       ++budget_->dropped_slow;
       return Outcome::dropped;
     }
@@ -37,6 +40,7 @@ Outcome Outbound::deliver(Publication& publication, const Copy& copy, Link* link
 
 Outcome Outbound::write(Publication& publication, const Copy& copy, Link& link, bool keep) {
   const std::uint16_t id = copy.qos == 0 ? std::uint16_t{0} : acquire();
+  const std::size_t before = link.out.size();
   switch (publication.write(link, copy, id)) {
     case Written::yes: break;
     case Written::too_large:
@@ -49,24 +53,24 @@ Outcome Outbound::write(Publication& publication, const Copy& copy, Link& link, 
       return Outcome::dropped;
   }
   ++budget_->delivered;
+  budget_->delivered_bytes += link.out.size() - before;
   if (id != 0) {
     Slot& slot = slots_[id - 1];
-    slot.qos = copy.qos;
-    slot.retain = copy.retain;
-    if (keep) {
+    // Also when the session ends with its connection: another member gets it then.
+    if (keep || (copy.group != 0 && copy.qos == 1)) {
       slot.message = publication.message();
-      slot.ids = IdList(copy.ids);
+      slot.copy = KeptCopy(copy);
+    } else {
+      slot.copy = KeptCopy({copy.qos, copy.retain, {}});
     }
   }
   return Outcome::sent;
 }
 
 Outcome Outbound::enqueue(Publication& publication, const Copy& copy, bool online) {
-  const std::size_t size = publication.topic().size() + publication.payload().size() + copy.ids.size_bytes();
-  const auto full = [&] {
-    return queue_.size() - retained_queued_ >= budget_->messages_max || queued_bytes_ + size > budget_->bytes_max;
-  };
-  if (full() && budget_->when_full == QueueFull::drop_old && size <= budget_->bytes_max && retained_queued_ == 0) {
+  const std::size_t size = publication.size() + copy.ids.size_bytes();
+  const auto full = [&] { return queue_.size() >= budget_->messages_max || queued_bytes_ + size > budget_->bytes_max; };
+  if (full() && budget_->when_full == QueueFull::drop_old && size <= budget_->bytes_max) {
     while (!queue_.empty() && full()) {
       pop();
       ++budget_->dropped_full;
@@ -77,43 +81,31 @@ Outcome Outbound::enqueue(Publication& publication, const Copy& copy, bool onlin
     const bool disconnect = online && budget_->when_full == QueueFull::disconnect;
     return disconnect ? Outcome::disconnect : Outcome::dropped;
   }
-  push({publication.message(), IdList(copy.ids), copy.qos, copy.retain, false});
+  push({publication.message(), KeptCopy(copy)});
   return Outcome::queued;
-}
-
-void Outbound::queue_retained(const MessageRef& message, const Copy& copy) {
-  push({message, IdList(copy.ids), copy.qos, copy.retain, true});
 }
 
 void Outbound::push(Queued item) {
   budget_->entry_bytes_now += item.entry_bytes();
-  if (item.retained) {
-    // Kept by the retained tree anyway: it does not count against the queue's limits.
-    ++retained_queued_;
-  } else {
-    queued_bytes_ += item.bytes();
-    ++budget_->messages_now;
-    budget_->bytes_now += item.bytes();
-  }
+  queued_bytes_ += item.bytes();
+  ++budget_->messages_now;
+  budget_->bytes_now += item.bytes();
   queue_.push(std::move(item));
 }
 
 Outbound::Queued Outbound::pop() {
   Queued item = queue_.pop();
   budget_->entry_bytes_now -= item.entry_bytes();
-  if (item.retained) {
-    --retained_queued_;
-  } else {
-    queued_bytes_ -= item.bytes();
-    --budget_->messages_now;
-    budget_->bytes_now -= item.bytes();
-  }
+  queued_bytes_ -= item.bytes();
+  --budget_->messages_now;
+  budget_->bytes_now -= item.bytes();
   return item;
 }
 
 std::uint16_t Outbound::acquire() {
-  if (inflight_ == slots_.size()) {
-    cursor_ = static_cast<std::uint16_t>(slots_.size());
+  // Twice as many as are in use: an identifier comes again late, so that an acknowledgement sent twice
+  // does not meet another message.
+  if (std::size_t{inflight_} * 2 >= slots_.size() && slots_.size() < kSlotsMax) {
     slots_.resize(std::min(std::max(kSlotsMin, slots_.size() * 2), kSlotsMax));
   }
   assert(inflight_ < slots_.size());
@@ -143,11 +135,13 @@ Outbound::Acknowledged Outbound::acknowledge(mqtt::PacketType type, std::uint16_
   const bool in_use = slot && slot->state != State::free;
   switch (type) {
     case PacketType::puback:
-      if (!in_use || slot->qos != 1) return {};
+      if (!in_use) return {};
+      if (slot->copy.qos() != 1) return {.wrong = true};
       release(*slot);
       return {.known = true};
     case PacketType::pubrec:
-      if (!in_use || slot->qos != 2) {
+      if (in_use && slot->copy.qos() != 2) return {.wrong = true};
+      if (!in_use) {
         // The peer must end a flow we know nothing of (4.3.3); in 5.0 it learns that here.
         return {.known = false, .answer = !is_error(code), .answer_code = ReasonCode::packet_identifier_not_found};
       }
@@ -160,7 +154,8 @@ Outbound::Acknowledged Outbound::acknowledge(mqtt::PacketType type, std::uint16_
       if (!std::exchange(slot->sent, true)) ++outstanding_;
       return {.known = true, .answer = true};
     case PacketType::pubcomp:
-      if (!in_use || slot->state != State::released) return {};
+      if (!in_use) return {};
+      if (slot->state != State::released) return {.wrong = true};
       release(*slot);
       return {.known = true};
     default: assert(false && "not an acknowledgement of a PUBLISH"); return {};
@@ -179,10 +174,19 @@ void Outbound::attach() {
   for (std::size_t i = 0; i < slots_.size(); ++i) {
     if (slots_[i].state != State::free) resend_.push_back(static_cast<std::uint16_t>(i));
   }
-  // Wrap-around safe: what is in flight spans far less than half of the numbers.
-  std::sort(resend_.begin(), resend_.end(), [&](std::uint16_t a, std::uint16_t b) {
-    return static_cast<std::int32_t>(slots_[a].order - slots_[b].order) < 0;
-  });
+  std::sort(resend_.begin(), resend_.end(),
+            [&](std::uint16_t a, std::uint16_t b) { return before(slots_[a].order, slots_[b].order); });
+}
+
+std::vector<Outbound::Unfinished> Outbound::unfinished() const {
+  std::vector<const Slot*> found;
+  for (const Slot& slot : slots_) {
+    if (slot.state == State::published && slot.copy.qos() == 1 && slot.copy.group() != 0) found.push_back(&slot);
+  }
+  std::sort(found.begin(), found.end(), [](const Slot* a, const Slot* b) { return before(a->order, b->order); });
+  std::vector<Unfinished> result;
+  for (const Slot* slot : found) result.push_back({slot->message, slot->copy.group(), slot->copy.retain()});
+  return result;
 }
 
 bool Outbound::resend(Publication& scratch, Link& link, Time now) {
@@ -197,7 +201,7 @@ bool Outbound::resend(Publication& scratch, Link& link, Time now) {
     std::uint32_t single = 0;
     if (slot.state == State::published) {
       scratch.start(slot.message, now);
-      if (scratch.write(link, {slot.qos, slot.retain, slot.ids.view(single)}, id, true) == Written::yes) {
+      if (scratch.write(link, slot.copy.copy(single), id, true) == Written::yes) {
         ++budget_->delivered;
         wrote = true;
         continue;
@@ -205,7 +209,7 @@ bool Outbound::resend(Publication& scratch, Link& link, Time now) {
       // This connection's client takes less: as if it had the message (MQTT-3.1.2-25). At QoS 2 it may
       // have it, and remember the identifier: only PUBREL frees that for another message.
       ++budget_->dropped_size;
-      if (slot.qos == 1) {
+      if (slot.copy.qos() == 1) {
         release(slot);
         continue;
       }
@@ -214,6 +218,7 @@ bool Outbound::resend(Publication& scratch, Link& link, Time now) {
     }
     link.out.commit(mqtt::encode_ack(link.out.reserve(mqtt::kAckSizeMax), mqtt::PacketType::pubrel, id,
                                      mqtt::ReasonCode::success, link.version));
+    ++budget_->acks;
     wrote = true;
   }
   if (resend_at_ == resend_.size()) {
@@ -224,15 +229,28 @@ bool Outbound::resend(Publication& scratch, Link& link, Time now) {
   return wrote;
 }
 
+bool Outbound::pull(Source& source, Publication& scratch, Link& link, bool keep, Time now) {
+  bool wrote = false;
+  for (Source::Item item; link.has_room() && source.front(item, now);) {
+    if (item.copy.qos != 0 && !window_open(link)) break;
+    scratch.start(*item.message, now);
+    source.pop();
+    if (write(scratch, item.copy, link, keep) == Outcome::sent) wrote = true;
+  }
+  return wrote;
+}
+
 bool Outbound::pump(Publication& scratch, Link& link, bool keep, Time now) {
   bool wrote = resend_at_ < resend_.size() && resend(scratch, link, now);
-  while (resend_.empty() && !queue_.empty() && link.has_room()) {
-    if (queue_.front().qos != 0 && !window_open(link)) break;
+  if (resend_.empty() && retained_waiting()) wrote |= pull(*retained_, scratch, link, keep, now);
+  while (resend_.empty() && !retained_waiting() && !queue_.empty() && link.has_room()) {
+    if (queue_.front().copy.qos() != 0 && !window_open(link)) break;
     const Queued item = pop();
     std::uint32_t single = 0;
     scratch.start(item.message, now);
-    if (write(scratch, {item.qos, item.retain, item.ids.view(single)}, link, keep) == Outcome::sent) wrote = true;
+    if (write(scratch, item.copy.copy(single), link, keep) == Outcome::sent) wrote = true;
   }
+  if (!has_backlog() && shared_waiting()) wrote |= pull(*shared_, scratch, link, keep, now);
   scratch.finish();
   // A small block stays with a connected session: it may be needed for every other message.
   if (queue_.capacity() > kQueueKept) queue_.shrink();

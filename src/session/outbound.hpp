@@ -6,9 +6,10 @@
 
 #include "base/ring.hpp"
 #include "mqtt/packet.hpp"
-#include "session/id_list.hpp"
+#include "session/kept_copy.hpp"
 #include "session/link.hpp"
 #include "session/publication.hpp"
+#include "session/source.hpp"
 #include "shoal/options.hpp"
 
 namespace shoal::session {
@@ -23,12 +24,14 @@ struct QueueBudget {
   std::uint64_t messages_now = 0;  ///< queued in all sessions
   std::uint64_t bytes_now = 0;
   std::uint64_t entry_bytes_now = 0;  ///< what the queues take besides the messages
-  bool exhausted = false;             ///< the instance keeps all it may: no QoS 0 message is queued
+  bool exhausted = false;             ///< the instance keeps all it may: no QoS 0 message waits for a reader
   std::uint64_t dropped_full = 0;     ///< QoS 1 and 2 for a full queue
   std::uint64_t dropped_slow = 0;     ///< QoS 0 for a slow reader
   std::uint64_t dropped_size = 0;     ///< larger than the client takes
   std::uint64_t expired = 0;
-  std::uint64_t delivered = 0;  ///< PUBLISH packets written
+  std::uint64_t delivered = 0;        ///< PUBLISH packets written
+  std::uint64_t delivered_bytes = 0;  ///< their size
+  std::uint64_t acks = 0;             ///< acknowledgements written, PUBREL included
 };
 
 /// What became of a message for one session.
@@ -53,13 +56,18 @@ class Outbound {
   /// never queued for its own sake, only to stay behind retained messages that still wait.
   /// `keep`: the session outlives its connection, so what is in flight must be kept for resending.
   Outcome deliver(Publication& publication, const Copy& copy, Link* link, bool keep);
-  /// Queues a retained message, of any QoS and whatever the limits: `pump` sends it as the link has room.
-  void queue_retained(const MessageRef& message, const Copy& copy);
+  /// Where retained messages for new subscriptions come from: live ones stay behind them. Null: none wait.
+  /// Outlives this or is taken away.
+  void set_retained(Source* source) { retained_ = source; }
+  /// Where messages of shared subscriptions come from when nobody could take them at once. As `set_retained`.
+  void set_shared(Source* source) { shared_ = source; }
 
   /// The client's acknowledgements (`PUBACK`, `PUBREC`, `PUBCOMP`). `answer` is true when a PUBREL
-  /// with `answer_code` has to follow.
+  /// with `answer_code` has to follow. `wrong`: the identifier is in use, but for a message of another QoS,
+  /// or PUBREL was not sent yet: the client broke the protocol (4.3).
   struct Acknowledged {
     bool known = false;
+    bool wrong = false;
     bool answer = false;
     mqtt::ReasonCode answer_code = mqtt::ReasonCode::success;
   };
@@ -70,20 +78,34 @@ class Outbound {
   /// A new connection: prepares resending, in the original order (MQTT-4.4.0-1, MQTT-4.6.0-1).
   void attach();
   /// Sends what is due within the window and the link's room: first what has to be sent again, then
-  /// the queue. Returns false when there was nothing to send.
+  /// retained messages, then the queue, then what waits for shared subscriptions. Returns false when
+  /// there was nothing to send.
   bool pump(Publication& scratch, Link& link, bool keep, Time now);
 
-  bool has_backlog() const { return !queue_.empty() || resend_at_ < resend_.size(); }
+  bool has_backlog() const { return !queue_.empty() || resend_at_ < resend_.size() || retained_waiting(); }
+  bool shared_waiting() const { return shared_ && shared_->waiting(); }
+  /// True when a message of this QoS would leave at once.
+  bool can_take(std::uint8_t qos, const Link& link) const {
+    if (!link.has_room() || retained_waiting()) return false;
+    return qos == 0 || (!has_backlog() && window_open(link));
+  }
+
+  /// Messages of shared subscriptions that the client has not acknowledged at QoS 1, in their order: when
+  /// the session ends others may have them (4.8.2). At QoS 2 nobody else gets them (MQTT-4.8.2-5).
+  struct Unfinished {
+    MessageRef message;
+    std::uint32_t group;
+    bool retain;
+  };
+  std::vector<Unfinished> unfinished() const;
+
   /// How full the queue is, in percent of the nearer limit.
   unsigned fill_percent() const {
-    const std::uint64_t live = queue_.size() - retained_queued_;
-    const std::uint64_t by_count = std::uint64_t{100} * live / std::max(budget_->messages_max, 1u);
+    const std::uint64_t by_count = std::uint64_t{100} * queue_.size() / std::max(budget_->messages_max, 1u);
     const std::uint64_t by_bytes = std::uint64_t{100} * queued_bytes_ / std::max<std::uint64_t>(budget_->bytes_max, 1);
     return static_cast<unsigned>(std::min<std::uint64_t>(100, std::max(by_count, by_bytes)));
   }
   std::size_t queued() const { return queue_.size(); }
-  /// Of these, retained messages for new subscriptions.
-  std::size_t queued_retained() const { return retained_queued_; }
   std::size_t queued_bytes() const { return queued_bytes_; }
   std::size_t inflight() const { return inflight_; }
   bool empty() const { return queue_.empty() && inflight_ == 0; }
@@ -94,26 +116,22 @@ class Outbound {
   // One packet identifier: the slot's index + 1.
   struct Slot {
     MessageRef message;  // empty when it needs no resending
-    IdList ids;
+    KeptCopy copy;
     std::uint32_t order = 0;
     State state = State::free;
-    std::uint8_t qos = 0;
-    bool retain = false;
     bool sent = false;  // on this connection
   };
 
   struct Queued {
     MessageRef message;
-    IdList ids;
-    std::uint8_t qos = 0;
-    bool retain = false;
-    bool retained = false;  // put in by queue_retained
+    KeptCopy copy;
 
-    std::size_t entry_bytes() const { return sizeof(Queued) + ids.bytes(); }
-    std::size_t bytes() const { return message->size() + ids.bytes(); }
+    std::size_t entry_bytes() const { return sizeof(Queued) + copy.bytes(); }
+    std::size_t bytes() const { return message->size() + copy.bytes(); }
   };
 
   bool window_open(const Link& link) const;
+  bool retained_waiting() const { return retained_ && retained_->waiting(); }
   Outcome write(Publication& publication, const Copy& copy, Link& link, bool keep);
   Outcome enqueue(Publication& publication, const Copy& copy, bool online);
   std::uint16_t acquire();
@@ -121,14 +139,16 @@ class Outbound {
   void push(Queued item);
   Queued pop();
   bool resend(Publication& scratch, Link& link, Time now);
+  bool pull(Source& source, Publication& scratch, Link& link, bool keep, Time now);
 
   QueueBudget* budget_;
   std::vector<Slot> slots_;
   std::vector<std::uint16_t> resend_;  // slot indexes in order, from resend_at_
   std::size_t resend_at_ = 0;
   base::Ring<Queued> queue_;
+  Source* retained_ = nullptr;
+  Source* shared_ = nullptr;
   std::size_t queued_bytes_ = 0;
-  std::uint32_t retained_queued_ = 0;
   std::uint32_t next_order_ = 0;
   std::uint16_t inflight_ = 0;     // slots in use
   std::uint16_t outstanding_ = 0;  // of these, sent on this connection: what receive maximum bounds

@@ -11,6 +11,14 @@ class PacketIdSet {
   bool contains(std::uint16_t id) const { return !slots_.empty() && slots_[find(id)] == id; }
   std::size_t size() const { return size_; }
 
+  /// Calls `visit(id)` for each. The set must not change meanwhile.
+  template <class Visit>
+  void each(Visit visit) const {
+    for (const std::uint16_t id : slots_) {
+      if (id != 0) visit(id);
+    }
+  }
+
   /// False when it was there.
   bool insert(std::uint16_t id) {
     if ((size_ + 1) * 2 > slots_.size()) grow();

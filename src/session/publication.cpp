@@ -6,13 +6,14 @@
 namespace shoal::session {
 
 void Publication::start(std::string_view topic, Bytes payload, Bytes properties, std::uint8_t qos, Time expires,
-                        Time now) {
+                        Time now, std::uint64_t publisher) {
   topic_ = topic;
   payload_ = payload;
   properties_ = properties;
   qos_ = qos;
   expires_ = expires;
   now_ = now;
+  publisher_ = publisher;
   message_ = {};
   for (Form& form : forms_) form.size = 0;
   bytes_.clear();
@@ -24,7 +25,7 @@ void Publication::start(const MessageRef& message, Time now) {
 }
 
 const MessageRef& Publication::message() {
-  if (!message_) message_ = pool_->make(topic_, payload_, properties_, qos_, expires_);
+  if (!message_) message_ = pool_->make(topic_, payload_, properties_, qos_, expires_, publisher_);
   return message_;
 }
 
@@ -65,7 +66,7 @@ const Publication::Form& Publication::form(mqtt::Version version, const Copy& co
 
 Written Publication::write(Link& link, const Copy& copy, std::uint16_t id, bool dup) {
   if (expires_ <= now_ && !dup) return Written::expired;  // delivery of a duplicate has started (MQTT-3.3.2-5)
-  if (dup || !copy.ids.empty()) return write_single(link, copy, id, dup);
+  if (dup || !copy.ids.empty() || link.aliases) return write_single(link, copy, id, dup);
   const Form& made = form(link.version, copy);
   if (made.total > link.packet_size_max) return Written::too_large;
   std::uint8_t* const out = link.out.reserve(made.size);
@@ -80,9 +81,17 @@ Written Publication::write(Link& link, const Copy& copy, std::uint16_t id, bool 
 }
 
 Written Publication::write_single(Link& link, const Copy& copy, std::uint16_t id, bool dup) {
-  const mqtt::PublishParts all = parts(copy, id, dup);
-  const mqtt::PublishSize size = publish_size(all, link.version);
+  mqtt::PublishParts all = parts(copy, id, dup);
+  const SentAliases::Alias alias = link.aliases ? link.aliases->find(topic_) : SentAliases::Alias{};
+  all.alias = alias.number;
+  if (alias.known) all.topic = {};
+  mqtt::PublishSize size = publish_size(all, link.version);
+  if (size.total > link.packet_size_max && alias.number != 0 && !alias.known) {
+    all.alias = 0;  // to introduce an alias takes three bytes
+    size = publish_size(all, link.version);
+  }
   if (size.total > link.packet_size_max) return Written::too_large;
+  if (all.alias != 0 && !alias.known) link.aliases->set(all.alias, topic_);
   encode_publish_head(link.out.reserve(size.head), all, size, link.version);
   link.out.commit(size.head);
   if (shares_payload()) link.out.append_shared(message()->payload(), *message());

@@ -16,6 +16,7 @@ struct Copy {
   std::uint8_t qos = 0;
   bool retain = false;
   std::span<const std::uint32_t> ids;  ///< subscription identifiers
+  std::uint32_t group = 0;             ///< the shared subscription's number; 0: ordinary ones
 };
 
 /// What an appended PUBLISH came to.
@@ -33,13 +34,17 @@ class Publication {
   explicit Publication(MessagePool& pool) : pool_(&pool) {}
 
   /// Starts the next message. The views must live until the following `start` or `finish`.
-  void start(std::string_view topic, Bytes payload, Bytes properties, std::uint8_t qos, Time expires, Time now);
+  /// `publisher`: for `Message::publisher`.
+  void start(std::string_view topic, Bytes payload, Bytes properties, std::uint8_t qos, Time expires, Time now,
+             std::uint64_t publisher = 0);
   void start(const MessageRef& message, Time now);
   /// Lets go of the kept message.
   void finish() { message_ = {}; }
 
   std::string_view topic() const { return topic_; }
   Bytes payload() const { return payload_; }
+  /// What it counts against limits, as `Message::size`.
+  std::size_t size() const { return topic_.size() + properties_.size() + payload_.size(); }
   std::uint8_t qos() const { return qos_; }
   Time now() const { return now_; }
   /// The message for keeping; made at the first call.
@@ -72,6 +77,7 @@ class Publication {
   Bytes properties_;
   Time expires_ = base::kNever;
   Time now_{};
+  std::uint64_t publisher_ = 0;
   std::uint8_t qos_ = 0;
   MessageRef message_;
   Form forms_[kForms];

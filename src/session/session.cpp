@@ -5,6 +5,7 @@ namespace shoal::session {
 void Session::attach(Link& link, std::uint32_t expiry_s) {
   link_ = &link;
   expiry_s_ = expiry_s;
+  inbound_.attach();
   outbound_.attach();
 }
 
@@ -15,12 +16,13 @@ void Session::detach() {
 
 void Session::write_ack(mqtt::PacketType type, std::uint16_t id, mqtt::ReasonCode code) {
   link_->out.commit(mqtt::encode_ack(link_->out.reserve(mqtt::kAckSizeMax), type, id, code, link_->version));
+  ++budget_->acks;
 }
 
 bool Session::acknowledge(const mqtt::Ack& ack) {
   const Outbound::Acknowledged result = outbound_.acknowledge(ack.type, ack.id, ack.code);
   if (result.answer) write_ack(mqtt::PacketType::pubrel, ack.id, result.answer_code);
-  return result.known;
+  return !result.wrong;
 }
 
 void Session::release(const mqtt::Ack& ack) {

@@ -29,7 +29,8 @@ struct StoredWill {
 /// to the link out. A resource of one shard.
 class Session {
  public:
-  Session(std::string client_id, QueueBudget& budget) : client_id_(std::move(client_id)), outbound_(budget) {}
+  Session(std::string client_id, QueueBudget& budget)
+      : client_id_(std::move(client_id)), budget_(&budget), outbound_(budget) {}
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
 
@@ -47,13 +48,18 @@ class Session {
   Outcome deliver(Publication& publication, const Copy& copy) {
     return outbound_.deliver(publication, copy, link_, expiry_s_ != 0);
   }
-  void queue_retained(const MessageRef& message, const Copy& copy) { outbound_.queue_retained(message, copy); }
+  void set_retained(Source* source) { outbound_.set_retained(source); }
+  void set_shared(Source* source) { outbound_.set_shared(source); }
+  /// True when a message of this QoS would leave at once.
+  bool can_take(std::uint8_t qos) const { return link_ && outbound_.can_take(qos, *link_); }
   /// Sends what waits as far as window and link allow. True when bytes were written.
   bool pump(Publication& scratch, Time now) {
-    return link_ && outbound_.has_backlog() && outbound_.pump(scratch, *link_, expiry_s_ != 0, now);
+    return link_ && (outbound_.has_backlog() || outbound_.shared_waiting()) &&
+           outbound_.pump(scratch, *link_, expiry_s_ != 0, now);
   }
 
-  /// PUBACK, PUBREC and PUBCOMP; writes the PUBREL that follows. False when the identifier is unknown.
+  /// PUBACK, PUBREC and PUBCOMP; writes the PUBREL that follows. False when it does not fit to the message
+  /// with that identifier. An identifier that is not in use is no error: the client may not know.
   bool acknowledge(const mqtt::Ack& ack);
   /// PUBREL; writes PUBCOMP.
   void release(const mqtt::Ack& ack);
@@ -72,6 +78,7 @@ class Session {
   void write_ack(mqtt::PacketType type, std::uint16_t id, mqtt::ReasonCode code);
 
   std::string client_id_;
+  QueueBudget* budget_;
   Link* link_ = nullptr;
   std::uint32_t expiry_s_ = 0;
   Inbound inbound_;

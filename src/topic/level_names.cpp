@@ -40,6 +40,7 @@ std::uint32_t LevelNames::acquire(std::string_view text) {
     names_[id] = {std::string(text), hash, 0};
     slots_[slot] = id;
     ++used_;
+    text_bytes_ += text.size();
   }
   const std::uint32_t id = slots_[slot];
   ++names_[id].uses;
@@ -60,6 +61,7 @@ void LevelNames::release(std::uint32_t id) {
     }
   }
   slots_[hole] = kNone;
+  text_bytes_ -= names_[id].text.size();
   names_[id] = {};
   free_.push_back(id);
   --used_;

@@ -28,6 +28,8 @@ class LevelNames {
 
   std::string_view text(std::uint32_t id) const { return names_[id].text; }
   std::size_t size() const { return used_; }
+  /// Memory: entries and the texts they own.
+  std::size_t bytes() const { return used_ * (sizeof(Name) + 2 * sizeof(std::uint32_t)) + text_bytes_; }
 
  private:
   struct Name {
@@ -48,6 +50,7 @@ class LevelNames {
   std::vector<std::uint32_t> free_;
   std::vector<std::uint32_t> slots_;  // open addressing, a power of two; kNone is empty
   std::size_t used_ = 0;
+  std::size_t text_bytes_ = 0;
 };
 
 }  // namespace shoal::topic

@@ -35,6 +35,8 @@ class LevelTree {
   const LevelNames& names() const { return names_; }
   /// Nodes without the root.
   std::size_t size() const { return size_; }
+  /// Memory: nodes, what finds them, and the texts of the levels.
+  std::size_t bytes() const { return size_ * (sizeof(Entry) + 2 * sizeof(Node)) + names_.bytes(); }
 
   /// Child of `node` with that level, or `kNone`.
   Node child(Node node, std::uint32_t level) const {
@@ -63,13 +65,20 @@ class LevelTree {
     return node;
   }
 
-  /// Removes `node` and its ancestors as far as they are empty and without children.
-  void prune(Node node) {
+  /// Removes `node` and its ancestors as far as they are empty and without children; calls
+  /// `before(Node)` for each while it is still there.
+  template <class Before>
+  void prune(Node node, Before before) {
     while (node != kRoot && !nodes_[node].value && nodes_[node].first_child == kNone) {
       const Node parent = nodes_[node].parent;
+      before(node);
       remove(node);
       node = parent;
     }
+  }
+
+  void prune(Node node) {
+    prune(node, [](Node) {});
   }
 
   /// The name or filter that leads to `node`.

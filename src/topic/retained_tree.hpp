@@ -1,5 +1,6 @@
 #pragma once
 
+#include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -12,10 +13,19 @@ namespace shoal::topic {
 /// means none. A resource of one thread.
 template <class Ref>
 class RetainedTree {
+  using Tree = LevelTree<Ref>;
+  using Node = typename Tree::Node;
+
  public:
+  class Walk;
+
   explicit RetainedTree(base::TextHash hash = base::TextHash()) : tree_(hash) {}
+  RetainedTree(const RetainedTree&) = delete;
+  RetainedTree& operator=(const RetainedTree&) = delete;
 
   std::size_t size() const { return size_; }
+  /// Memory of the tree itself, without the messages.
+  std::size_t index_bytes() const { return tree_.bytes(); }
 
   /// The message of a topic; empty when there is none.
   Ref find(std::string_view topic) const {
@@ -30,7 +40,9 @@ class RetainedTree {
       if (node == Tree::kNone) return {};
       Ref old = std::exchange(tree_.value(node), Ref{});
       if (!!old) --size_;
-      tree_.prune(node);
+      tree_.prune(node, [&](Node removed) {
+        for (Walk* walk : walks_) walk->leave(removed);
+      });
       return old;
     }
     const auto node = tree_.insert(topic);
@@ -39,78 +51,130 @@ class RetainedTree {
     return old;
   }
 
-  /// Calls `visit(const Ref&)` for every message. The tree must not change meanwhile.
-  template <class Visit>
-  void each(Visit visit) const {
-    each_below(Tree::kRoot, false, visit);
-  }
-
   /// Calls `visit(const Ref&)` for every message whose topic matches a valid filter. The tree must
-  /// not change meanwhile. Returns how many nodes that took.
+  /// not change meanwhile.
   template <class Visit>
-  std::size_t each(std::string_view filter, Visit visit) const {
-    std::size_t seen = 0;
-    std::vector<Node> frontier{Tree::kRoot};
-    std::vector<Node> next;
-    mqtt::Levels levels(filter);
-    bool first = true;
-    for (std::string_view text; levels.next(text) && !frontier.empty(); first = false) {
-      next.clear();
-      if (text == "#") {
-        for (const Node node : frontier) seen += each_below(node, first, visit);
-        return seen;
-      }
-      const std::uint32_t level = tree_.names().find(text);
-      seen += frontier.size();
-      for (const Node node : frontier) {
-        if (text == "+") {
-          for (Node child = tree_.first_child(node); child != Tree::kNone; child = tree_.next_sibling(child)) {
-            if (!(first && dollar(child))) next.push_back(child);
-            ++seen;
-          }
-        } else if (const Node child = tree_.child(node, level); child != Tree::kNone) {
-          next.push_back(child);
-        }
-      }
-      frontier.swap(next);
-    }
-    for (const Node node : frontier) {
-      if (!!tree_.value(node)) visit(tree_.value(node));
-    }
-    return seen;
+  void each(std::string_view filter, Visit visit) {
+    Walk walk(*this, std::string(filter));
+    visit_all(walk, visit);
+  }
+  /// The same for every message there is.
+  template <class Visit>
+  void each(Visit visit) {
+    Walk walk(*this);
+    visit_all(walk, visit);
   }
 
  private:
-  using Tree = LevelTree<Ref>;
-  using Node = typename Tree::Node;
-
-  bool dollar(Node node) const { return mqtt::starts_with_dollar(tree_.names().text(tree_.level(node))); }
-
-  // Everything from `top` down, `top` included, without recursion: the tree may be deep.
   template <class Visit>
-  std::size_t each_below(Node top, bool skip_dollar, Visit& visit) const {
-    Node node = top;
-    for (std::size_t seen = 1;; ++seen) {
-      if (!!tree_.value(node)) visit(tree_.value(node));
-      Node step = tree_.first_child(node);
-      if (node == top && skip_dollar) step = not_dollar(step);
-      while (step == Tree::kNone) {
-        if (node == top) return seen;
-        step = tree_.next_sibling(node);
-        node = tree_.parent(node);
-        if (node == top && skip_dollar) step = not_dollar(step);
-      }
-      node = step;
-    }
-  }
-
-  Node not_dollar(Node node) const {
-    while (node != Tree::kNone && dollar(node)) node = tree_.next_sibling(node);
-    return node;
+  static void visit_all(Walk& walk, Visit& visit) {
+    for (std::size_t steps = SIZE_MAX; const Ref* ref = walk.seek(steps); walk.advance()) visit(*ref);
   }
 
   Tree tree_;
   std::size_t size_ = 0;
+  std::vector<Walk*> walks_;
+};
+
+/// A way through the messages whose topics match a filter, one by one, with as much time between the
+/// steps as anybody likes. The tree may change meanwhile: what is stored and stays is met exactly once;
+/// what comes later may be met or not. A resource of one thread; the tree outlives it.
+template <class Ref>
+class RetainedTree<Ref>::Walk {
+ public:
+  /// The filter is valid (`mqtt::is_topic_filter`).
+  Walk(RetainedTree& tree, std::string filter) : owner_(&tree), filter_(std::move(filter)) {
+    mqtt::Levels levels(filter_);
+    for (std::string_view level; levels.next(level);) levels_.push_back(level);
+    if (levels_.back() == "#") {
+      below_ = true;
+      levels_.pop_back();
+    }
+    begin();
+  }
+  /// Through everything, topics that start with `$` included.
+  explicit Walk(RetainedTree& tree) : owner_(&tree), below_(true), skips_dollar_(false) { begin(); }
+  ~Walk() {
+    owner_->walks_[place_] = owner_->walks_.back();
+    owner_->walks_[place_]->place_ = place_;
+    owner_->walks_.pop_back();
+  }
+  Walk(const Walk&) = delete;
+  Walk& operator=(const Walk&) = delete;
+
+  /// The next message; the same until `advance`. Looks at no more than `steps` nodes and takes from
+  /// `steps` those it looked at: null with none left to look at means to call again, otherwise the end.
+  const Ref* seek(std::size_t& steps) {
+    for (; node_ != Tree::kNone && steps > 0; --steps) {
+      const Ref& ref = owner_->tree_.value(node_);
+      if (!!ref && (depth_ == levels_.size() || (below_ && depth_ > levels_.size()))) return &ref;
+      advance();
+    }
+    return nullptr;
+  }
+  void advance() {
+    const Node child = first_child();
+    if (child == Tree::kNone) return pass();
+    node_ = child;
+    ++depth_;
+  }
+  bool done() const { return node_ == Tree::kNone; }
+
+ private:
+  friend class RetainedTree;
+
+  void begin() {
+    place_ = owner_->walks_.size();
+    owner_->walks_.push_back(this);
+  }
+
+  // The tree is about to remove a node, which has no children any more.
+  void leave(Node removed) {
+    if (node_ == removed) pass();
+  }
+
+  // On to what follows the node and everything below it.
+  void pass() {
+    const Tree& tree = owner_->tree_;
+    while (depth_ > 0) {
+      const Node next = any_at(depth_ - 1) ? allowed(tree.next_sibling(node_), depth_) : Tree::kNone;
+      if (next != Tree::kNone) {
+        node_ = next;
+        return;
+      }
+      node_ = tree.parent(node_);
+      --depth_;
+    }
+    node_ = Tree::kNone;
+  }
+
+  Node first_child() const {
+    const Tree& tree = owner_->tree_;
+    if (any_at(depth_)) return allowed(tree.first_child(node_), depth_ + 1);
+    return depth_ < levels_.size() ? tree.child(node_, tree.names().find(levels_[depth_])) : Tree::kNone;
+  }
+
+  // Whether the level behind `depth` may be any.
+  bool any_at(std::size_t depth) const { return depth < levels_.size() ? levels_[depth] == "+" : below_; }
+
+  // From this sibling on, the first that wildcards match (MQTT-4.7.2-1).
+  Node allowed(Node node, std::size_t depth) const {
+    const Tree& tree = owner_->tree_;
+    if (depth > 1 || !skips_dollar_) return node;
+    while (node != Tree::kNone && mqtt::starts_with_dollar(tree.names().text(tree.level(node)))) {
+      node = tree.next_sibling(node);
+    }
+    return node;
+  }
+
+  RetainedTree* owner_;
+  std::size_t place_ = 0;
+  std::string filter_;
+  std::vector<std::string_view> levels_;  // without a `#` at the end
+  bool below_ = false;                    // there is one
+  bool skips_dollar_ = true;
+  Node node_ = Tree::kRoot;  // to be looked at next
+  std::size_t depth_ = 0;
 };
 
 }  // namespace shoal::topic

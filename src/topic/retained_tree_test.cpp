@@ -4,9 +4,12 @@
 
 #include <algorithm>
 #include <memory>
+#include <random>
+#include <set>
 #include <string>
 
 #include "conformance/covers.hpp"
+#include "mqtt/topic_name.hpp"
 
 namespace shoal::topic {
 namespace {
@@ -81,6 +84,62 @@ TEST_F(RetainedTreeTest, OnlyTheServersOwn) {
   EXPECT_EQ(each("+/#"), "");
   fill({"m"});
   EXPECT_EQ(each("#"), "m,");
+}
+
+// A walk that is left alone between its steps while messages come and go: what stays is met once.
+TEST_F(RetainedTreeTest, WalksWhileTheTreeChanges) {
+  std::mt19937 random(11);
+  const auto below = [&](std::size_t bound) { return random() % bound; };
+  const auto topic = [&] {
+    std::string text = std::to_string(below(4));
+    for (std::size_t more = below(4); more > 0; --more) text += "/" + std::to_string(below(4));
+    return text;
+  };
+  for (int round = 0; round < 300; ++round) {
+    RetainedTree<Ref> changing;
+    std::set<std::string> present;
+    const auto set = [&](const std::string& name, bool on) {
+      changing.set(name, on ? message(name) : nullptr);
+      if (on) present.insert(name);
+      else present.erase(name);
+    };
+    for (int i = 0; i < 60; ++i) set(topic(), true);
+    const std::string filter =
+        std::vector<std::string>{"#", "+/#", "1/+", "+/2/#", "+", "3/#", "0/1", "+/+/+"}[below(8)];
+    std::set<std::string> stayed = present;
+    std::multiset<std::string> met;
+    RetainedTree<Ref>::Walk walk(changing, filter);
+    RetainedTree<Ref>::Walk other(changing, "#");
+    std::size_t none = 0;
+    EXPECT_EQ(walk.seek(none), nullptr);
+    for (;;) {
+      std::size_t steps = 1 + below(5);
+      if (const Ref* ref = walk.seek(steps)) {
+        met.insert(**ref);
+        walk.advance();
+      }
+      if (walk.done()) break;
+      if (below(3) == 0) other.advance();
+      for (std::size_t i = below(4); i > 0; --i) {
+        const std::string name = topic();
+        const bool on = below(3) == 0;
+        if (!on) stayed.erase(name);
+        set(name, on);
+      }
+    }
+    for (const std::string& name : stayed) {
+      ASSERT_EQ(met.count(name), mqtt::matches(filter, name) ? 1u : 0u) << round << ": " << filter << " " << name;
+    }
+    for (const std::string& name : met) ASSERT_TRUE(mqtt::matches(filter, name)) << filter << " " << name;
+  }
+}
+
+TEST_F(RetainedTreeTest, MemoryIsGivenBack) {
+  const std::size_t empty = tree.index_bytes();
+  fill({"a/long level name/c", "a/long level name/d", "b"});
+  EXPECT_GT(tree.index_bytes(), empty + 4 * 30);
+  for (const char* topic : {"a/long level name/c", "a/long level name/d", "b"}) tree.set(topic, nullptr);
+  EXPECT_EQ(tree.index_bytes(), empty);
 }
 
 TEST_F(RetainedTreeTest, Deep) {

@@ -55,6 +55,7 @@ void SubscriptionTree::unsubscribe(Handle handle) {
 // matches the levels read so far.
 void SubscriptionTree::collect(std::string_view topic) {
   found_.clear();
+  match_work_ = 1;
   const auto take = [&](Node node) {
     for (Handle handle = tree_.value(node).handle; handle != kNone; handle = entries_[handle].next) {
       found_.push_back(handle);
@@ -70,6 +71,7 @@ void SubscriptionTree::collect(std::string_view topic) {
     const bool wildcards = !(first && dollar);  // MQTT-4.7.2-1
     first = false;
     next_frontier_.clear();
+    match_work_ += frontier_.size();
     for (const Node node : frontier_) {
       if (wildcards && tree_.has_hash(node)) take(tree_.child(node, LevelNames::kHash));
       if (wildcards && tree_.has_plus(node)) next_frontier_.push_back(tree_.child(node, LevelNames::kPlus));
@@ -82,6 +84,7 @@ void SubscriptionTree::collect(std::string_view topic) {
     take(node);
     if (tree_.has_hash(node)) take(tree_.child(node, LevelNames::kHash));  // the parent level (4.7.1.2)
   }
+  match_work_ += found_.size();
 }
 
 // Makes one match per subscriber out of the entries found.
@@ -133,6 +136,7 @@ SubscriptionTree::Cached& SubscriptionTree::cached(std::string_view topic) {
 
 const Matches& SubscriptionTree::match(std::string_view topic) {
   Cached& slot = cached(topic);
+  match_work_ = 1;
   if (slot.generation == generation_ && slot.topic == topic) return slot.matches;
   collect(topic);
   if (cache_weight_ + found_.size() * 2 > kCacheWeightMax) {

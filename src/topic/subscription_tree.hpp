@@ -65,6 +65,14 @@ class SubscriptionTree {
   mqtt::SubscriptionOptions options(Handle handle) const { return entries_[handle].options; }
   std::uint32_t id(Handle handle) const { return entries_[handle].id; }
   std::size_t size() const { return size_; }
+  /// Memory of the subscriptions and of the tree they are in.
+  std::size_t bytes() const { return size_ * sizeof(Entry) + tree_.bytes(); }
+  /// True when some filter starts with this level.
+  bool any_below(std::string_view level) const {
+    return tree_.child(LevelTree<First>::kRoot, tree_.names().find(level)) != LevelTree<First>::kNone;
+  }
+  /// What the last `match` took: nodes and subscriptions looked at; 1 for a cached result.
+  std::size_t match_work() const { return match_work_; }
   /// Grows with every change: results of different values may differ.
   std::uint64_t generation() const { return generation_; }
 
@@ -105,6 +113,7 @@ class SubscriptionTree {
   std::size_t cache_weight_ = 0;
   std::size_t cache_conflicts_ = 0;
   Matches uncached_;
+  std::size_t match_work_ = 0;
 
   // Scratch of one match, kept for its capacity.
   std::vector<Node> frontier_;

@@ -141,6 +141,8 @@ TEST(PacketCases, Truncated) {
       const RoundTrip result = round_trip(cut, version);
       if (result.error) continue;
       EXPECT_EQ(result.meaning_again, result.meaning) << size;
+      // In 3.1 the remaining length goes before the flags for user name and password.
+      if (version == Version::v3_1 && frame.type == PacketType::connect) continue;
       EXPECT_NE(result.meaning, packet.canonical ? packet.meaning : "") << size;
       switch (frame.type) {
         case PacketType::publish:  // a shorter payload
@@ -191,7 +193,8 @@ TEST(CutFrame, Sizes) {
 }
 
 TEST(CutFrame, NoWayOn) {
-  for (const char* notation : {"00", "0f 00", "30 ffffffff", "30 80808080", "30 ffffffff7f", "f0 8080808001"}) {
+  for (const char* notation : {"00", "0f 00", "30 ffffffff", "30 80808080", "30 ffffffff7f", "f0 8080808001", "c0 8000",
+                               "30 8500", "e0 808000"}) {
     Frame frame;
     EXPECT_EQ(mqtt::cut_frame(to_bytes(notation), frame), FrameStatus::malformed) << notation;
   }

@@ -1,0 +1,125 @@
+#include "broker/retained_store.hpp"
+
+#include <algorithm>
+
+#include "broker/receiver.hpp"
+
+namespace shoal::broker {
+namespace {
+
+// Nodes looked at before the others get their turn: about a millisecond.
+constexpr std::size_t kStepsPerTurn = 20'000;
+
+}  // namespace
+
+bool RetainedStore::fits(std::string_view topic, std::size_t size, base::Time now) {
+  const auto room = [&] {
+    const session::MessageRef old = tree_.find(topic);
+    return (old || this->size() < limits_.retained_messages) &&
+           bytes() - (old ? old->size() : 0) + size <= limits_.retained_bytes;
+  };
+  if (room()) return true;
+  drop_expired(now);
+  return room();
+}
+
+session::MessageRef RetainedStore::replace(std::string_view topic, const session::MessageRef& message) {
+  session::MessageRef old = tree_.set(topic, message);
+  if (message) message_bytes_ += session::MessagePool::cost(message->size());
+  if (old) message_bytes_ -= session::MessagePool::cost(old->size());
+  return old;
+}
+
+void RetainedStore::set(const session::MessageRef& message) {
+  const session::MessageRef old = replace(message->topic(), message);
+  content_bytes_ += message->size();
+  if (old) content_bytes_ -= old->size();
+  expire_from_ = std::min(expire_from_, message->expires());
+}
+
+void RetainedStore::clear(std::string_view topic) {
+  if (const auto old = replace(topic, {})) content_bytes_ -= old->size();
+}
+
+void RetainedStore::set_own(const session::MessageRef& message) {
+  if (!replace(message->topic(), message)) ++own_;
+}
+
+void RetainedStore::clear_own(std::string_view topic) {
+  if (replace(topic, {})) --own_;
+}
+
+// Nobody gets them any more; they go when somebody needs their room.
+void RetainedStore::drop_expired(base::Time now) {
+  if (expire_from_ > now) return;
+  expire_from_ = base::kNever;
+  std::vector<session::MessageRef> expired;
+  tree_.each([&](const session::MessageRef& message) {
+    if (message->expires() <= now) expired.push_back(message);
+    else expire_from_ = std::min(expire_from_, message->expires());
+  });
+  for (const session::MessageRef& message : expired) clear(message->topic());
+}
+
+void RetainedFeed::add(Wanted wanted) {
+  remove(wanted.handle);
+  wanted_.push_back(std::move(wanted));
+}
+
+void RetainedFeed::update(Handle handle, mqtt::SubscriptionOptions options, std::uint32_t id) {
+  for (Wanted& wanted : wanted_) {
+    if (wanted.handle != handle) continue;
+    wanted.options = options;
+    wanted.id = id;
+  }
+}
+
+void RetainedFeed::take_newer(std::uint64_t until) {
+  for (Wanted& wanted : wanted_) wanted.until = until;
+}
+
+void RetainedFeed::remove(Handle handle) {
+  const auto found =
+      std::find_if(wanted_.begin(), wanted_.end(), [&](const Wanted& wanted) { return wanted.handle == handle; });
+  if (found == wanted_.end()) return;
+  if (found == wanted_.begin()) walk_.reset();
+  wanted_.erase(found);
+}
+
+bool RetainedFeed::due(const Wanted& wanted, const session::Message& message, session::Time now) const {
+  return message.number() <= wanted.until && message.expires() > now &&
+         (wanted.without == 0 || message.publisher() != wanted.without);
+}
+
+bool RetainedFeed::front(Item& item, session::Time now) {
+  std::size_t steps = kStepsPerTurn;
+  const bool found = search(item, now, steps);
+  store_.steps_ += kStepsPerTurn - steps;
+  return found;
+}
+
+bool RetainedFeed::search(Item& item, session::Time now, std::size_t& steps) {
+  while (!wanted_.empty()) {
+    const Wanted& wanted = wanted_.front();
+    if (!walk_)
+      walk_ = std::make_unique<RetainedStore::Tree::Walk>(store_.tree(), subscriptions_.filter(wanted.handle));
+    while (const session::MessageRef* message = walk_->seek(steps)) {
+      if (due(wanted, **message, now)) {
+        const std::span<const std::uint32_t> ids(&wanted.id, wanted.id != 0 ? 1 : 0);
+        item = {message, {std::min(wanted.options.qos, (*message)->qos()), true, ids}};
+        return true;
+      }
+      walk_->advance();
+      if (steps > 0) --steps;
+    }
+    if (!walk_->done()) {
+      if (session_.client) deliveries_.wrote(*session_.client);
+      return false;
+    }
+    walk_.reset();
+    wanted_.erase(wanted_.begin());
+  }
+  return false;
+}
+
+}  // namespace shoal::broker

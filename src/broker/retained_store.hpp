@@ -1,0 +1,104 @@
+#pragma once
+
+#include <memory>
+#include <string_view>
+#include <vector>
+
+#include "broker/deliveries.hpp"
+#include "session/source.hpp"
+#include "topic/retained_tree.hpp"
+#include "topic/subscription_tree.hpp"
+
+namespace shoal::broker {
+
+struct ClientSession;
+
+/// The retained messages of an instance within its limits. Pure; the shard's thread.
+class RetainedStore {
+ public:
+  using Tree = topic::RetainedTree<session::MessageRef>;
+
+  RetainedStore(const Limits& limits, base::TextHash hash) : limits_(limits), tree_(hash) {}
+
+  /// Whether a message of that size may be stored; makes room from expired ones when it has to.
+  bool fits(std::string_view topic, std::size_t size, base::Time now);
+  /// Stores the message of its topic (MQTT-3.3.1-5).
+  void set(const session::MessageRef& message);
+  /// Removes the message of a topic (MQTT-3.3.1-6, MQTT-3.3.1-7).
+  void clear(std::string_view topic);
+  /// The server's own messages are not limited and not counted.
+  void set_own(const session::MessageRef& message);
+  void clear_own(std::string_view topic);
+
+  Tree& tree() { return tree_; }
+  /// Nodes that were looked at for new subscriptions, ever: a measure of work.
+  std::uint64_t steps() const { return steps_; }
+  /// Clients' messages.
+  std::size_t size() const { return tree_.size() - own_; }
+  /// Topic, payload and properties of clients' messages, and the memory of the tree they are in.
+  std::uint64_t bytes() const { return content_bytes_ + tree_.index_bytes(); }
+  /// Without the tree.
+  std::uint64_t content_bytes() const { return content_bytes_; }
+  /// What the messages in the tree take, the server's own included.
+  std::uint64_t message_bytes() const { return message_bytes_; }
+
+ private:
+  session::MessageRef replace(std::string_view topic, const session::MessageRef& message);
+  void drop_expired(base::Time now);
+
+  friend class RetainedFeed;
+
+  const Limits& limits_;
+  Tree tree_;
+  std::uint64_t steps_ = 0;
+  std::size_t own_ = 0;
+  std::uint64_t content_bytes_ = 0;
+  std::uint64_t message_bytes_ = 0;
+  base::Time expire_from_ = base::kNever;  // none expires before
+};
+
+/// The retained messages that a session's new subscriptions still have to get: one walk at a time, of
+/// which a message is taken when the client has room for it. So what waits takes the same memory
+/// however many messages there are. Only messages from before the subscription are met: later ones come
+/// as live messages, behind these.
+class RetainedFeed final : public session::Source {
+ public:
+  using Handle = topic::SubscriptionTree::Handle;
+
+  RetainedFeed(RetainedStore& store, const topic::SubscriptionTree& subscriptions, Deliveries& deliveries,
+               ClientSession& session)
+      : store_(store), subscriptions_(subscriptions), deliveries_(deliveries), session_(session) {}
+
+  struct Wanted {
+    Handle handle;
+    mqtt::SubscriptionOptions options;
+    std::uint32_t id;
+    std::uint64_t until;    ///< number of the last message that was there
+    std::uint64_t without;  ///< publisher whose messages are left out (MQTT-3.8.3-3); 0: none
+  };
+  /// A subscription that waits already starts again.
+  void add(Wanted wanted);
+  /// The subscription was replaced by one that does not ask for retained messages.
+  void update(Handle handle, mqtt::SubscriptionOptions options, std::uint32_t id);
+  /// Messages up to this number are taken, too.
+  void take_newer(std::uint64_t until);
+  /// The subscription is gone.
+  void remove(Handle handle);
+
+  bool waiting() const override { return !wanted_.empty(); }
+  bool front(Item& item, session::Time now) override;
+  void pop() override { walk_->advance(); }
+
+ private:
+  bool search(Item& item, session::Time now, std::size_t& steps);
+  bool due(const Wanted& wanted, const session::Message& message, session::Time now) const;
+
+  RetainedStore& store_;
+  const topic::SubscriptionTree& subscriptions_;
+  Deliveries& deliveries_;
+  ClientSession& session_;
+  std::vector<Wanted> wanted_;
+  std::unique_ptr<RetainedStore::Tree::Walk> walk_;  // for the first of them
+};
+
+}  // namespace shoal::broker

@@ -1,0 +1,246 @@
+#include "broker/shared_groups.hpp"
+
+#include <algorithm>
+#include <cassert>
+
+#include "broker/receiver.hpp"
+#include "mqtt/topic_name.hpp"
+
+namespace shoal::broker {
+namespace {
+
+// Members asked for one message before it waits for whoever is free first.
+constexpr std::size_t kAskedMax = 32;
+constexpr std::size_t kQueueKept = 64;
+
+}  // namespace
+
+bool SharedMember::waiting() const {
+  return std::any_of(memberships_.begin(), memberships_.end(),
+                     [](const auto& membership) { return !membership->group.queue.empty(); });
+}
+
+bool SharedMember::front(Item& item, session::Time now) {
+  for (std::size_t asked = 0; asked < memberships_.size(); ++asked, ++turn_) {
+    turn_ %= memberships_.size();
+    const Membership& membership = *memberships_[turn_];
+    SharedGroup& group = membership.group;
+    while (!group.queue.empty() && group.queue.front().message->expires() <= now) {
+      ++group.owner.budget_.expired;
+      group.owner.pop(group);
+    }
+    if (group.queue.empty()) continue;
+    const SharedGroup::Waiting& waiting = group.queue.front();
+    const std::span<const std::uint32_t> ids(&membership.id, membership.id != 0 ? 1 : 0);
+    item = {&waiting.message,
+            {std::min(membership.options.qos, waiting.message->qos()),
+             membership.options.retain_as_published && waiting.retain, ids, group.number}};
+    return true;
+  }
+  return false;
+}
+
+void SharedMember::pop() {
+  SharedGroup& group = memberships_[turn_++]->group;
+  group.owner.pop(group);
+}
+
+SharedGroups::~SharedGroups() {
+  for (auto& [filter, group] : groups_) {
+    while (!group->queue.empty()) pop(*group);
+  }
+}
+
+Membership* SharedGroups::find(const ClientSession& session, std::string_view filter) const {
+  if (!session.shared) return nullptr;
+  for (const auto& membership : session.shared->memberships_) {
+    if (membership->group.filter == filter) return membership.get();
+  }
+  return nullptr;
+}
+
+bool SharedGroups::subscribed(const ClientSession& session, std::string_view filter) const {
+  return find(session, filter) != nullptr;
+}
+
+bool SharedGroups::subscribe(ClientSession& session, std::string_view filter, mqtt::SubscriptionOptions options,
+                             std::uint32_t id) {
+  if (Membership* const known = find(session, filter)) {
+    known->options = options;
+    known->id = id;
+    return false;
+  }
+  auto found = groups_.find(filter);
+  if (found == groups_.end()) {
+    const auto parts = mqtt::split_shared(filter);
+    assert(parts);
+    auto group = std::make_unique<SharedGroup>(*this, std::string(filter));
+    // Each member's own options decide; the group has to get the message as it is.
+    group->handle = tree_.subscribe(parts->filter, group.get(), {.qos = 2, .retain_as_published = true}, 0);
+    do group->number = ++last_number_;
+    while (group->number == 0 || by_number_.contains(group->number));
+    by_number_.emplace(group->number, group.get());
+    found = groups_.emplace(std::string(filter), std::move(group)).first;
+  }
+  if (!session.shared) {
+    session.shared = std::make_unique<SharedMember>(session);
+    session.protocol.set_shared(session.shared.get());
+  }
+  SharedGroup& group = *found->second;
+  auto& mine = session.shared->memberships_;
+  mine.push_back(std::make_unique<Membership>(group, *session.shared, options, id, group.members.size()));
+  group.members.push_back(mine.back().get());
+  ++memberships_;
+  if (session.client) place(*mine.back(), true);
+  return true;
+}
+
+bool SharedGroups::unsubscribe(ClientSession& session, std::string_view filter) {
+  Membership* const membership = find(session, filter);
+  if (!membership) return false;
+  leave(*membership);
+  auto& mine = session.shared->memberships_;
+  std::erase_if(mine, [&](const auto& one) { return one.get() == membership; });
+  if (mine.empty()) {
+    session.protocol.set_shared(nullptr);
+    session.shared.reset();
+  }
+  return true;
+}
+
+// Out of its group, which ends with its last member.
+void SharedGroups::leave(Membership& membership) {
+  SharedGroup& group = membership.group;
+  place(membership, false);
+  Membership* const last = group.members.back();
+  std::swap(group.members[membership.place], group.members.back());
+  last->place = membership.place;
+  group.members.pop_back();
+  --memberships_;
+  if (!group.members.empty()) return;
+  while (!group.queue.empty()) pop(group);
+  tree_.unsubscribe(group.handle);
+  by_number_.erase(group.number);
+  groups_.erase(groups_.find(group.filter));
+}
+
+// Moves a member over the border between connected ones and the others.
+void SharedGroups::place(Membership& membership, bool connected) {
+  SharedGroup& group = membership.group;
+  if ((membership.place < group.connected) == connected) return;
+  const std::size_t to = connected ? group.connected++ : --group.connected;
+  Membership* const other = group.members[to];
+  std::swap(group.members[to], group.members[membership.place]);
+  std::swap(other->place, membership.place);
+}
+
+void SharedGroups::connected(ClientSession& session) {
+  if (!session.shared) return;
+  for (const auto& membership : session.shared->memberships_) place(*membership, true);
+}
+
+void SharedGroups::disconnected(ClientSession& session) {
+  if (!session.shared) return;
+  for (const auto& membership : session.shared->memberships_) place(*membership, false);
+}
+
+void SharedGroups::end(ClientSession& session, base::Time now) {
+  const auto unfinished = session.protocol.outbound().unfinished();
+  if (session.shared) {
+    for (const auto& membership : session.shared->memberships_) leave(*membership);
+    session.protocol.set_shared(nullptr);
+    session.shared.reset();
+  }
+  std::vector<const session::Outbound::Unfinished*> waiting;
+  for (const auto& left : unfinished) {
+    const auto found = by_number_.find(left.group);
+    if (found == by_number_.end()) continue;
+    scratch_.start(left.message, now);
+    if (!found->second->queue.empty() || !offer(*found->second, scratch_, left.retain)) waiting.push_back(&left);
+  }
+  scratch_.finish();
+  // They are older than what waits already.
+  for (auto left = waiting.rbegin(); left != waiting.rend(); ++left) {
+    push(*by_number_.at((*left)->group), (*left)->message, (*left)->retain, true);
+  }
+}
+
+// To one member that can take it now.
+bool SharedGroups::offer(SharedGroup& group, session::Publication& publication, bool retain) {
+  for (std::size_t asked = std::min(group.connected, kAskedMax); asked > 0; --asked) {
+    const Membership& membership = *group.members[group.turn++ % group.connected];
+    ClientSession& session = membership.member.session();
+    const std::uint8_t qos = std::min(membership.options.qos, publication.qos());  // MQTT-4.8.2-3
+    if (!session.protocol.can_take(qos)) continue;
+    const std::span<const std::uint32_t> ids(&membership.id, membership.id != 0 ? 1 : 0);
+    const session::Copy copy{qos, membership.options.retain_as_published && retain, ids, group.number};
+    if (session.protocol.deliver(publication, copy) == session::Outcome::sent) deliveries_.wrote(*session.client);
+    return true;
+  }
+  return false;
+}
+
+// What waits first, to whoever can take it: not all members are asked for every message.
+void SharedGroups::hand_out(SharedGroup& group, base::Time now) {
+  while (!group.queue.empty() && group.connected > 0) {
+    scratch_.start(group.queue.front().message, now);
+    if (!offer(group, scratch_, group.queue.front().retain)) break;
+    pop(group);
+  }
+  scratch_.finish();
+}
+
+unsigned SharedGroups::deliver(SharedGroup& group, session::Publication& publication, bool retain) {
+  if ((group.queue.empty() || publication.qos() == 0) && offer(group, publication, retain)) return 0;
+  const bool kept = publication.qos() > 0 && std::any_of(group.members.begin(), group.members.end(),
+                                                         [](const Membership* m) { return m->options.qos > 0; });
+  if (!kept) {
+    if (group.connected > 0) ++budget_.dropped_slow;
+    return 0;
+  }
+  const std::size_t size = publication.size();
+  const auto full = [&] {
+    return group.queue.size() >= budget_.messages_max || group.queued_bytes + size > budget_.bytes_max;
+  };
+  if (full() && budget_.when_full == QueueFull::drop_old && size <= budget_.bytes_max) {
+    while (!group.queue.empty() && full()) {
+      pop(group);
+      ++budget_.dropped_full;
+      deliveries_.hit(Bound::queue, group.filter);
+    }
+  }
+  if (full()) {
+    ++budget_.dropped_full;
+    deliveries_.hit(Bound::queue, group.filter);
+  } else {
+    push(group, publication.message(), retain, false);
+  }
+  hand_out(group, publication.now());
+  if (group.connected == 0) return 0;
+  const std::uint64_t by_count = std::uint64_t{100} * group.queue.size() / std::max(budget_.messages_max, 1u);
+  const std::uint64_t by_bytes =
+      std::uint64_t{100} * group.queued_bytes / std::max<std::uint64_t>(budget_.bytes_max, 1);
+  return static_cast<unsigned>(std::min<std::uint64_t>(100, std::max(by_count, by_bytes)));
+}
+
+void SharedGroups::push(SharedGroup& group, session::MessageRef message, bool retain, bool first) {
+  const std::size_t size = message->size();
+  group.queued_bytes += size;
+  ++budget_.messages_now;
+  budget_.bytes_now += size;
+  budget_.entry_bytes_now += sizeof(SharedGroup::Waiting);
+  if (first) group.queue.push_front({std::move(message), retain});
+  else group.queue.push({std::move(message), retain});
+}
+
+void SharedGroups::pop(SharedGroup& group) {
+  const SharedGroup::Waiting waiting = group.queue.pop();
+  const std::size_t size = waiting.message->size();
+  group.queued_bytes -= size;
+  --budget_.messages_now;
+  budget_.bytes_now -= size;
+  budget_.entry_bytes_now -= sizeof(SharedGroup::Waiting);
+  if (group.queue.capacity() > kQueueKept) group.queue.shrink();
+}
+
+}  // namespace shoal::broker

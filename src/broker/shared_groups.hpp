@@ -1,0 +1,104 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "base/ring.hpp"
+#include "base/text_hash.hpp"
+#include "broker/deliveries.hpp"
+#include "session/outbound.hpp"
+#include "topic/subscription_tree.hpp"
+
+namespace shoal::broker {
+
+struct ClientSession;
+struct SharedGroup;
+class SharedMember;
+
+/// One session's shared subscription.
+struct Membership {
+  SharedGroup& group;
+  SharedMember& member;
+  mqtt::SubscriptionOptions options;
+  std::uint32_t id = 0;   ///< subscription identifier; 0: none
+  std::size_t place = 0;  ///< among the group's members
+};
+
+/// All shared subscriptions of one session, and the way it fetches what waits for them.
+class SharedMember final : public session::Source {
+ public:
+  explicit SharedMember(ClientSession& session) : session_(session) {}
+
+  ClientSession& session() { return session_; }
+  std::size_t size() const { return memberships_.size(); }
+
+  bool waiting() const override;
+  bool front(Item& item, session::Time now) override;
+  void pop() override;
+
+ private:
+  friend class SharedGroups;
+
+  ClientSession& session_;
+  std::vector<std::unique_ptr<Membership>> memberships_;
+  std::size_t turn_ = 0;  // the membership asked first: groups take turns, too
+};
+
+/// The shared subscriptions of an instance (4.8.2). A message goes to one connected member that can take
+/// it at once, in turns. When none can, or none is connected, it waits once for the group, and the
+/// first member with room fetches it. Pure; the shard's thread.
+class SharedGroups {
+ public:
+  /// `scratch` is used for messages that waited.
+  SharedGroups(session::QueueBudget& budget, topic::SubscriptionTree& tree, Deliveries& deliveries,
+               session::Publication& scratch, base::TextHash hash)
+      : budget_(budget), tree_(tree), deliveries_(deliveries), scratch_(scratch), groups_(8, hash) {}
+  ~SharedGroups();
+  SharedGroups(const SharedGroups&) = delete;
+  SharedGroups& operator=(const SharedGroups&) = delete;
+
+  /// Adds or replaces; true when it is new. `filter` is the whole of a valid `$share/GROUP/FILTER`.
+  bool subscribe(ClientSession& session, std::string_view filter, mqtt::SubscriptionOptions options, std::uint32_t id);
+  bool subscribed(const ClientSession& session, std::string_view filter) const;
+  /// False when there was none.
+  bool unsubscribe(ClientSession& session, std::string_view filter);
+  /// The session ends: it leaves all its groups, and what it has not acknowledged at QoS 1 goes to other
+  /// members (4.8.2).
+  void end(ClientSession& session, base::Time now);
+  /// Only connected sessions get messages.
+  void connected(ClientSession& session);
+  void disconnected(ClientSession& session);
+
+  /// Passes a message to one member, or keeps it for the group. Returns how full the group's queue is, in
+  /// percent, when members are connected and none could take it; otherwise 0.
+  unsigned deliver(SharedGroup& group, session::Publication& publication, bool retain);
+
+  /// Memberships of all sessions.
+  std::size_t size() const { return memberships_; }
+  std::size_t groups() const { return groups_.size(); }
+
+ private:
+  friend class SharedMember;
+
+  Membership* find(const ClientSession& session, std::string_view filter) const;
+  bool offer(SharedGroup& group, session::Publication& publication, bool retain);
+  void hand_out(SharedGroup& group, base::Time now);
+  void leave(Membership& membership);
+  void place(Membership& membership, bool connected);
+  void push(SharedGroup& group, session::MessageRef message, bool retain, bool first);
+  void pop(SharedGroup& group);
+
+  session::QueueBudget& budget_;
+  topic::SubscriptionTree& tree_;
+  Deliveries& deliveries_;
+  session::Publication& scratch_;
+  std::unordered_map<std::string, std::unique_ptr<SharedGroup>, base::TextHash, std::equal_to<>> groups_;
+  std::unordered_map<std::uint32_t, SharedGroup*> by_number_;
+  std::uint32_t last_number_ = 0;
+  std::size_t memberships_ = 0;
+};
+
+}  // namespace shoal::broker
