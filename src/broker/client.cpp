@@ -95,8 +95,8 @@ Client::Client(Shard& shard, Transport& transport)
   link_.out_bytes_max = shard.output_bytes_max();
   const Limits& limits = shard.limits();
   if (limits.client_messages_per_second != 0 || limits.client_bytes_per_second != 0) {
-    rates_ = std::make_unique<Rates>(RateLimit(limits.client_messages_per_second),
-                                     RateLimit(limits.client_bytes_per_second));
+    rates_ = std::make_unique<Rates>(
+        Rates{RateLimit(limits.client_messages_per_second), RateLimit(limits.client_bytes_per_second)});
   }
   shard.context().timers.arm(*this, shard.now() + base::seconds(shard.limits().connect_timeout_s));
 }

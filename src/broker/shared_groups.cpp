@@ -88,7 +88,7 @@ bool SharedGroups::subscribe(ClientSession& session, std::string_view filter, mq
   }
   SharedGroup& group = *found->second;
   auto& mine = session.shared->memberships_;
-  mine.push_back(std::make_unique<Membership>(group, *session.shared, options, id, group.members.size()));
+  mine.push_back(std::make_unique<Membership>(Membership{group, *session.shared, options, id, group.members.size()}));
   group.members.push_back(mine.back().get());
   ++memberships_;
   if (session.client) place(*mine.back(), true);
