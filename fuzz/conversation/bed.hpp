@@ -76,6 +76,7 @@ class Bed {
 
  private:
   void check_all();
+  base::Time due() const;
 
   BrokerOptions options_;
   base::Time now_{base::seconds(1'000'000)};

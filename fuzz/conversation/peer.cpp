@@ -147,14 +147,12 @@ void Peer::settle() {
   check(mqtt::cut_frame(input_, frame) == mqtt::FrameStatus::incomplete, "no packet is left lying");
 }
 
-void Peer::check_time() const {
-  if (!live()) return;
-  const base::Time now = bed_.now();
-  if (!connect_seen_) check(now < opened_ + base::seconds(bed_.limits().connect_timeout_s), "CONNECT comes in time");
-  if (connected() && hello_.keep_alive_s != 0) {
-    // Who is not read cannot be heard.
-    check(now < std::max(last_input_, paused_) + base::milliseconds(hello_.keep_alive_s * 1500), "keep alive");
-  }
+base::Time Peer::due() const {
+  if (!live()) return base::kNever;
+  if (!connect_seen_) return opened_ + base::seconds(bed_.limits().connect_timeout_s);
+  if (!connected() || hello_.keep_alive_s == 0 || client_->paused()) return base::kNever;
+  // Who is not read cannot be heard.
+  return std::max(last_input_, paused_) + base::milliseconds(hello_.keep_alive_s * 1500);
 }
 
 std::uint16_t Peer::unreleased(std::size_t nth) const {

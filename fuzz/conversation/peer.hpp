@@ -34,8 +34,8 @@ class Peer final : public broker::Transport {
   void look();
   /// After a turn: what has ended goes, and nobody waits for nothing.
   void settle();
-  /// What time must have done.
-  void check_time() const;
+  /// When the broker has to have ended it, as things are.
+  base::Time due() const;
 
   bool gone() const { return !client_; }
   bool live() const { return client_ && !client_->ended(); }

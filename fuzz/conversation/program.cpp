@@ -133,7 +133,7 @@ void Program::connect(Bed& bed, std::size_t place, bool oddly) {
     const auto expiry_s = pick(kExpiries);
     if ((which & 1) != 0) properties.number(PropertyId::session_expiry_interval, expiry_s);
     if ((which & 2) != 0) properties.number(PropertyId::receive_maximum, 1 + byte() % 4);
-    if ((which & 4) != 0) properties.number(PropertyId::maximum_packet_size, 10 + byte());
+    if ((which & 4) != 0) properties.number(PropertyId::maximum_packet_size, 1 + 2 * byte());
     if ((which & 8) != 0) properties.number(PropertyId::topic_alias_maximum, byte() % 4);
     if ((which & 16) != 0) properties.number(PropertyId::request_problem_information, byte() % 2);
     if ((which & 32) != 0) packet.keep_alive_s = static_cast<std::uint16_t>(byte() % 16);

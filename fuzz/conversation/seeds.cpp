@@ -70,6 +70,7 @@ std::vector<Seed> conversations() {
       for (unsigned topic = 0; topic < 4; ++topic) kept(kPublish, 0, {kRetain | 1, topic, 240});
       kept(kConnect, 1, {version | id(1)})(kRead, 1, {0})(kSubscribe, 1, {0, 1, 1})(kRead, 1, {90});
       for (unsigned n = 0; n < 4; ++n) kept(kPublish, 0, {2 | packet_id(1 + n), kA, 200});
+      for (unsigned n = 0; n < 5; ++n) kept(kPublish, 0, {0, kA, 254});
       kept(kTime, 0, {2})(kRead, 1, {200})(kPublish, 0, {kRetain, kAB, 0})(kDrop, 0)(kRead, 1, {1});
       seeds.push_back(kept(kTime, 0, {8})(kUnsubscribe, 1, {0, 1}).seed());
 
@@ -95,7 +96,19 @@ std::vector<Seed> conversations() {
     v5(kPublish, 1, {1 | kProperties, n == 0 ? kAB : 7, 8, 2 | 4 | 8 | 16 | 32 | 64, 0, 0});
   v5(kPublish, 1, {kRetain | kProperties, kA, 9, 1, 3})(kTime, 0, {6})(kPing, 1)(kSubscribe, 0, {0, 0, 1});
   v5(kTime, 0, {7})(kTime, 0, {7})(kPublish, 0, {kProperties, kA, 4, 128, 1})(kAuth, 1, {0x18});
+  v5(kConnect, 2, {kWith | id(2), 16 | 1, 3, 0})(kPublish, 2, {1, 4, 3})(kSubscribe, 2, {0, 14, 1})(kPublish, 2,
+                                                                                                    {2, 4, 3});
+  v5(kDisconnect, 2, {1, 1})(kTime, 0, {6})(kConnect, 2, {kWith | id(2), 1, 3});
   seeds.push_back(v5(kTime, 0, {7}).seed());
+  // A client that takes no large packets, and small windows; what it gets on two connections.
+  Script small;
+  small(kConnect, 0, {id(0) | kWith, 1 | 2 | 4, 3, 1, 50})(kSubscribe, 0, {0, 4, 2})(kSubscribe, 0, {0x81, 0, 2});
+  small(kConnect, 1, {kClean | id(1)});
+  for (unsigned n = 1; n < 9; ++n)
+    small(kPublish, 1, {1 + n % 2 + packet_id(1 + n % 4), kAB, 30 * n})(kRelease, 1, {0});
+  small(kAnswer, 0, {0})(kPublish, 1, {0, kAB, 200})(kConnect, 2, {id(0) | kWith, 1 | 2 | 4, 3, 3, 30});
+  for (unsigned n = 0; n < 9; ++n) small(kAnswer, 2, {0});
+  seeds.push_back(small(kTime, 0, {8}).seed());
   // Credentials that have to be verified, a take-over, the host, what is sent in parts.
   Script verified;
   verified(kCredentials, 0, {2})(kConnect, 0, {kWill | id(0), 1, kA, 5, 0})(kPublish, 0, {1, kA, 4})(kPing, 0);
