@@ -140,6 +140,10 @@ class MosquittoSub:
             elif line:
                 self._lines.put(line)
 
+    def waiting(self):
+        """How many messages `lines` has now."""
+        return self._lines.qsize()
+
     def lines(self, count):
         return [self._lines.get(timeout=PATIENCE_S) for _ in range(count)]
 

@@ -1,8 +1,10 @@
-// Scenarios with mqtt.js. The argument is JSON (scenario, port, version, qos, user, password); the
-// report is JSON on stdout; anything unexpected ends with exit code 1.
+// Scenarios with mqtt.js. The argument is JSON (scenario, port, version, qos, user, password, and for `checks`
+// locked: the port of an instance with the user alice); the report is JSON on stdout; anything unexpected ends
+// with exit code 1.
 import mqtt from 'mqtt';
+import { checks } from './mqttjs_checks.mjs';
 
-const { scenario, port, version = 4, qos = 0, user, password } = JSON.parse(process.argv[2]);
+const { scenario, port, locked, version = 4, qos = 0, user, password } = JSON.parse(process.argv[2]);
 const limit = setTimeout(() => { console.error('timeout'); process.exit(1); }, 40_000);
 
 const connect = (clientId, options = {}) =>
@@ -80,9 +82,20 @@ const scenarios = {
     await client.endAsync();
     return { stayed };
   },
+
+  // All of mqttjs_checks.mjs side by side: by name, null or what was wrong.
+  async checks() {
+    const report = {};
+    const late = () => new Promise((_, reject) => setTimeout(reject, 20_000, 'no end within 20 s'));
+    await Promise.all(Object.entries(checks({ port, locked, version })).map(async ([name, check]) => {
+      try { await Promise.race([check(), late()]); report[name] = null; } catch (error) { report[name] = String(error.stack ?? error); }
+    }));
+    return report;
+  },
 };
 
 scenarios[scenario]().then((report) => {
-  console.log(JSON.stringify(report));
+  // Ends the connections of failed checks, too.
+  process.stdout.write(JSON.stringify(report), () => process.exit(0));
   clearTimeout(limit);
 }).catch((error) => { console.error(error); process.exit(1); });

@@ -126,7 +126,7 @@ def test_a_wrong_password_is_told(shared_plants, version, code):
     tool("pub", port, *login, "alice's secret")
 
 
-@pytest.mark.covers("MQTT-3.3.2-17 MQTT-3.3.2-18 MQTT-3.3.2-20 MQTT-3.3.4-3")
+@pytest.mark.covers("MQTT-3.3.2-4 MQTT-3.3.2-15 MQTT-3.3.2-16 MQTT-3.3.2-17 MQTT-3.3.2-18 MQTT-3.3.2-20")
 def test_properties_of_a_message(lab):
     sent = ("content-type", "text/plain", "response-topic", "r/t", "payload-format-indicator", "1",
             "message-expiry-interval", "60")
@@ -149,7 +149,6 @@ def test_a_request_and_its_response(lab):
             assert asking.communicate(timeout=PATIENCE_S)[0] == b"forty-two\n"
 
 
-@pytest.mark.covers("MQTT-3.3.2-12")
 def test_topic_aliases(lab):
     with MosquittoSub(lab, "alias/#", "-q", 1, *V5) as sub:
         tool("pub", lab, "-t", "alias/t", "-m", "m", "--repeat", 5, "-q", 1, *V5, "-D", "publish", "topic-alias", "3")
@@ -167,3 +166,25 @@ def test_a_session_is_kept_as_long_as_asked(lab):
         assert mosquitto_pub(lab, "expiring/t", "after", "-q", 1, *V5) == (0, "")
         assert sub.lines(1) == ["expiring/t after"]
     tool("sub", lab, "-i", "expiring", "-t", "expiring/t", "-E", *V5)
+
+
+@pytest.mark.parametrize("version", ["mqttv311", "mqttv5"])
+def test_shared_subscriptions(lab, version):
+    how = ("-q", 1, "-V", version)
+    with MosquittoSub(lab, "$share/g/shared/#", *how) as one, MosquittoSub(lab, "$share/g/shared/#", *how) as two:
+        tool("pub", lab, "-t", "shared/t", "-l", *how, input="\n".join(map(str, range(60))).encode())
+        wait_until(lambda: one.waiting() + two.waiting() == 60, "all arrive")
+        got = [sub.lines(sub.waiting()) for sub in (one, two)]
+        assert sorted(int(line.split()[1]) for part in got for line in part) == list(range(60))
+        assert all(len(part) >= 10 for part in got)
+
+
+@VERSIONS
+def test_what_the_broker_tells_about_itself(lab, version):
+    topics = ["version", "uptime", "clients/connected", "load/messages/received/1min"]
+    asked = [word for topic in topics for word in ("-t", f"$SYS/broker/{topic}")]
+    lines = tool("sub", lab, *asked, "-C", len(topics), "-F", "%t %p", "-V", version).decode().splitlines()
+    told = {topic.removeprefix("$SYS/broker/"): value for topic, value in (line.split(" ", 1) for line in lines)}
+    assert set(told) == set(topics)
+    assert told["version"].startswith("shoal ") and told["uptime"].endswith(" seconds")
+    assert int(told["clients/connected"]) >= 1 and float(told["load/messages/received/1min"]) >= 0

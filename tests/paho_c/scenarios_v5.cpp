@@ -198,6 +198,22 @@ void codes(const Place& place) {
   CHECK(client->fence().empty());
 }
 
+void shared(const Place& place) {
+  const auto publisher = place.connected();
+  const std::unique_ptr<Client> members[] = {place.connected(), place.connected()};
+  for (const auto& member : members) CHECK(member->subscribe("$share/group/work/#", 1) == 1);
+  for (int n = 0; n < 60; ++n) publisher->publish({"work/t", std::to_string(n), 1});
+  std::vector<int> numbers;
+  for (const auto& member : members) {
+    const auto part = member->fence();
+    CHECK(part.size() >= 20);
+    for (const Message& message : part) numbers.push_back(std::stoi(message.payload));
+  }
+  std::sort(numbers.begin(), numbers.end());
+  CHECK(numbers.size() == 60 && numbers.front() == 0 && numbers.back() == 59);
+  CHECK(std::adjacent_find(numbers.begin(), numbers.end()) == numbers.end());
+}
+
 }  // namespace
 
 Scenarios scenarios_v5() {
@@ -209,7 +225,8 @@ Scenarios scenarios_v5() {
           {"subscription_options", subscription_options},
           {"aliases", aliases},
           {"limits", limits},
-          {"codes", codes}};
+          {"codes", codes},
+          {"shared", shared}};
 }
 
 }  // namespace paho_c
