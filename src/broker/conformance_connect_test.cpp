@@ -69,6 +69,11 @@ TEST_P(Connecting, NoOtherPacketComesFirst) {
                            bytes({0x20, 2, 0, 0})}) {
     EXPECT_THAT(answer(bed, GetParam(), sent), IsEmpty());
   }
+  // Nor one whose body could be that of a CONNECT.
+  const std::string body = head(GetParam(), kClean) + none() + text("c");
+  for (const int first : {0x20, 0x30, 0xc0, 0xe0, 0xf0}) {
+    EXPECT_THAT(answer(bed, GetParam(), packet(body, first)), IsEmpty()) << first;
+  }
 }
 
 TEST_P(Connecting, SecondConnectEndsTheConnectionAndSendsTheWill) {
