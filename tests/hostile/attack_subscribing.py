@@ -72,10 +72,10 @@ def subscribe_bomb(target):
     """As many filters as are allowed and more, again and again, by many clients."""
     filters = [f"wild/{n}/+/{'x' * 20}/#" for n in range(1200)]
     with target.crowd() as crowd:
-        for n in range(target.many(30, 300)):
+        for n in range(target.many(30, 100)):
             crowd.open(p.connect(f"wild-{n}", 4 + n % 2) +
                        (subscriptions(filters, 4 + n % 2) +
-                        subscriptions((f"wild/{n}/{m}" for m in range(300)), 4 + n % 2, 7)) * target.many(3, 20) +
+                        subscriptions((f"wild/{n}/{m}" for m in range(300)), 4 + n % 2, 7)) * target.many(3, 10) +
                        p.unsubscribe(filters, 4 + n % 2), end="finish")
         crowd.until_all_closed(60)
 
