@@ -153,7 +153,7 @@ class Model {
     else messages_.erase(name);
   }
 
-  void retained(const std::string& filter) const {
+  void retained(const std::string& filter) {
     if (!mqtt::is_topic_filter(filter)) return;
     std::multiset<int> expected;
     for (const auto& [name, message] : messages_) {

@@ -68,10 +68,10 @@ struct Limits {
   std::uint32_t output_bytes = 1024 * 1024;         ///< unsent bytes per connection: QoS 0 dropped, 1 and 2 queued
   /// Memory of what all connections have not read yet: the less of it is free, the less of `output_bytes`
   /// a connection that does not read may use.
-  std::uint64_t output_bytes_total = 32ull << 20;
+  std::uint64_t output_bytes_total = 16ull << 20;
   /// Memory of incomplete packets, of CONNECTs whose password is verified, and of topic aliases; then the
   /// connections that keep a packet incomplete for longest are closed (0x97).
-  std::uint64_t input_bytes_total = 32ull << 20;
+  std::uint64_t input_bytes_total = 16ull << 20;
   // Rates: publishers are not read for a while. 0: unlimited.
   std::uint64_t messages_in_per_second = 0;
   std::uint64_t bytes_in_per_second = 0;  ///< whole PUBLISH packets

@@ -231,7 +231,7 @@ Client::Outcome Client::set_alias(std::uint16_t alias, std::string_view topic) {
   keep_input(aliases_.set(alias, topic));
   if (shard_.counters().input_bytes_now <= shard_.limits().input_bytes_total) return kFine;
   shard_.hit(Bound::input_bytes_total, client_id());
-  return {ReasonCode::quota_exceeded, "MQTT-3.3.2-13", "no memory for topic aliases"};
+  return {ReasonCode::quota_exceeded, "limits.input_bytes_total", "no memory for topic aliases"};
 }
 
 Client::Outcome Client::on_publish(const mqtt::Frame& frame) {

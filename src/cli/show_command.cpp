@@ -44,7 +44,11 @@ void show_instance(Context& context, const std::string& name, bool json) {
   rows.push_back({"log", instance.log});
   rows.push_back({"state folder", instance.state_dir});
   for (const auto& [counter, value] : instance.stats) {
-    std::string words = counter;
+    // One for each bound: those that nobody reached are not worth a line.
+    constexpr std::string_view kHits = "limit_hits.";
+    const bool is_limit = counter.starts_with(kHits);
+    if (is_limit && value == 0) continue;
+    std::string words = is_limit ? "reached limit " + counter.substr(kHits.size()) : counter;
     std::replace(words.begin(), words.end(), '_', ' ');
     rows.push_back({words, std::to_string(value)});
   }

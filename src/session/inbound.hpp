@@ -25,9 +25,11 @@ class Inbound {
   /// A PUBLISH at QoS 2.
   Verdict publish(std::uint16_t id, std::uint16_t receive_maximum) {
     if (taken_.contains(id)) return Verdict::duplicate;
-    if (taken_.size() >= receive_maximum || inflight() >= kEarlierMax + receive_maximum) return Verdict::exceeded;
+    if (taken_.size() >= receive_maximum) return Verdict::exceeded;
+    const bool again = earlier_.erase(id);
+    if (!again && inflight() >= kEarlierMax + receive_maximum) return Verdict::exceeded;
     taken_.insert(id);
-    return earlier_.erase(id) ? Verdict::duplicate : Verdict::route;
+    return again ? Verdict::duplicate : Verdict::route;
   }
   /// The message was refused in PUBREC: the flow ends (4.3.3).
   void refuse(std::uint16_t id) { taken_.erase(id); }

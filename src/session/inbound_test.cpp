@@ -94,6 +94,7 @@ TEST(Inbound, WhatEarlierConnectionsLeftIsBounded) {
     for (int i = 0; i < 100; ++i) taken += inbound.publish(++id, 100) == Verdict::route ? 1 : 0;
   }
   EXPECT_EQ(taken, Inbound::kEarlierMax + 100);
+  EXPECT_EQ(inbound.publish(2, 100), Verdict::duplicate) << "sent again: not one more";
   EXPECT_TRUE(inbound.release(1));
   EXPECT_EQ(inbound.publish(++id, 100), Verdict::route);
 }
