@@ -11,6 +11,8 @@ namespace {
 
 // What the last message's topic and $SYS add to the index of retained messages.
 constexpr std::uint64_t kRetainedIndexMax = 30'000;
+// A message and four wills, which are not refused, may come when there is next to no room.
+constexpr std::uint64_t kMessageSizeMax = 22'000;
 
 }  // namespace
 
@@ -156,10 +158,14 @@ void Bed::check_all() {
   check(stats.retained_now <= limits.retained_messages &&
             stats.retained_bytes_now <= limits.retained_bytes + kRetainedIndexMax,
         "retained messages are bounded");
-  const std::size_t queues = stats.sessions_now + shard_->router().shared().groups();
-  check(stats.queued_messages_now <= queues * limits.queued_messages &&
-            stats.queued_bytes_now <= queues * limits.queued_bytes,
+  // What members of a shared subscription did not acknowledge goes back to their group, whatever waits there.
+  broker::Router& router = shard_->router();
+  check(router.shared().groups() != 0 || (stats.queued_messages_now <= stats.sessions_now * limits.queued_messages &&
+                                          stats.queued_bytes_now <= stats.sessions_now * limits.queued_bytes),
         "queues are bounded");
+  check(router.messages().bytes_now() - router.retained().message_bytes() + shard_->budget().entry_bytes_now <=
+            limits.queued_bytes_total + (1 + kPeers) * kMessageSizeMax,
+        "what is kept is bounded");
 }
 
 void Bed::finish(bool politely) {
@@ -178,8 +184,8 @@ void Bed::finish(bool politely) {
   check(stats.subscriptions_now == host_filters_, "no subscription is left");
   check(stats.queued_messages_now == 0 && stats.queued_bytes_now == 0, "no queue is left");
   check(!timer_armed(), "no timer is left");
-  const broker::Router& router = shard_->router();
-  check(shard_->router().messages().bytes_now() == router.retained().message_bytes(), "no message is left");
+  broker::Router& router = shard_->router();
+  check(router.messages().bytes_now() == router.retained().message_bytes(), "no message is left");
   check(shard_->budget().entry_bytes_now == 0, "no entry of a queue is left");
   check(shard_->counters().output_bytes_now == 0 && shard_->counters().input_bytes_now == 0, "no bytes are left");
   check(host_filters_ != 0 || router.subscription_bytes() == empty_bytes_, "no memory of subscriptions is left");

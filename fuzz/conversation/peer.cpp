@@ -77,6 +77,10 @@ void Peer::ended() {
   if (!session_) return;
   SessionModel& session = *std::exchange(session_, nullptr);
   session.peer = nullptr;
+  // Unless the broker refused that DISCONNECT, by one of its own.
+  if (last_expiry_s_ && !last_seen_) session.expiry_s = std::min(*last_expiry_s_, bed_.limits().session_expiry_s);
+  check(!last_expiry_s_ || last_seen_ || *last_expiry_s_ == 0 || hello_.expiry_s != 0,
+        "no expiry where there was none");
   if (!subscribes_.empty() || !unsubscribes_.empty()) session.lose_filters();
   if (session.expiry_s == 0) bed_.forget(hello_.client_id);
   else session.ends = bed_.now() + base::seconds(session.expiry_s);

@@ -4,6 +4,7 @@
 #include <deque>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -104,6 +105,7 @@ class Peer final : public broker::Transport {
   bool connack_seen_ = false;
   bool last_seen_ = false;  // nothing may follow
   bool flushed_end_ = false;
+  std::optional<std::uint32_t> last_expiry_s_;  // of the client's DISCONNECT
   base::Time opened_;
   base::Time last_input_;
   base::Time paused_{};                                         // last seen so

@@ -100,10 +100,8 @@ void Peer::took_publish(const mqtt::Publish& packet) {
 
 void Peer::took_disconnect(const mqtt::Disconnect& packet) {
   check(client_->ended(), "DISCONNECT ends the connection");
-  if (!session_ || !packet.properties.has(PropertyId::session_expiry_interval)) return;
-  const std::uint32_t expiry_s = packet.properties.number(PropertyId::session_expiry_interval);
-  if (hello_.expiry_s == 0 && expiry_s != 0) return;  // refused
-  session_->expiry_s = std::min(expiry_s, bed_.limits().session_expiry_s);
+  if (!packet.properties.has(PropertyId::session_expiry_interval)) return;
+  last_expiry_s_ = packet.properties.number(PropertyId::session_expiry_interval);
 }
 
 Peer::Asked Peer::asked(std::uint16_t id, const mqtt::Properties& properties, mqtt::FilterList filters) const {

@@ -109,6 +109,22 @@ std::vector<Seed> conversations() {
   small(kAnswer, 0, {0})(kPublish, 1, {0, kAB, 200})(kConnect, 2, {id(0) | kWith, 1 | 2 | 4, 3, 3, 30});
   for (unsigned n = 0; n < 9; ++n) small(kAnswer, 2, {0});
   seeds.push_back(small(kTime, 0, {8}).seed());
+  // Queues filled to the last byte, with properties.
+  Script full(0x80);
+  full(kConnect, 0, {id(0) | kWith, 1, 3})(kSubscribe, 0, {0x81, 4, 1})(kSubscribe, 0, {0x02, 0, 1})(kDrop, 0);
+  seeds.push_back(full(kHost, 0, {0, 1, kA, 138})(kHost, 0, {0, 1, kA, 138}).seed());
+  full(kConnect, 1, {kClean | id(1)});
+  for (unsigned n = 0; n < 9; ++n) full(kPublish, 1, {1 | kProperties, kA, 20, 4 | 16 | 32 | 64});
+  seeds.push_back(full.seed());
+  // Members that end while their group's queue is full.
+  Script group(0x42);
+  group(kConnect, 3, {id(2) | kWith, 1, 3})(kSubscribe, 3, {0, 6, 1})(kDrop, 3)(kConnect, 1, {kClean | id(1)});
+  for (unsigned n = 0; n < 9; ++n) {
+    group(kConnect, 0, {kClean | id(0) | kWith, 2, 0, 3})(kSubscribe, 0, {0, 6, 1});
+    for (unsigned m = 0; m < 5; ++m) group(kPublish, 1, {1, kA, 9})(kTime, 0, {3});
+    group(kDrop, 0);
+  }
+  seeds.push_back(group.seed());
   // Credentials that have to be verified, a take-over, the host, what is sent in parts.
   Script verified;
   verified(kCredentials, 0, {2})(kConnect, 0, {kWill | id(0), 1, kA, 5, 0})(kPublish, 0, {1, kA, 4})(kPing, 0);
