@@ -22,6 +22,11 @@ session::QueueBudget make_budget(const BrokerOptions& options) {
   return budget;
 }
 
+bool any_rate(const Limits& l) {
+  return (l.messages_in_per_second | l.bytes_in_per_second | l.messages_out_per_second | l.bytes_out_per_second |
+          l.client_messages_per_second | l.client_bytes_per_second) != 0;
+}
+
 }  // namespace
 
 Shard::Shard(const BrokerOptions& options, ShardContext context)
@@ -31,6 +36,7 @@ Shard::Shard(const BrokerOptions& options, ShardContext context)
       router_(options.limits, budget_, *this, context_.hash),
       sessions_(budget_, router_, context_.timers, context_.now, context_.hash),
       sys_(*this),
+      has_rates_(any_rate(options.limits)),
       messages_in_(options.limits.messages_in_per_second),
       bytes_in_(options.limits.bytes_in_per_second),
       messages_out_(options.limits.messages_out_per_second),
@@ -84,12 +90,6 @@ void Shard::turn_end() {
   flush_dirty();
 }
 
-void Shard::flush_if_much() {
-  constexpr std::uint64_t kUnflushedMax = 4 << 20;
-  if (budget_.delivered_bytes - flushed_bytes_ < kUnflushedMax || !flushing_.empty()) return;
-  flush_dirty();
-}
-
 void Shard::flush_dirty() {
   flushed_bytes_ = budget_.delivered_bytes;
   flushing_.swap(dirty_);
@@ -134,7 +134,7 @@ void Shard::on_deadline(base::Time now) {
   }
 }
 
-void Shard::spend(Client& client, std::size_t bytes) {
+void Shard::spend_now(Client& client, std::size_t bytes) {
   const std::uint64_t messages_out = std::exchange(spent_messages_out_, budget_.delivered);
   const std::uint64_t bytes_out = std::exchange(spent_bytes_out_, budget_.delivered_bytes);
   const base::Duration wait = std::max(

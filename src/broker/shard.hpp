@@ -109,9 +109,14 @@ class Shard final : private Deliveries, private io::Timer {
   void hit(Bound bound, std::string_view who) override;
   void flush_later(Client& client);
   /// Flushes before the turn's end when very much was written, so that a turn's output is bounded.
-  void flush_if_much();
+  void flush_if_much() {
+    constexpr std::uint64_t kUnflushedMax = 4 << 20;
+    if (budget_.delivered_bytes - flushed_bytes_ >= kUnflushedMax && flushing_.empty()) flush_dirty();
+  }
   /// A PUBLISH of that size was taken: the publisher is not read for a while when a rate is exceeded.
-  void spend(Client& client, std::size_t bytes);
+  void spend(Client& client, std::size_t bytes) {
+    if (has_rates_) spend_now(client, bytes);
+  }
   /// Unsent bytes that a connection may have now: the less memory is free, the less.
   std::size_t output_bytes_max() const;
   /// Closes the connection that has been without a CONNECT for longest.
@@ -138,6 +143,7 @@ class Shard final : private Deliveries, private io::Timer {
   };
 
   void flush_dirty();
+  void spend_now(Client& client, std::size_t bytes);
   bool is_half_open(std::uint64_t number) const;
   void wrote(Client& client) override { flush_later(client); }
   void overflowed(Client& client) override;
@@ -154,6 +160,7 @@ class Shard final : private Deliveries, private io::Timer {
   std::unordered_map<std::uint64_t, Client*> clients_;
   std::deque<std::uint64_t> half_open_;  // by age; also some that are not any more
   std::uint64_t flushed_bytes_ = 0;      // of `QueueBudget::delivered_bytes`, when last flushed
+  bool has_rates_;
   RateLimit messages_in_;
   RateLimit bytes_in_;
   RateLimit messages_out_;

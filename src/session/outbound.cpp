@@ -103,9 +103,9 @@ Outbound::Queued Outbound::pop() {
 }
 
 std::uint16_t Outbound::acquire() {
-  // Twice as many as are in use: an identifier comes again late, so that an acknowledgement sent twice
-  // does not meet another message.
-  if (std::size_t{inflight_} * 2 >= slots_.size() && slots_.size() < kSlotsMax) {
+  // Some more than are in use: an identifier does not come again at once, so that an acknowledgement sent
+  // twice does not meet another message.
+  if (inflight_ + inflight_ / 8u + 1 >= slots_.size() && slots_.size() < kSlotsMax) {
     slots_.resize(std::min(std::max(kSlotsMin, slots_.size() * 2), kSlotsMax));
   }
   assert(inflight_ < slots_.size());
