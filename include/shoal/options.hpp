@@ -70,7 +70,8 @@ struct Limits {
   /// a connection that does not read may use.
   std::uint64_t output_bytes_total = 16ull << 20;
   /// Memory of incomplete packets, of CONNECTs whose password is verified, and of topic aliases; then the
-  /// connections that keep a packet incomplete for longest are closed (0x97).
+  /// connections that keep a packet incomplete for longest are closed (0x97). Never less than two packets of
+  /// `packet_size_bytes`.
   std::uint64_t input_bytes_total = 16ull << 20;
   // Rates: publishers are not read for a while. 0: unlimited.
   std::uint64_t messages_in_per_second = 0;

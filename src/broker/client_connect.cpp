@@ -63,7 +63,7 @@ void Client::on_connect(const mqtt::Frame& frame) {
       return refuse(ReasonCode::bad_user_name_or_password, verdict.reason, packet.client_id);
     case auth::Decision::needs_hash: break;
   }
-  const bool room = shard_.counters().input_bytes_now + frame.body.size() <= shard_.limits().input_bytes_total;
+  const bool room = shard_.counters().input_bytes_now + frame.body.size() <= shard_.input_bytes_max();
   if (!room || !shard_.context().authority.verify(number_, *packet.user_name, *packet.password)) {
     shard_.hit(room ? Bound::passwords : Bound::input_bytes_total, packet.client_id);
     return refuse(ReasonCode::server_busy, "too many passwords to verify", packet.client_id);

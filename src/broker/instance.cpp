@@ -134,18 +134,18 @@ void Instance::bury(Connection& connection) {
 void Instance::keep_input(std::ptrdiff_t bytes) {
   std::uint64_t& now = shard_.counters().input_bytes_now;
   now += static_cast<std::uint64_t>(bytes);
-  if (bytes > 0 && now > options_.limits.input_bytes_total) input_full_ = true;
+  if (bytes > 0 && now > shard_.input_bytes_max()) input_full_ = true;
 }
 
 std::size_t Instance::read_bytes_max() {
   constexpr std::size_t kLittle = 4096;
-  return shard_.counters().input_bytes_now > options_.limits.input_bytes_total / 2 ? kLittle : SIZE_MAX;
+  return shard_.counters().input_bytes_now > shard_.input_bytes_max() / 2 ? kLittle : SIZE_MAX;
 }
 
 // Down to seven eighths, so that it does not come to this with every packet.
 void Instance::end_stale_input() {
   input_full_ = false;
-  const std::uint64_t wanted = options_.limits.input_bytes_total / 8 * 7;
+  const std::uint64_t wanted = shard_.input_bytes_max() / 8 * 7;
   std::vector<Connection*> stale;
   for (const auto& connection : connections_) {
     if (connection->keeps_incomplete()) stale.push_back(connection.get());

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <deque>
@@ -119,6 +120,11 @@ class Shard final : private Deliveries, private io::Timer {
   }
   /// Unsent bytes that a connection may have now: the less memory is free, the less.
   std::size_t output_bytes_max() const;
+  /// What incomplete packets, waiting CONNECTs and aliases may take: room for two of the largest packets in
+  /// any case.
+  std::uint64_t input_bytes_max() const {
+    return std::max<std::uint64_t>(limits().input_bytes_total, 2ull * limits().packet_size_bytes);
+  }
   /// Closes the connection that has been without a CONNECT for longest.
   void end_oldest_half_open();
   /// Back-pressure: a publisher whose message went into the queue of a connected subscriber that is

@@ -183,9 +183,11 @@ std::vector<Key> make_schema() {
        limit<&L::output_bytes_total>("limits.output_bytes_total", size, 64 * 1'024, kTiB,
                                      "Memory of what no connection has read yet: the less of it is free, the less of "
                                      "`output_bytes` a connection that does not read may use."),
-       limit<&L::input_bytes_total>("limits.input_bytes_total", size, 64 * 1'024, kTiB,
-                                    "Memory of incomplete packets, waiting CONNECTs and topic aliases; then the "
-                                    "connections that keep a packet incomplete for longest are closed (0x97)."),
+       limit<&L::input_bytes_total>(
+           "limits.input_bytes_total", size, 64 * 1'024, kTiB,
+           "Memory of incomplete packets, waiting CONNECTs and topic aliases; then the "
+           "connections that keep a packet incomplete for longest are closed (0x97). Never less than two of "
+           "`packet_size`."),
        limit<&L::messages_in_per_second>("limits.messages_in_per_second", integer, 0, kRateMax,
                                          "Of all publishers; then they are not read for a while. 0: unlimited."),
        limit<&L::bytes_in_per_second>("limits.bytes_in_per_second", size, 0, kTiB,
