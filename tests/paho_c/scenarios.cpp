@@ -1,6 +1,7 @@
 #include "scenarios.hpp"
 
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -64,6 +65,7 @@ void retained(const Place& place) {
 pid_t dying_client(const Place& place, int ready) {
   const pid_t child = fork();
   if (child != 0) return child;
+  prctl(PR_SET_PDEATHSIG, SIGKILL);  // also when the test fails
   const auto client = place.connected("", {.will = Will{"will/t", "killed", 1, false}});
   CHECK(write(ready, "x", 1) == 1);
   for (;;) pause();
