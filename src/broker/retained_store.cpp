@@ -14,7 +14,7 @@ constexpr std::size_t kStepsPerTurn = 20'000;
 
 bool RetainedStore::fits(std::string_view topic, std::size_t size, base::Time now) {
   const auto room = [&] {
-    const session::MessageRef old = tree_.find(topic);
+    const session::MessageRef old = tree_.find(topic).message;
     return (old || this->size() < limits_.retained_messages) &&
            bytes() - (old ? old->size() : 0) + size <= limits_.retained_bytes;
   };
@@ -23,30 +23,31 @@ bool RetainedStore::fits(std::string_view topic, std::size_t size, base::Time no
   return room();
 }
 
-session::MessageRef RetainedStore::replace(std::string_view topic, const session::MessageRef& message) {
-  session::MessageRef old = tree_.set(topic, message);
+session::MessageRef RetainedStore::replace(std::string_view topic, const session::MessageRef& message,
+                                           std::uint64_t publisher) {
+  session::MessageRef old = tree_.set(topic, {message, ++last_number_, publisher}).message;
   if (message) message_bytes_ += session::MessagePool::cost(message->size());
   if (old) message_bytes_ -= session::MessagePool::cost(old->size());
   return old;
 }
 
-void RetainedStore::set(const session::MessageRef& message) {
-  const session::MessageRef old = replace(message->topic(), message);
+void RetainedStore::set(const session::MessageRef& message, std::uint64_t publisher) {
+  const session::MessageRef old = replace(message->topic(), message, publisher);
   content_bytes_ += message->size();
   if (old) content_bytes_ -= old->size();
   expire_from_ = std::min(expire_from_, message->expires());
 }
 
 void RetainedStore::clear(std::string_view topic) {
-  if (const auto old = replace(topic, {})) content_bytes_ -= old->size();
+  if (const auto old = replace(topic, {}, 0)) content_bytes_ -= old->size();
 }
 
 void RetainedStore::set_own(const session::MessageRef& message) {
-  if (!replace(message->topic(), message)) ++own_;
+  if (!replace(message->topic(), message, 0)) ++own_;
 }
 
 void RetainedStore::clear_own(std::string_view topic) {
-  if (replace(topic, {})) --own_;
+  if (replace(topic, {}, 0)) --own_;
 }
 
 // Nobody gets them any more; they go when somebody needs their room.
@@ -54,9 +55,9 @@ void RetainedStore::drop_expired(base::Time now) {
   if (expire_from_ > now) return;
   expire_from_ = base::kNever;
   std::vector<session::MessageRef> expired;
-  tree_.each([&](const session::MessageRef& message) {
-    if (message->expires() <= now) expired.push_back(message);
-    else expire_from_ = std::min(expire_from_, message->expires());
+  tree_.each([&](const Retained& retained) {
+    if (retained.message->expires() <= now) expired.push_back(retained.message);
+    else expire_from_ = std::min(expire_from_, retained.message->expires());
   });
   for (const session::MessageRef& message : expired) clear(message->topic());
 }
@@ -86,9 +87,9 @@ void RetainedFeed::remove(Handle handle) {
   wanted_.erase(found);
 }
 
-bool RetainedFeed::due(const Wanted& wanted, const session::Message& message, session::Time now) const {
-  return message.number() <= wanted.until && message.expires() > now &&
-         (wanted.without == 0 || message.publisher() != wanted.without);
+bool RetainedFeed::due(const Wanted& wanted, const Retained& retained, session::Time now) const {
+  return retained.number <= wanted.until && retained.message->expires() > now &&
+         (wanted.without == 0 || retained.publisher != wanted.without);
 }
 
 bool RetainedFeed::front(Item& item, session::Time now) {
@@ -103,10 +104,11 @@ bool RetainedFeed::search(Item& item, session::Time now, std::size_t& steps) {
     const Wanted& wanted = wanted_.front();
     if (!walk_)
       walk_ = std::make_unique<RetainedStore::Tree::Walk>(store_.tree(), subscriptions_.filter(wanted.handle));
-    while (const session::MessageRef* message = walk_->seek(steps)) {
-      if (due(wanted, **message, now)) {
+    while (const Retained* retained = walk_->seek(steps)) {
+      if (due(wanted, *retained, now)) {
         const std::span<const std::uint32_t> ids(&wanted.id, wanted.id != 0 ? 1 : 0);
-        item = {message, {std::min(wanted.options.qos, (*message)->qos()), true, ids}};
+        const session::MessageRef& message = retained->message;
+        item = {&message, {std::min(wanted.options.qos, message->qos()), true, ids}};
         return true;
       }
       walk_->advance();

@@ -13,17 +13,26 @@ namespace shoal::broker {
 
 struct ClientSession;
 
+/// A retained message as it is stored.
+struct Retained {
+  session::MessageRef message;
+  std::uint64_t number = 0;     ///< grows from one that is stored to the next
+  std::uint64_t publisher = 0;  ///< as the one who stores tells clients apart; 0: none, or not known
+
+  explicit operator bool() const { return static_cast<bool>(message); }
+};
+
 /// The retained messages of an instance within its limits. Pure; the shard's thread.
 class RetainedStore {
  public:
-  using Tree = topic::RetainedTree<session::MessageRef>;
+  using Tree = topic::RetainedTree<Retained>;
 
   RetainedStore(const Limits& limits, base::TextHash hash) : limits_(limits), tree_(hash) {}
 
   /// Whether a message of that size may be stored; makes room from expired ones when it has to.
   bool fits(std::string_view topic, std::size_t size, base::Time now);
   /// Stores the message of its topic (MQTT-3.3.1-5).
-  void set(const session::MessageRef& message);
+  void set(const session::MessageRef& message, std::uint64_t publisher);
   /// Removes the message of a topic (MQTT-3.3.1-6, MQTT-3.3.1-7).
   void clear(std::string_view topic);
   /// The server's own messages are not limited and not counted.
@@ -31,6 +40,8 @@ class RetainedStore {
   void clear_own(std::string_view topic);
 
   Tree& tree() { return tree_; }
+  /// Number of the last one that was stored.
+  std::uint64_t last_number() const { return last_number_; }
   /// Nodes that were looked at for new subscriptions, ever: a measure of work.
   std::uint64_t steps() const { return steps_; }
   /// Clients' messages.
@@ -43,7 +54,7 @@ class RetainedStore {
   std::uint64_t message_bytes() const { return message_bytes_; }
 
  private:
-  session::MessageRef replace(std::string_view topic, const session::MessageRef& message);
+  session::MessageRef replace(std::string_view topic, const session::MessageRef& message, std::uint64_t publisher);
   void drop_expired(base::Time now);
 
   friend class RetainedFeed;
@@ -51,6 +62,7 @@ class RetainedStore {
   const Limits& limits_;
   Tree tree_;
   std::uint64_t steps_ = 0;
+  std::uint64_t last_number_ = 0;
   std::size_t own_ = 0;
   std::uint64_t content_bytes_ = 0;
   std::uint64_t message_bytes_ = 0;
@@ -91,7 +103,7 @@ class RetainedFeed final : public session::Source {
 
  private:
   bool search(Item& item, session::Time now, std::size_t& steps);
-  bool due(const Wanted& wanted, const session::Message& message, session::Time now) const;
+  bool due(const Wanted& wanted, const Retained& retained, session::Time now) const;
 
   RetainedStore& store_;
   const topic::SubscriptionTree& subscriptions_;

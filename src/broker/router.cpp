@@ -28,10 +28,8 @@ bool Router::exhausted() const {
   return messages_.bytes_now() - retained_.message_bytes() + budget_.entry_bytes_now > limits_.queued_bytes_total;
 }
 
-void Router::start(const Incoming& incoming, const ClientSession* publisher, base::Time now) {
-  // Only no-local subscriptions that come later ask for it.
-  const std::uint64_t from = incoming.retain && publisher ? hash_(publisher->protocol.client_id()) : 0;
-  publication_.start(incoming.topic, incoming.payload, incoming.properties, incoming.qos, incoming.expires, now, from);
+void Router::start(const Incoming& incoming, base::Time now) {
+  publication_.start(incoming.topic, incoming.payload, incoming.properties, incoming.qos, incoming.expires, now);
 }
 
 ReasonCode Router::publish(const Incoming& incoming, const ClientSession* publisher, base::Time now) {
@@ -55,8 +53,8 @@ ReasonCode Router::publish(const Incoming& incoming, const ClientSession* publis
     deliveries_.hit(Bound::retained, incoming.topic);
     return refuse(ReasonCode::quota_exceeded);
   }
-  start(incoming, publisher, now);
-  if (incoming.retain) retain(incoming);
+  start(incoming, now);
+  if (incoming.retain) retain(incoming, publisher);
   ++counters_.received;
   counters_.received_bytes += incoming.payload.size();
   return route(incoming, publisher) ? ReasonCode::success : ReasonCode::no_matching_subscribers;
@@ -64,9 +62,9 @@ ReasonCode Router::publish(const Incoming& incoming, const ClientSession* publis
 
 void Router::publish_will(const Incoming& incoming, const ClientSession& publisher, base::Time now) {
   budget_.exhausted = exhausted();
-  start(incoming, &publisher, now);
+  start(incoming, now);
   if (incoming.retain) {
-    if (retain_fits(incoming, now)) retain(incoming);
+    if (retain_fits(incoming, now)) retain(incoming, &publisher);
     else deliveries_.hit(Bound::retained, incoming.topic);
   }
   ++counters_.received;
@@ -76,7 +74,7 @@ void Router::publish_will(const Incoming& incoming, const ClientSession& publish
 
 void Router::publish_own(std::string_view topic, std::string_view value, base::Time now) {
   const Incoming incoming{.topic = topic, .payload = base::as_bytes(value), .properties = {}, .retain = true};
-  start(incoming, nullptr, now);
+  start(incoming, now);
   retained_.set_own(publication_.message());
   route(incoming, nullptr);
 }
@@ -170,9 +168,10 @@ bool Router::retain_fits(const Incoming& incoming, base::Time now) {
   return retained_.fits(incoming.topic, size, now);
 }
 
-void Router::retain(const Incoming& incoming) {
-  if (incoming.payload.empty()) retained_.clear(incoming.topic);
-  else retained_.set(publication_.message());
+void Router::retain(const Incoming& incoming, const ClientSession* publisher) {
+  if (incoming.payload.empty()) return retained_.clear(incoming.topic);
+  // Only no-local subscriptions that come later ask who it was.
+  retained_.set(publication_.message(), publisher ? hash_(publisher->protocol.client_id()) : 0);
 }
 
 Router::Handles::const_iterator Router::place(const Handles& handles, topic::SubscriptionTree::Node node) const {
@@ -219,7 +218,7 @@ bool Router::unsubscribe(ClientSession& session, std::string_view filter) {
 
 void Router::resumed(ClientSession& session) {
   if (session.retained && session.protocol.outbound().queued() == 0) {
-    session.retained->take_newer(messages_.last_number());
+    session.retained->take_newer(retained_.last_number());
   }
 }
 
@@ -248,14 +247,15 @@ void Router::want_retained(ClientSession& session, std::string_view filter, mqtt
     session.protocol.set_retained(session.retained.get());
   }
   const std::uint64_t own = options.no_local ? hash_(session.protocol.client_id()) : 0;
-  session.retained->add({*found, options, id, messages_.last_number(), own});
+  session.retained->add({*found, options, id, retained_.last_number(), own});
 }
 
 void Router::subscribe_host(std::string_view filter, std::uint8_t qos, Broker::OnMessage on_message, base::Time now) {
   hosts_.push_back(std::make_unique<HostSubscriber>(std::move(on_message)));
   HostSubscriber& subscriber = *hosts_.back();
   subscriptions_.subscribe(filter, &subscriber, {.qos = qos}, 0);
-  retained_.tree().each(filter, [&](const session::MessageRef& message) {
+  retained_.tree().each(filter, [&](const Retained& retained) {
+    const session::MessageRef& message = retained.message;
     if (message->expires() > now) queue_host(subscriber, message, std::min(qos, message->qos()), true);
   });
 }

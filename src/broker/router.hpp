@@ -111,9 +111,9 @@ class Router {
   /// Where a session's subscription at this node is among its others, or would be.
   Handles::const_iterator place(const Handles& handles, topic::SubscriptionTree::Node node) const;
   void end_overflowed();
-  void start(const Incoming& incoming, const ClientSession* publisher, base::Time now);
+  void start(const Incoming& incoming, base::Time now);
   bool retain_fits(const Incoming& incoming, base::Time now);
-  void retain(const Incoming& incoming);
+  void retain(const Incoming& incoming, const ClientSession* publisher);
   bool route(const Incoming& incoming, const ClientSession* publisher);
   void deliver(const topic::Match& match, std::span<const std::uint32_t> ids, bool retain);
   Handles::const_iterator find(const ClientSession& session, std::string_view filter) const;

@@ -1,5 +1,7 @@
 #include "session/message.hpp"
 
+#include <algorithm>
+#include <bit>
 #include <cassert>
 #include <cstring>
 #include <new>
@@ -7,7 +9,17 @@
 namespace shoal::session {
 namespace {
 
-constexpr std::size_t class_bytes(std::size_t size_class) { return std::size_t{128} << size_class; }
+constexpr std::size_t kStep = 64;   // a cache line: most messages are small, and many are kept
+constexpr std::size_t kSteps = 8;  // classes that are that far apart; the others double
+
+constexpr std::size_t class_bytes(std::size_t size_class) {
+  return size_class < kSteps ? kStep * (size_class + 1) : kStep * kSteps << (size_class - kSteps + 1);
+}
+
+constexpr std::size_t class_of(std::size_t size) {
+  if (size <= kStep * kSteps) return (size - 1) / kStep;
+  return kSteps - 1 + static_cast<std::size_t>(std::bit_width((size - 1) / (kStep * kSteps)));
+}
 
 }  // namespace
 
@@ -17,12 +29,10 @@ MessagePool::~MessagePool() {
   }
 }
 
-MessageRef MessagePool::make(std::string_view topic, Bytes payload, Bytes properties, std::uint8_t qos, Time expires,
-                             std::uint64_t publisher) {
+MessageRef MessagePool::make(std::string_view topic, Bytes payload, Bytes properties, std::uint8_t qos, Time expires) {
   assert(topic.size() <= 0xffff);
   const std::size_t size = sizeof(Message) + topic.size() + payload.size() + properties.size();
-  std::size_t size_class = 0;
-  while (size_class < kClasses && class_bytes(size_class) < size) ++size_class;
+  const std::size_t size_class = std::min(class_of(size), kClasses);
   void* memory;
   if (size_class < kClasses && free_[size_class]) {
     memory = std::exchange(free_[size_class], free_[size_class]->next);
@@ -35,8 +45,6 @@ MessageRef MessagePool::make(std::string_view topic, Bytes payload, Bytes proper
   auto* message = new (memory) Message();
   message->pool_ = this;
   message->expires_ = expires;
-  message->number_ = ++last_number_;
-  message->publisher_ = publisher;
   message->topic_size_ = static_cast<std::uint16_t>(topic.size());
   message->properties_size_ = static_cast<std::uint32_t>(properties.size());
   message->payload_size_ = static_cast<std::uint32_t>(payload.size());

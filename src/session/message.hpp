@@ -26,10 +26,6 @@ class Message final : public base::Shared {
   std::uint8_t qos() const { return qos_; }
   /// When it expires; `base::kNever` without a message expiry.
   Time expires() const { return expires_; }
-  /// The client it came from, as the maker tells clients apart; 0: none, or not known.
-  std::uint64_t publisher() const { return publisher_; }
-  /// Grows from message to message of a pool.
-  std::uint64_t number() const { return number_; }
   /// What it counts against limits: topic, properties and payload.
   std::size_t size() const { return topic_size_ + properties_size_ + payload_size_; }
 
@@ -44,8 +40,6 @@ class Message final : public base::Shared {
   std::uint32_t payload_size_ = 0;  // first: it fits behind the count of uses
   MessagePool* pool_ = nullptr;
   Time expires_ = base::kNever;
-  std::uint64_t number_ = 0;
-  std::uint64_t publisher_ = 0;
   std::uint32_t properties_size_ = 0;
   std::uint16_t topic_size_ = 0;
   std::uint8_t qos_ = 0;
@@ -66,12 +60,9 @@ class MessagePool {
   MessagePool& operator=(const MessagePool&) = delete;
 
   /// Copies the parts. Topic at most 65,535 bytes.
-  MessageRef make(std::string_view topic, Bytes payload, Bytes properties, std::uint8_t qos, Time expires,
-                  std::uint64_t publisher = 0);
+  MessageRef make(std::string_view topic, Bytes payload, Bytes properties, std::uint8_t qos, Time expires);
 
   std::size_t count_now() const { return count_now_; }
-  /// Number of the last message that was made.
-  std::uint64_t last_number() const { return last_number_; }
   /// What a message of `size()` bytes takes.
   static constexpr std::size_t cost(std::size_t size) { return sizeof(Message) + size; }
   /// All messages that somebody keeps, each counted once however many sessions refer to it.
@@ -79,7 +70,7 @@ class MessagePool {
 
  private:
   friend class Message;
-  static constexpr std::size_t kClasses = 10;  // 128, 256, ... 65,536 bytes; larger ones are not kept
+  static constexpr std::size_t kClasses = 15;  // 64, 128, 192, ... 512, 1,024, 2,048, ... 65,536 bytes
 
   struct Free {
     Free* next;
@@ -91,7 +82,6 @@ class MessagePool {
   std::size_t kept_bytes_ = 0;
   std::size_t bytes_now_ = 0;
   std::size_t count_now_ = 0;
-  std::uint64_t last_number_ = 0;
 };
 
 }  // namespace shoal::session

@@ -6,14 +6,13 @@
 namespace shoal::session {
 
 void Publication::start(std::string_view topic, Bytes payload, Bytes properties, std::uint8_t qos, Time expires,
-                        Time now, std::uint64_t publisher) {
+                        Time now) {
   topic_ = topic;
   payload_ = payload;
   properties_ = properties;
   qos_ = qos;
   expires_ = expires;
   now_ = now;
-  publisher_ = publisher;
   message_ = {};
   for (Form& form : forms_) form.size = 0;
   bytes_.clear();
@@ -25,7 +24,7 @@ void Publication::start(const MessageRef& message, Time now) {
 }
 
 const MessageRef& Publication::message() {
-  if (!message_) message_ = pool_->make(topic_, payload_, properties_, qos_, expires_, publisher_);
+  if (!message_) message_ = pool_->make(topic_, payload_, properties_, qos_, expires_);
   return message_;
 }
 

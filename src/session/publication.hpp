@@ -34,9 +34,7 @@ class Publication {
   explicit Publication(MessagePool& pool) : pool_(&pool) {}
 
   /// Starts the next message. The views must live until the following `start` or `finish`.
-  /// `publisher`: for `Message::publisher`.
-  void start(std::string_view topic, Bytes payload, Bytes properties, std::uint8_t qos, Time expires, Time now,
-             std::uint64_t publisher = 0);
+  void start(std::string_view topic, Bytes payload, Bytes properties, std::uint8_t qos, Time expires, Time now);
   void start(const MessageRef& message, Time now);
   /// Lets go of the kept message.
   void finish() { message_ = {}; }
@@ -77,7 +75,6 @@ class Publication {
   Bytes properties_;
   Time expires_ = base::kNever;
   Time now_{};
-  std::uint64_t publisher_ = 0;
   std::uint8_t qos_ = 0;
   MessageRef message_;
   Form forms_[kForms];
