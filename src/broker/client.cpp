@@ -15,8 +15,10 @@ using mqtt::ReasonCode;
 
 namespace {
 
-// What one client may ask for before others get their turn: some ten milliseconds.
-constexpr std::size_t kWorkPerTurn = 200'000;
+// Units of `session::Work`, besides what routing adds.
+constexpr std::uint64_t kPacketWork = 4;
+constexpr std::uint64_t kFilterWork = 16;
+constexpr std::uint64_t kFinishWork = 100;
 
 constexpr ProtocolError violated(const char* id, const char* what) { return {ReasonCode::protocol_error, id, what}; }
 
@@ -132,9 +134,19 @@ base::Duration Client::spend(std::size_t bytes) {
                   rates_->bytes.spend(static_cast<double>(bytes), shard_.now()));
 }
 
+bool Client::its_turn() {
+  if (!shard_.turns().busy()) return true;
+  wait_in_line();
+  return false;
+}
+
+void Client::wait_in_line() { shard_.pause(*this, {}); }
+
 std::size_t Client::receive(base::Bytes bytes) {
   std::size_t used = 0;
-  work_ = 0;
+  session::Work& work = shard_.budget().work;
+  const std::uint64_t before = work.done();
+  const std::uint64_t slice = shard_.turns().slice();
   expected_bytes_ = 0;
   mqtt::Frame frame;
   while ((state_ == State::awaiting_connect || state_ == State::connected) && !paused()) {
@@ -162,11 +174,15 @@ std::size_t Client::receive(base::Bytes bytes) {
     used += frame.size;
     last_packet_ = shard_.now();
     ++shard_.counters().packets_received;
+    work.add(kPacketWork);
+    work.add_bytes(frame.size);
     if (const Outcome outcome = handle(frame); outcome.code != ReasonCode::success) fail(outcome);
     shard_.flush_if_much();
-    if (++work_ >= kWorkPerTurn && state_ == State::connected) {
-      // After very much the others get about as long.
-      const std::size_t rest_ns = work_ > 2 * kWorkPerTurn ? work_ * 10 : 0;
+    const std::uint64_t done = work.done() - before;
+    if (done >= slice && state_ == State::connected) {
+      // After a packet that asked for very much the others get about as long.
+      constexpr std::uint64_t kUnit_ns = 50;
+      const std::uint64_t rest_ns = done > Turns::kWorkPerTurn ? done * kUnit_ns : 0;
       shard_.pause(*this, std::chrono::nanoseconds(rest_ns));
     }
   }
@@ -259,7 +275,6 @@ Client::Outcome Client::on_publish(const mqtt::Frame& frame) {
     }
   }
   const ReasonCode code = shard_.router().publish(incoming, session_, shard_.now());
-  work_ += shard_.router().work();
   if (state_ != State::connected) return kFine;  // its own queue overflowed
   shard_.spend(*this, frame.size);
   shard_.throttle(*this, shard_.router().backlog_percent());
@@ -336,7 +351,8 @@ Client::Outcome Client::on_subscribe(const mqtt::Frame& frame) {
   std::vector<std::uint8_t> codes;
   mqtt::FilterEntry entry;
   std::string_view why;
-  for (mqtt::FilterList filters = packet->filters; filters.next(entry); ++work_) {
+  for (mqtt::FilterList filters = packet->filters; filters.next(entry);) {
+    shard_.budget().work.add(kFilterWork + entry.filter.size());
     const ReasonCode code = subscribe_one(entry, id);
     codes.push_back(static_cast<std::uint8_t>(code));
     if (!is_error(code)) continue;
@@ -346,9 +362,7 @@ Client::Outcome Client::on_subscribe(const mqtt::Frame& frame) {
   }
   const mqtt::Properties properties = why.empty() ? mqtt::Properties() : reason(why, mqtt::PropertyPlace::suback);
   write(mqtt::SubscriptionAck{PacketType::suback, packet->id, codes, properties});
-  const std::uint64_t steps = shard_.router().retained().steps();
   if (state_ == State::connected) session_->pump(shard_.router().scratch(), shard_.now());
-  work_ += shard_.router().retained().steps() - steps;
   return kFine;
 }
 
@@ -358,7 +372,8 @@ Client::Outcome Client::on_unsubscribe(const mqtt::Frame& frame) {
   if (!v5() && !all_well_formed(packet->filters)) return kBadFilter;
   std::vector<std::uint8_t> codes;
   mqtt::FilterEntry entry;
-  for (mqtt::FilterList filters = packet->filters; filters.next(entry); ++work_) {
+  for (mqtt::FilterList filters = packet->filters; filters.next(entry);) {
+    shard_.budget().work.add(kFilterWork + entry.filter.size());
     ReasonCode code = ReasonCode::success;
     if (inner_filter(entry.filter).empty()) code = ReasonCode::topic_filter_invalid;
     else if (!shard_.router().unsubscribe(*session_, entry.filter)) code = ReasonCode::no_subscription_existed;
@@ -468,6 +483,7 @@ void Client::fail_frame(base::Bytes packet, const ProtocolError& error) {
 void Client::finish(std::string_view why) {
   if (state_ == State::ended) return;
   if (state_ == State::awaiting_connect) --shard_.counters().half_open_now;
+  shard_.budget().work.add(kFinishWork);
   shard_.context().timers.cancel(*this);
   const bool was_connected = state_ == State::connected;
   state_ = State::ended;
@@ -501,6 +517,7 @@ void Client::on_deadline(base::Time now) {
     shard_.context().timers.arm(*this, limit);
     return;
   }
+  if (shard_.budget().work.over()) return shard_.context().timers.arm(*this, now);  // in the next turn
   ++shard_.counters().dropped;
   end(ReasonCode::keep_alive_timeout, "keep alive timeout");  // MQTT-3.1.2-22
 }

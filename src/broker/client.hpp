@@ -46,6 +46,11 @@ class Client final : private io::Timer {
   /// Waits for a password to be verified, for slower subscribers, for other clients' turn, or for its own
   /// peer to read: no `receive` until `Transport::resume`, or, in the last case, until a flush made room.
   bool paused() const { return state_ == State::authenticating || throttled || link_.congested(); }
+  /// To be asked before the transport reads: false when others are first. Then it waits in line, paused, and
+  /// `Transport::resume` comes.
+  bool its_turn();
+  /// Waits in line for a turn.
+  void wait_in_line();
   /// Everything is said that will be: flush, then close.
   bool ended() const { return state_ == State::ended; }
   /// True when the peer has to be given time to read the last packet before the close.
@@ -74,7 +79,7 @@ class Client final : private io::Timer {
   base::Duration spend(std::size_t bytes);
 
   bool dirty = false;      ///< in the shard's list of clients to flush
-  bool throttled = false;  ///< in the shard's list of clients that are not read for a moment
+  bool throttled = false;  ///< in one of the shard's lists of clients that are not read for a moment
 
  private:
   enum class State : std::uint8_t { awaiting_connect, authenticating, connected, ended };
@@ -123,7 +128,6 @@ class Client final : private io::Timer {
   std::uint64_t number_;
   base::Time last_packet_;
   std::size_t expected_bytes_ = 0;
-  std::size_t work_ = 0;  // of this `receive`: packets, filters, receivers, topic levels
   session::TopicAliases aliases_;
   std::uint16_t keep_alive_s_ = 0;
   State state_ = State::awaiting_connect;

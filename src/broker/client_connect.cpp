@@ -30,6 +30,8 @@ std::size_t connack_size(std::size_t properties) {
   return 1 + mqtt::varint_size(static_cast<std::uint32_t>(body)) + body;
 }
 
+constexpr std::uint64_t kConnectWork = 200;  // units of `session::Work`
+
 }  // namespace
 
 void Client::on_connect(const mqtt::Frame& frame) {
@@ -46,6 +48,7 @@ void Client::on_connect(const mqtt::Frame& frame) {
     return refuse(decoded.error().code, decoded.error().what);
   }
   const mqtt::Connect& packet = *decoded;
+  shard_.budget().work.add(kConnectWork);
   link_.version = packet.version;
   link_.packet_size_max = packet.properties.number(PropertyId::maximum_packet_size, UINT32_MAX);
   problem_information_ = packet.properties.number(PropertyId::request_problem_information, 1) != 0;

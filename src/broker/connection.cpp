@@ -31,9 +31,26 @@ void Connection::on_events(std::uint32_t events) {
   if (closed_) return;
   instance_.want_turn_end();
   if (lingering_) return discard();
-  if ((events & EPOLLIN) != 0 && !client_.paused()) read();
-  else if ((events & (EPOLLHUP | EPOLLERR)) != 0) client_.lost("connection lost");
+  if (client_.paused()) {
+    if ((events & (EPOLLHUP | EPOLLERR)) != 0) hang_up();
+  } else if ((events & ~EPOLLOUT) != 0) {
+    if (client_.its_turn()) {
+      read();
+    } else {
+      unread_ = true;
+      watch();
+    }
+  }
   if (!closed_ && ((events & EPOLLOUT) != 0 || client_.ended())) flush();
+}
+
+// The peer is gone while nothing is read from it. What it said before counts all the same, in its time, and
+// nobody is there for answers.
+void Connection::hang_up() {
+  if (std::exchange(hung_up_, true)) return;
+  instance_.reactor().remove(fd_.get());
+  unread_ = true;
+  flush();
 }
 
 void Connection::read() {
@@ -68,6 +85,7 @@ void Connection::read() {
   }
   if (got == 0) return client_.lost("closed by the client");
   instance_.counters().bytes_received += static_cast<std::uint64_t>(got);
+  if (hung_up_) unread_ = true;
   if (!large) {
     drop_kept();
     return feed({scratch.data(), kept + static_cast<std::size_t>(got)});
@@ -117,19 +135,30 @@ void Connection::end_input() {
   client_.end(mqtt::ReasonCode::quota_exceeded, "too much kept of incomplete packets");
 }
 
-// The reason for a pause is gone: what was read already is handled now.
+// The reason for a pause is gone: what was read already is handled now, and then what was not.
 void Connection::resume() {
   if (closed_ || client_.paused()) return;
-  held_ = false;
   watch();
-  if (!kept_) return;
-  base::ChunkPool::Chunk* const waiting = take_kept();
-  feed({waiting->own() + waiting->begin, waiting->end - waiting->begin}, waiting);
+  if (std::exchange(held_, false) && kept_) {
+    base::ChunkPool::Chunk* const waiting = take_kept();
+    feed({waiting->own() + waiting->begin, waiting->end - waiting->begin}, waiting);
+  } else if (std::exchange(unread_, false)) {
+    read();
+  }
+  // No event will tell of the rest.
+  if (hung_up_ && unread_ && !client_.paused() && !client_.ended()) client_.wait_in_line();
 }
 
 void Connection::flush() {
   if (closed_ || lingering_) return;
   base::ByteQueue& out = client_.link().out;
+  if (hung_up_) {
+    out.clear();
+    client_.account_output(false);
+    if (client_.ended()) return close();
+    if (!client_.paused() && client_.its_turn()) resume();
+    return;
+  }
   const std::size_t before = out.size();
   io::Flushed result = io::flush(fd_.get(), out, instance_.counters().bytes_sent);
   if (result == io::Flushed::all && !client_.ended()) {
@@ -146,10 +175,11 @@ void Connection::flush() {
     if (out.empty()) return half_close();
   }
   watch();
-  if (held_ && !client_.ended()) resume();
+  if (held_ && !client_.ended() && !client_.paused() && client_.its_turn()) resume();
 }
 
 void Connection::watch() {
+  if (hung_up_) return;
   std::uint32_t wanted = client_.paused() || client_.ended() ? 0u : EPOLLIN;
   if (!client_.link().out.empty()) wanted |= EPOLLOUT;
   if (wanted == events_) return;

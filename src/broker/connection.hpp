@@ -48,6 +48,7 @@ class Connection final : public Transport, private io::EventHandler, private io:
   void discard();
   void half_close();
   void close();
+  void hang_up();
   void watch();
 
   Instance& instance_;
@@ -58,7 +59,9 @@ class Connection final : public Transport, private io::EventHandler, private io:
   base::ChunkPool::Chunk* kept_ = nullptr;
   base::Time kept_since_{};  // when the packet at the start of it began
   std::uint32_t events_ = 0;
-  bool held_ = false;  // the client paused: kept_ may hold complete packets
+  bool held_ = false;     // the client paused: kept_ may hold complete packets
+  bool unread_ = false;   // the socket has something that waits for the client's turn
+  bool hung_up_ = false;  // the peer is gone; what it said before is still being handled
   bool lingering_ = false;
   bool closed_ = false;
 };

@@ -7,8 +7,10 @@
 namespace shoal::broker {
 namespace {
 
-// Nodes looked at before the others get their turn: about a millisecond.
-constexpr std::size_t kStepsPerTurn = 20'000;
+// Nodes looked at before the others get their turn: about a millisecond, and when the turn is over just enough
+// to go on.
+constexpr std::size_t kStepsMax = 20'000;
+constexpr std::size_t kStepsMin = 100;
 
 }  // namespace
 
@@ -93,9 +95,10 @@ bool RetainedFeed::due(const Wanted& wanted, const Retained& retained, session::
 }
 
 bool RetainedFeed::front(Item& item, session::Time now) {
-  std::size_t steps = kStepsPerTurn;
+  const std::size_t allowed = work_.over() ? kStepsMin : kStepsMax;
+  std::size_t steps = allowed;
   const bool found = search(item, now, steps);
-  store_.steps_ += kStepsPerTurn - steps;
+  work_.add(allowed - steps);
   return found;
 }
 

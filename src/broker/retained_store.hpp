@@ -6,6 +6,7 @@
 
 #include "broker/deliveries.hpp"
 #include "session/source.hpp"
+#include "session/work.hpp"
 #include "topic/retained_tree.hpp"
 #include "topic/subscription_tree.hpp"
 
@@ -42,8 +43,6 @@ class RetainedStore {
   Tree& tree() { return tree_; }
   /// Number of the last one that was stored.
   std::uint64_t last_number() const { return last_number_; }
-  /// Nodes that were looked at for new subscriptions, ever: a measure of work.
-  std::uint64_t steps() const { return steps_; }
   /// Clients' messages.
   std::size_t size() const { return tree_.size() - own_; }
   /// Topic, payload and properties of clients' messages, and the memory of the tree they are in.
@@ -61,7 +60,6 @@ class RetainedStore {
 
   const Limits& limits_;
   Tree tree_;
-  std::uint64_t steps_ = 0;
   std::uint64_t last_number_ = 0;
   std::size_t own_ = 0;
   std::uint64_t content_bytes_ = 0;
@@ -77,9 +75,9 @@ class RetainedFeed final : public session::Source {
  public:
   using Handle = topic::SubscriptionTree::Handle;
 
-  RetainedFeed(RetainedStore& store, const topic::SubscriptionTree& subscriptions, Deliveries& deliveries,
-               ClientSession& session)
-      : store_(store), subscriptions_(subscriptions), deliveries_(deliveries), session_(session) {}
+  RetainedFeed(RetainedStore& store, const topic::SubscriptionTree& subscriptions, session::Work& work,
+               Deliveries& deliveries, ClientSession& session)
+      : store_(store), subscriptions_(subscriptions), work_(work), deliveries_(deliveries), session_(session) {}
 
   struct Wanted {
     Handle handle;
@@ -107,6 +105,7 @@ class RetainedFeed final : public session::Source {
 
   RetainedStore& store_;
   const topic::SubscriptionTree& subscriptions_;
+  session::Work& work_;
   Deliveries& deliveries_;
   ClientSession& session_;
   std::vector<Wanted> wanted_;

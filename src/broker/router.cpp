@@ -9,6 +9,12 @@ namespace shoal::broker {
 using mqtt::ReasonCode;
 using session::Outcome;
 
+namespace {
+
+constexpr std::uint64_t kSubscriptionWork = 32;  // units of `Work`, to remove one
+
+}  // namespace
+
 Router::Router(const Limits& limits, session::QueueBudget& budget, Deliveries& deliveries, base::TextHash hash)
     : limits_(limits),
       budget_(budget),
@@ -34,7 +40,6 @@ void Router::start(const Incoming& incoming, base::Time now) {
 
 ReasonCode Router::publish(const Incoming& incoming, const ClientSession* publisher, base::Time now) {
   backlog_percent_ = 0;
-  work_ = 0;
   const auto refuse = [&](ReasonCode code) {
     ++counters_.refused;
     return code;
@@ -97,7 +102,7 @@ bool Router::route(const Incoming& incoming, const ClientSession* publisher) {
   backlog_percent_ = 0;
   const topic::Matches& matches = subscriptions_.match(incoming.topic);
   const bool anybody = !matches.list.empty();
-  const std::size_t work = matches.list.size() + subscriptions_.match_work() / 8;
+  budget_.work.add(matches.list.size() + subscriptions_.match_work());
   bool own = false;
   for (const topic::Match& match : matches.list) {
     if (match.no_local && match.subscriber == publisher) {
@@ -114,7 +119,6 @@ bool Router::route(const Incoming& incoming, const ClientSession* publisher) {
   const unsigned backlog_percent = backlog_percent_;
   end_overflowed();
   backlog_percent_ = backlog_percent;
-  work_ = work;
   return anybody;
 }
 
@@ -224,6 +228,7 @@ void Router::resumed(ClientSession& session) {
 
 void Router::end(ClientSession& session, base::Time now) {
   session.drop_retained();
+  budget_.work.add(kSubscriptionWork * session.subscriptions.size());
   for (const auto handle : session.subscriptions) subscriptions_.unsubscribe(handle);
   session.subscriptions.clear();
   shared_.end(session, now);
@@ -243,7 +248,7 @@ void Router::want_retained(ClientSession& session, std::string_view filter, mqtt
   const auto found = find(session, filter);
   if (found == session.subscriptions.end() || retained_.tree().size() == 0) return;
   if (!session.retained) {
-    session.retained = std::make_unique<RetainedFeed>(retained_, subscriptions_, deliveries_, session);
+    session.retained = std::make_unique<RetainedFeed>(retained_, subscriptions_, budget_.work, deliveries_, session);
     session.protocol.set_retained(session.retained.get());
   }
   const std::uint64_t own = options.no_local ? hash_(session.protocol.client_id()) : 0;

@@ -53,8 +53,6 @@ class Router {
   /// How full the fullest queue of a connected session (or of the host) became by the last `publish`, in
   /// percent; 0 when everybody keeps up. What the publisher's reading is slowed by.
   unsigned backlog_percent() const { return backlog_percent_; }
-  /// What the last `publish` took: receivers, and nodes looked at to find them.
-  std::size_t work() const { return work_; }
 
   /// Adds or replaces a client's subscription, which may be a shared one; true when it is new. The filter is
   /// valid.
@@ -136,7 +134,6 @@ class Router {
   base::Ring<HostDelivery> host_queue_;
   RouterCounters counters_;
   unsigned backlog_percent_ = 0;
-  std::size_t work_ = 0;
 };
 
 }  // namespace shoal::broker

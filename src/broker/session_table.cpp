@@ -60,6 +60,7 @@ void SessionTable::arm(ClientSession& session) {
 }
 
 void SessionTable::due(ClientSession& session, base::Time now) {
+  if (budget_.work.over()) return timers_.arm(session, now);  // in the next turn
   if (session.expires <= now) {
     ++expired_;
     return end(session);

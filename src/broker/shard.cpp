@@ -72,7 +72,10 @@ void Shard::end_oldest_half_open() {
 
 void Shard::leave(Client& client) {
   clients_.erase(client.number());
-  if (client.throttled) std::erase_if(paused_, [&](const Paused& paused) { return paused.client == &client; });
+  if (client.throttled) {
+    std::erase_if(paused_, [&](const Paused& paused) { return paused.client == &client; });
+    turns_.forget(client);
+  }
   if (!client.dirty) return;
   for (auto* list : {&dirty_, &flushing_})
     std::replace(list->begin(), list->end(), &client, static_cast<Client*>(nullptr));
@@ -85,9 +88,29 @@ void Shard::flush_later(Client& client) {
   dirty_.push_back(&client);
 }
 
+// Events, the line and flushing have each what a turn allows.
 void Shard::turn_end() {
   if (router_.run_host()) context_.want_turn_end();
+  run_line();
+  turns_.begin();
   flush_dirty();
+  turns_.begin();
+}
+
+void Shard::wait_in_line(Client& client) {
+  if (turns_.waiting() == 0) context_.want_turn_end();
+  turns_.wait(client);
+}
+
+void Shard::run_line() {
+  turns_.begin();
+  while (turns_.waiting() != 0 && !turns_.over()) {
+    Client* const client = turns_.next();
+    if (!client) continue;
+    client->throttled = false;
+    if (!client->ended()) client->transport().resume();
+  }
+  if (turns_.waiting() != 0) context_.want_turn_end();
 }
 
 void Shard::flush_dirty() {
@@ -113,6 +136,7 @@ void Shard::throttle(Client& client, unsigned backlog_percent) {
 void Shard::pause(Client& client, base::Duration length) {
   if (client.throttled) return;
   client.throttled = true;
+  if (length == base::Duration{}) return wait_in_line(client);
   const base::Time until = now() + length;
   paused_.push_back({&client, until});
   if (!armed() || until < deadline()) context_.timers.arm(*this, until);
@@ -121,14 +145,9 @@ void Shard::pause(Client& client, base::Duration length) {
 void Shard::on_deadline(base::Time now) {
   std::erase_if(paused_, [&](const Paused& paused) {
     if (paused.until > now) return false;
-    resuming_.push_back(paused.client);
+    wait_in_line(*paused.client);
     return true;
   });
-  for (Client* client : resuming_) {
-    client->throttled = false;
-    if (!client->ended()) client->transport().resume();
-  }
-  resuming_.clear();
   for (const Paused& paused : paused_) {
     if (!armed() || paused.until < deadline()) context_.timers.arm(*this, paused.until);
   }

@@ -17,6 +17,7 @@
 #include "broker/router.hpp"
 #include "broker/session_table.hpp"
 #include "broker/sys_topics.hpp"
+#include "broker/turns.hpp"
 
 namespace shoal::broker {
 
@@ -102,6 +103,7 @@ class Shard final : private Deliveries, private io::Timer {
   SessionTable& sessions() { return sessions_; }
   SysTopics& sys() { return sys_; }
   session::QueueBudget& budget() { return budget_; }
+  const Turns& turns() const { return turns_; }
   ShardCounters& counters() { return counters_; }
   /// Logs what hostile peers can cause: a bounded number of lines per second, the rest is counted.
   void log_limited(LogLevel level, std::string_view phrase, base::Fields fields);
@@ -132,7 +134,7 @@ class Shard final : private Deliveries, private io::Timer {
   /// messages. Up to about 20 ms at a time, growing with the backlog; a subscriber whose queue is full
   /// slows nobody any more.
   void throttle(Client& client, unsigned backlog_percent);
-  /// The client is not read for that long; 0: it goes on when the others had their turn.
+  /// The client is not read for that long; then, and at once with 0, it waits in line for its turn.
   void pause(Client& client, base::Duration length);
   std::uint64_t enter(Client& client);
   void leave(Client& client);
@@ -148,6 +150,8 @@ class Shard final : private Deliveries, private io::Timer {
     base::Time until;
   };
 
+  void wait_in_line(Client& client);
+  void run_line();
   void flush_dirty();
   void spend_now(Client& client, std::size_t bytes);
   bool is_half_open(std::uint64_t number) const;
@@ -159,6 +163,7 @@ class Shard final : private Deliveries, private io::Timer {
   const BrokerOptions& options_;
   ShardContext context_;
   session::QueueBudget budget_;
+  Turns turns_{budget_.work};
   ShardCounters counters_;
   Router router_;
   SessionTable sessions_;
@@ -179,7 +184,6 @@ class Shard final : private Deliveries, private io::Timer {
   std::vector<Client*> dirty_;
   std::vector<Client*> flushing_;
   std::vector<Paused> paused_;
-  std::vector<Client*> resuming_;
   std::vector<std::uint8_t> packet_scratch_;
   mqtt::PropertyWriter property_scratch_;
   bool shutting_down_ = false;

@@ -52,8 +52,11 @@ class FakeAuthority final : public Authority {
 struct Bed {
   explicit Bed(BrokerOptions o = {});
 
-  /// Ends the turn: everything that was said is flushed, what has ended is destroyed.
+  /// Ends the turn, and more of them until nothing is left to do: everything that was said is handled and
+  /// flushed, what has ended is destroyed.
   void turn();
+  /// Ends the turn. True when something is left for another one.
+  bool one_turn();
   /// Lets time pass, stopping at every deadline on the way.
   void advance(base::Duration time);
 
@@ -64,6 +67,7 @@ struct Bed {
   std::vector<std::string> log_lines;
   EdgeCounters edge;
   bool wants_turn = false;
+  std::uint64_t most_work = 0;  ///< that a turn's end did, in units of `session::Work`
   FakeAuthority authority;
   std::vector<class Peer*> peers;
   std::unique_ptr<base::Log> log;
@@ -112,6 +116,8 @@ class Peer final : public Transport {
   Peer& send(const mqtt::Packet& packet);
   Peer& raw(base::Bytes bytes);
   Peer& raw(std::initializer_list<int> bytes);
+  /// Says this in the turn that is under way, without ending it.
+  Peer& give(base::Bytes bytes);
   Peer& connect(const Hello& hello);
   Peer& connect(const Hello& hello, const Last& will);
   Peer& publish(std::string_view topic, std::string_view payload, How how = {});
@@ -144,6 +150,7 @@ class Peer final : public Transport {
   void flush() override;
   void resume() override;
   std::string peer() const override { return "192.0.2.1:50000"; }
+  void read();
   void feed();
   void bury();
   void send_from_link(std::size_t bytes);

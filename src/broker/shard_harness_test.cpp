@@ -103,12 +103,18 @@ Bed::Bed(BrokerOptions o)
                       .authority = authority,
                       .want_turn_end = [this] { wants_turn = true; }}) {}
 
+bool Bed::one_turn() {
+  wants_turn = false;
+  const std::uint64_t before = shard.budget().work.done();
+  shard.turn_end();
+  most_work = std::max(most_work, shard.budget().work.done() - before);
+  for (Peer* peer : std::vector<Peer*>(peers)) peer->bury();
+  return wants_turn;
+}
+
 void Bed::turn() {
-  do {
-    wants_turn = false;
-    shard.turn_end();
-    for (Peer* peer : std::vector<Peer*>(peers)) peer->bury();
-  } while (wants_turn);
+  while (one_turn()) {
+  }
 }
 
 void Bed::advance(base::Duration time) {
@@ -130,9 +136,14 @@ Peer::Peer(Bed& bed, Version version)
 Peer::~Peer() { std::erase(bed_.peers, this); }
 
 Peer& Peer::raw(base::Bytes bytes) {
-  input_.insert(input_.end(), bytes.begin(), bytes.end());
-  feed();
+  give(bytes);
   bed_.turn();
+  return *this;
+}
+
+Peer& Peer::give(base::Bytes bytes) {
+  input_.insert(input_.end(), bytes.begin(), bytes.end());
+  read();
   return *this;
 }
 
@@ -148,6 +159,10 @@ void Peer::feed() {
   input_.clear();
   const std::size_t used = client_->receive(given);
   input_.insert(input_.begin(), given.begin() + static_cast<std::ptrdiff_t>(used), given.end());
+}
+
+void Peer::read() {
+  if (client_ && !client_->ended() && !client_->paused() && client_->its_turn()) feed();
 }
 
 void Peer::resume() { feed(); }
@@ -180,7 +195,7 @@ void Peer::flush() {
   }
   client_->account_output(client_->link().out.size() < before);
   if (client_->ended()) ended_ = true;
-  feed();  // what waited because nothing was read from this side
+  read();  // what waited because nothing was read from this side
 }
 
 void Peer::bury() {

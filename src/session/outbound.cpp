@@ -10,6 +10,7 @@ namespace {
 constexpr std::size_t kSlotsMin = 8;
 constexpr std::size_t kSlotsMax = 65'535;
 constexpr std::size_t kQueueKept = 64;
+constexpr std::uint64_t kSendWork = 2;  // units of `Work`
 
 // Wrap-around safe: what is in flight spans far less than half of the numbers.
 bool before(std::uint32_t a, std::uint32_t b) { return static_cast<std::int32_t>(a - b) < 0; }
@@ -52,8 +53,11 @@ Outcome Outbound::write(Publication& publication, const Copy& copy, Link& link, 
       if (id != 0) release(slots_[id - 1]);
       return Outcome::dropped;
   }
+  const std::size_t written = link.out.size() - before;
   ++budget_->delivered;
-  budget_->delivered_bytes += link.out.size() - before;
+  budget_->delivered_bytes += written;
+  budget_->work.add(kSendWork);
+  budget_->work.add_bytes(written);
   if (id != 0) {
     Slot& slot = slots_[id - 1];
     // Also when the session ends with its connection: another member gets it then.

@@ -10,6 +10,7 @@
 #include "session/link.hpp"
 #include "session/publication.hpp"
 #include "session/source.hpp"
+#include "session/work.hpp"
 #include "shoal/options.hpp"
 
 namespace shoal::session {
@@ -32,6 +33,7 @@ struct QueueBudget {
   std::uint64_t delivered = 0;        ///< PUBLISH packets written
   std::uint64_t delivered_bytes = 0;  ///< their size
   std::uint64_t acks = 0;             ///< acknowledgements written, PUBREL included
+  Work work;                          ///< what the instance's turns are bounded by
 };
 
 /// What became of a message for one session.

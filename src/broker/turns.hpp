@@ -1,0 +1,51 @@
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+
+#include "base/ring.hpp"
+#include "session/work.hpp"
+
+namespace shoal::broker {
+
+class Client;
+
+/// Shares the turns of the thread among the clients of an instance. What is done in one turn is bounded;
+/// who would do more, or comes when it is used up, waits in line and has a slice of one of the next turns.
+/// Pure; the shard's thread.
+class Turns {
+ public:
+  /// About 5 ms: what an instance does for its clients' packets before other instances of the thread have
+  /// their turn.
+  static constexpr std::uint64_t kWorkPerTurn = 100'000;
+  /// About 1 ms: what one client may ask for at once.
+  static constexpr std::uint64_t kSliceMax = 20'000;
+  /// With many in line; about 50 us.
+  static constexpr std::uint64_t kSliceMin = 1'000;
+
+  explicit Turns(session::Work& work) : work_(work) { begin(); }
+
+  /// A new turn, or the next part of one.
+  void begin() { work_.allow(kWorkPerTurn); }
+  /// Whoever comes now has to wait: for the next turn, or for those before it.
+  bool busy() const { return work_.over() || waiting() != 0; }
+  bool over() const { return work_.over(); }
+  /// What a client may do when it is its turn.
+  std::uint64_t slice() const { return std::clamp(kWorkPerTurn / (1 + waiting()), kSliceMin, kSliceMax); }
+
+  std::size_t waiting() const { return line_.size(); }
+  void wait(Client& client) { line_.push(&client); }
+  /// Takes the first in line, of whom there is one; null when it went away meanwhile.
+  Client* next() { return line_.pop(); }
+  void forget(const Client& client) {
+    for (std::size_t i = 0; i < line_.size(); ++i) {
+      if (line_.at(i) == &client) line_.at(i) = nullptr;
+    }
+  }
+
+ private:
+  session::Work& work_;
+  base::Ring<Client*> line_;
+};
+
+}  // namespace shoal::broker
