@@ -86,8 +86,8 @@ void Peer::got_publish(const mqtt::Publish& packet) {
     check(packet.dup || now < facts->expires_max, "an expired message does not leave");
     if (packet.properties.has(PropertyId::message_expiry_interval)) {
       const std::uint32_t left_s = packet.properties.number(PropertyId::message_expiry_interval);
-      check(left_s != 0, "what is alive has time left");
-      check(facts->expires_max == base::kNever || packet.dup || now + base::seconds(left_s - 1) < facts->expires_max,
+      const base::Time since = left_s == 0 ? now : now + base::seconds(left_s - 1);
+      check(facts->expires_max == base::kNever || packet.dup || since < facts->expires_max,
             "the time that is left shrinks");
     } else {
       check(hello_.version != Version::v5 || !facts->always_expires, "a message expiry is passed on");

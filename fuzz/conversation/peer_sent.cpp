@@ -87,7 +87,8 @@ void Peer::took_publish(const mqtt::Publish& packet) {
         "no subscription identifier from a client");
   base::Time expires = base::kNever;
   if (packet.properties.has(PropertyId::message_expiry_interval)) {
-    expires = bed_.now() + base::seconds(packet.properties.number(PropertyId::message_expiry_interval));
+    const base::Duration lasts = base::seconds(packet.properties.number(PropertyId::message_expiry_interval));
+    expires = bed_.now() + std::max(lasts, base::Duration(1));  // 0: for this moment
   }
   bed_.published().add(topic, packet.payload, packet.properties, packet.qos, packet.retain, expires);
   if (packet.qos == 1) owed_[PacketType::puback].push_back(packet.id);

@@ -54,10 +54,13 @@ struct Limits {
   /// Per instance: what is queued, in flight or a will (a message for many sessions counts once), and the
   /// queues themselves; then 0x97 to QoS 1 and 2 publishers.
   std::uint64_t queued_bytes_total = 256ull << 20;
+  /// Of that, for clients that are connected and do not keep up. Then a session of theirs is full with 100
+  /// messages or 64 KiB.
+  std::uint64_t queued_bytes_connected = 32ull << 20;
   std::uint32_t sessions = 100'000;                 ///< then CONNACK 0x97
   std::uint32_t session_expiry_s = 7 * 24 * 3600;   ///< the longest a session is kept; echoed when lowered
   std::uint32_t subscriptions = 1'000;              ///< per session, then 0x97 for the filter
-  std::uint64_t subscription_bytes = 256ull << 20;  ///< all subscriptions' memory, then 0x97 for the filter
+  std::uint64_t subscription_bytes = 48ull << 20;   ///< all subscriptions' memory, then 0x97 for the filter
   std::uint32_t retained_messages = 100'000;        ///< then 0x97
   std::uint64_t retained_bytes = 256ull << 20;      ///< topic, payload, properties and their index; then 0x97
   std::uint32_t topic_levels = 128;                 ///< then 0x90

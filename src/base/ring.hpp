@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cassert>
 #include <cstddef>
 #include <memory>
@@ -7,8 +8,8 @@
 
 namespace shoal::base {
 
-/// A queue in one block that grows by doubling. Empty it owns nothing until the
-/// first `push`; the block stays until `shrink`. A resource.
+/// A queue in one block that grows by a quarter: little is unused, for there may be many long ones. Empty it
+/// owns nothing until the first `push`; the block stays until `shrink`. A resource.
 template <class T>
 class Ring {
  public:
@@ -20,18 +21,18 @@ class Ring {
   /// i-th from the front.
   T& at(std::size_t i) {
     assert(i < size_);
-    return items_[(head_ + i) & (capacity_ - 1)];
+    return items_[place(i)];
   }
 
   void push(T item) {
     if (size_ == capacity_) grow();
-    items_[(head_ + size_) & (capacity_ - 1)] = std::move(item);
+    items_[place(size_)] = std::move(item);
     ++size_;
   }
 
   void push_front(T item) {
     if (size_ == capacity_) grow();
-    head_ = (head_ + capacity_ - 1) & (capacity_ - 1);
+    head_ = (head_ == 0 ? capacity_ : head_) - 1;
     items_[head_] = std::move(item);
     ++size_;
   }
@@ -39,7 +40,7 @@ class Ring {
   T pop() {
     assert(size_ > 0);
     T item = std::exchange(items_[head_], T{});
-    head_ = (head_ + 1) & (capacity_ - 1);
+    head_ = place(1);
     --size_;
     return item;
   }
@@ -56,8 +57,14 @@ class Ring {
   }
 
  private:
+  // Where the i-th from the front is, or goes; i is at most the capacity.
+  std::size_t place(std::size_t i) const {
+    const std::size_t at = head_ + i;
+    return at < capacity_ ? at : at - capacity_;
+  }
+
   void grow() {
-    const std::size_t capacity = capacity_ == 0 ? 8 : capacity_ * 2;
+    const std::size_t capacity = capacity_ + std::max<std::size_t>(8, capacity_ / 4);
     auto items = std::make_unique<T[]>(capacity);
     for (std::size_t i = 0; i < size_; ++i) items[i] = std::move(at(i));
     items_ = std::move(items);

@@ -52,6 +52,59 @@ TEST_F(Backpressure, AFullQueueSlowsNobody) {
   EXPECT_EQ(bed.shard.stats().messages_dropped_queue, 9u);
 }
 
+// Many that are connected and acknowledge nothing share what there is for such; who is away has its own.
+TEST(BackpressureOfMany, ConnectedOnesShareABoundAndKeepALittle) {
+  Bed bed(with([](BrokerOptions& o) {
+    o.limits.inflight = 1;
+    o.limits.queued_bytes_connected = 64'000;
+  }));
+  Peer away(bed);
+  away.connect({.id = "away", .expiry_s = 60}).subscribe("t", 1).disconnect();
+  std::vector<std::unique_ptr<Peer>> slow;
+  for (int i = 0; i < 20; ++i) {
+    slow.push_back(std::make_unique<Peer>(bed));
+    slow.back()->connect({.id = std::to_string(i), .expiry_s = 60}).subscribe("t", 1).skip();
+  }
+  Peer publisher(bed);
+  publisher.connect({"publisher"}).skip();
+  const auto publish = [&](std::size_t times) {
+    for (std::size_t i = 0; i < times; ++i) {
+      EXPECT_EQ(publisher.publish("t", "x", {.qos = 1, .id = 1}).got(), (std::vector<std::string>{"PUBACK #1"}));
+      bed.advance(base::milliseconds(25));
+    }
+  };
+  const auto queued = [&](std::string_view id) { return bed.shard.sessions().find(id)->protocol.outbound().queued(); };
+  publish(1'000);
+  EXPECT_EQ(queued("away"), 1'000u);
+  for (int i = 0; i < 20; ++i) {
+    EXPECT_GE(queued(std::to_string(i)), 100u);
+    EXPECT_LT(queued(std::to_string(i)), 250u);  // 20 of 16 bytes for each of 200 messages
+  }
+  EXPECT_GT(bed.shard.stats().messages_dropped_queue, 10'000u);
+
+  // Those who go leave their share to the others.
+  for (int i = 1; i < 20; ++i) slow[static_cast<std::size_t>(i)]->disconnect();
+  publish(500);
+  EXPECT_GT(queued("0"), 500u);
+  EXPECT_EQ(queued("1"), queued("2"));
+  EXPECT_EQ(queued("away"), 1'500u);
+}
+
+TEST(BackpressureOfMany, TheyAreNotFullBeforeTheirPublishersAreSlowed) {
+  Bed bed(with([](BrokerOptions& o) {
+    o.limits.inflight = 1;
+    o.limits.queued_bytes_connected = 10'000;
+  }));
+  Peer slow(bed);
+  slow.connect({"slow"}).subscribe("t", 1).skip();
+  Peer publisher(bed);
+  publisher.connect({"publisher"}).skip();
+  int taken = 0;
+  while (!publisher.client().paused()) publisher.publish("t", "x", {.qos = 1, .id = 1}), ++taken;
+  EXPECT_GT(taken, 200);
+  EXPECT_EQ(bed.shard.stats().messages_dropped_queue, 0u);
+}
+
 TEST_F(Backpressure, AnAbsentSubscriberSlowsNobody) {
   Peer away(bed);
   away.connect({.id = "away", .clean = false, .expiry_s = 60}).subscribe("kept", 1).disconnect();

@@ -236,7 +236,8 @@ Client::Outcome Client::take_properties(const mqtt::Publish& packet, Incoming& i
     }
   }
   if (properties.has(PropertyId::message_expiry_interval)) {
-    incoming.expires = shard_.now() + base::seconds(properties.number(PropertyId::message_expiry_interval));
+    const base::Duration lasts = base::seconds(properties.number(PropertyId::message_expiry_interval));
+    incoming.expires = shard_.now() + std::max(lasts, session::kMoment);
   }
   incoming.properties = forwardable(properties, shard_.property_scratch());
   return kFine;
@@ -492,8 +493,8 @@ void Client::finish(std::string_view why) {
   keep_input(-static_cast<std::ptrdiff_t>(input_bytes_));
   if (was_connected) {
     --shard_.counters().connections_now;
-    shard_.context().log.info(
-        "client disconnected",
+    shard_.log_limited(
+        LogLevel::info, "client disconnected",
         {{"client", session_->protocol.client_id()}, {"address", transport_.peer()}, {"reason", why}});
     ClientSession& session = *std::exchange(session_, nullptr);
     session.protocol.detach();

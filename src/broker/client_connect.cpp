@@ -187,13 +187,14 @@ void Client::admit(const mqtt::Connect& packet) {
 }
 
 void Client::log_connected(const mqtt::Connect& packet, bool present) {
-  shard_.context().log.info("client connected", {{"client", session_->protocol.client_id()},
-                                                 {"address", transport_.peer()},
-                                                 {"version", to_string(packet.version)},
-                                                 {"user", packet.user_name.value_or("")},
-                                                 {"clean", packet.clean_start ? 1 : 0},
-                                                 {"resumed", present ? 1 : 0},
-                                                 {"keep_alive_s", keep_alive_s_}});
+  shard_.log_limited(LogLevel::info, "client connected",
+                     {{"client", session_->protocol.client_id()},
+                      {"address", transport_.peer()},
+                      {"version", to_string(packet.version)},
+                      {"user", packet.user_name.value_or("")},
+                      {"clean", packet.clean_start ? 1 : 0},
+                      {"resumed", present ? 1 : 0},
+                      {"keep_alive_s", keep_alive_s_}});
 }
 
 // 5.0 asks for seconds; before, a session that is not clean is kept as long as the instance keeps any.
@@ -245,10 +246,13 @@ void Client::refuse(ReasonCode code, std::string_view why, std::string_view clie
   shard_.log_limited(
       LogLevel::warn, "client refused",
       {{"client", client_id}, {"address", transport_.peer()}, {"reason", why}, {"code", static_cast<unsigned>(code)}});
-  mqtt::Connack connack;
-  connack.code = v5() ? static_cast<std::uint8_t>(code) : static_cast<std::uint8_t>(to_return_code(code));
-  connack.properties = reason(why, mqtt::PropertyPlace::connack);
-  write(connack);
+  const auto return_code = mqtt::to_return_code(code);
+  if (v5() || return_code) {
+    mqtt::Connack connack;
+    connack.code = v5() ? static_cast<std::uint8_t>(code) : static_cast<std::uint8_t>(*return_code);
+    connack.properties = reason(why, mqtt::PropertyPlace::connack);
+    write(connack);
+  }
   lingers_ = true;
   finish(why);
 }

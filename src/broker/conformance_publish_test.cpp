@@ -317,6 +317,20 @@ TEST_F(Expiry, CountsDownInTheQueueOnly) {
   EXPECT_EQ(bed.shard.stats().messages_expired, 1u);
 }
 
+TEST_F(Expiry, OfZeroIsForThoseWhoCanTakeItAtOnce) {
+  covers_v5("MQTT-3.3.2-5 MQTT-3.3.2-6");
+  Peer here(bed);
+  here.connect({"here"}).subscribe("t", 1).skip();
+  { Peer(bed).connect({.id = "away", .expiry_s = 1000}).subscribe("t", 1).drop(); }
+  source.publish("t", "a", lasting(0)).publish("t", "b", lasting(0, 1, true));
+  EXPECT_THAT(left(here.take()), ElementsAre(0u, 0u));
+  bed.advance(base::milliseconds(1));
+  Peer away(bed);
+  EXPECT_THAT(left(away.connect({.id = "away", .clean = false}).take()), IsEmpty());
+  here.subscribe("t", 1);
+  EXPECT_THAT(left(here.take()), IsEmpty());
+}
+
 TEST_F(Expiry, DoesNotEndAFlowThatHasBegun) {  // onward delivery had started
   covers_v5("MQTT-3.3.2-5");
   {

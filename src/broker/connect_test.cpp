@@ -74,6 +74,17 @@ TEST(Connect, UnknownProtocolNameIsClosedWithoutAnAnswer) {
   EXPECT_TRUE(peer.closed());
 }
 
+TEST(Connect, AWillTopicBeyondTheLimitHasNoReturnCodeBefore5) {
+  covers_v311("MQTT-3.2.2-6");
+  Bed bed(with([](BrokerOptions& o) { o.limits.topic_levels = 3; }));
+  Peer v5(bed);
+  EXPECT_THAT(v5.connect({"a"}, {.topic = "1/2/3/4", .payload = "x"}).got(), ElementsAre("CONNACK 0x90"));
+  Peer v4(bed, Version::v3_1_1);
+  EXPECT_THAT(v4.connect({"b"}, {.topic = "1/2/3/4", .payload = "x"}).got(), IsEmpty());
+  EXPECT_TRUE(v4.closed());
+  EXPECT_EQ(bed.shard.stats().hits(Bound::topic), 2u);
+}
+
 TEST(Connect, UnknownLevelIsAnsweredInAFormItsSenderReads) {
   covers_v5("MQTT-3.1.2-2 MQTT-3.2.2-7");
   covers_v311("MQTT-3.1.2-2 MQTT-3.2.2-5");

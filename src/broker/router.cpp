@@ -30,8 +30,9 @@ bool Router::topic_within_limits(std::string_view topic) const {
   return topic.size() <= limits_.topic_bytes && mqtt::level_count(topic) <= limits_.topic_levels;
 }
 
-bool Router::exhausted() const {
-  return messages_.bytes_now() - retained_.message_bytes() + budget_.entry_bytes_now > limits_.queued_bytes_total;
+bool Router::exhausted() {
+  budget_.kept_bytes_now = messages_.bytes_now() - retained_.message_bytes();
+  return budget_.kept_bytes_now + budget_.entry_bytes_now > limits_.queued_bytes_total;
 }
 
 void Router::start(const Incoming& incoming, base::Time now) {

@@ -94,7 +94,7 @@ class Router {
   bool topic_within_limits(std::string_view topic) const;
   /// The instance keeps as much for its sessions as it may: messages queued, in flight or as wills, each
   /// counted once, and the queues themselves.
-  bool exhausted() const;
+  bool exhausted();
 
  private:
   struct HostDelivery {

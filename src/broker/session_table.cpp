@@ -85,7 +85,8 @@ void SessionTable::publish_will(ClientSession& session) {
                         .properties = message.properties(),
                         .qos = message.qos(),
                         .retain = will->retain,
-                        .expires = will->expiry_s ? now_ + base::seconds(*will->expiry_s) : base::kNever},
+                        .expires = will->expiry_s ? now_ + std::max<base::Duration>(base::seconds(*will->expiry_s), session::kMoment)
+                                                   : base::kNever},
                        session, now_);
 }
 

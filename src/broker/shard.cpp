@@ -18,6 +18,7 @@ session::QueueBudget make_budget(const BrokerOptions& options) {
   budget.inflight_max = options.limits.inflight;
   budget.messages_max = options.limits.queued_messages;
   budget.bytes_max = options.limits.queued_bytes;
+  budget.connected_bytes_max = options.limits.queued_bytes_connected;
   budget.when_full = options.queue_full;
   return budget;
 }
@@ -200,16 +201,15 @@ void Shard::shut_down() {
 }
 
 void Shard::log_limited(LogLevel level, std::string_view phrase, base::Fields fields) {
-  constexpr unsigned kLinesPerSecond = 50;
+  // Comings and goings of a thousand clients are what it says in an hour; complaints of one can be as many.
+  const unsigned most = level == LogLevel::info ? 500 : 50;
   if (!context_.log.enabled(level)) return;
-  if (now() - log_second_ >= base::seconds(1)) {
-    if (log_lines_ > kLinesPerSecond) {
-      context_.log.warn("lines left out", {{"count", log_lines_ - kLinesPerSecond}});
-    }
-    log_second_ = now();
-    log_lines_ = 0;
+  LogRate& rate = log_rates_[level == LogLevel::info ? 0 : 1];
+  if (now() - rate.since >= base::seconds(1)) {
+    if (rate.lines > most) context_.log.write(level, "lines left out", {{"count", rate.lines - most}});
+    rate = {.since = now()};
   }
-  if (++log_lines_ <= kLinesPerSecond) context_.log.write(level, phrase, fields);
+  if (++rate.lines <= most) context_.log.write(level, phrase, fields);
 }
 
 std::string Shard::assign_client_id() {

@@ -187,8 +187,11 @@ class Shard final : private Deliveries, private io::Timer {
   std::vector<std::uint8_t> packet_scratch_;
   mqtt::PropertyWriter property_scratch_;
   bool shutting_down_ = false;
-  base::Time log_second_{};
-  unsigned log_lines_ = 0;  // in the second from log_second_ on
+  struct LogRate {
+    base::Time since{};
+    unsigned lines = 0;  // in the second from then on
+  };
+  std::array<LogRate, 2> log_rates_;  // of what clients do, and of what they do wrong
 };
 
 }  // namespace shoal::broker

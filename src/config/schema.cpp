@@ -160,6 +160,10 @@ std::vector<Key> make_schema() {
        limit<&L::queued_bytes_total>("limits.queued_bytes_total", size, 1'024, kTiB,
                                      "Per instance: everything kept for sessions (queued, in flight, wills), counted "
                                      "once; then 0x97 to QoS 1 and 2 publishers."),
+       limit<&L::queued_bytes_connected>(
+           "limits.queued_bytes_connected", size, 0, kTiB,
+           "Of that, for clients that are connected and do not keep up. Then the queue of one of them is full with 100 "
+           "messages or 64 KiB."),
        limit<&L::sessions>("limits.sessions", integer, 1, 100 * kMillion, "Then CONNACK 0x97."),
        limit<&L::session_expiry_s>("limits.session_expiry", duration, 0, kMax32,
                                    "The longest a session is kept after its connection; a lowered value is told to the "

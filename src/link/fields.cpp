@@ -48,6 +48,7 @@ void for_each_option(Options& o, Visit&& visit) {
   visit("limits.topic_bytes", l.topic_bytes);
   visit("limits.topic_aliases", l.topic_aliases);
   visit("limits.keep_alive_max_s", l.keep_alive_max_s);
+  visit("limits.queued_bytes_connected", l.queued_bytes_connected);
   visit("limits.output_bytes", l.output_bytes);
   visit("limits.output_bytes_total", l.output_bytes_total);
   visit("limits.input_bytes_total", l.input_bytes_total);

@@ -9,10 +9,10 @@ namespace {
 // and in fields.cpp.
 Limits numbered_limits() {
   Limits limits;
-  auto& [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t, u, v, w, x, y, z, aa, ab, ac, ad] = limits;
+  auto& [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t, u, v, w, x, y, z, aa, ab, ac, ad, ae] = limits;
   std::uint16_t next = 1;
   const auto number = [&](auto&... field) { ((field = next++), ...); };
-  number(a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t, u, v, w, x, y, z, aa, ab, ac, ad);
+  number(a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t, u, v, w, x, y, z, aa, ab, ac, ad, ae);
   return limits;
 }
 
@@ -55,11 +55,11 @@ TEST(Fields, OptionsRoundTrip) {
   EXPECT_EQ(back->response_information, "answers/");
   // The encoding of what came back is the encoding of what went: every limit is in the table.
   EXPECT_EQ(to_start(*back).encode(), to_start(options).encode());
-  const auto& [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t, u, v, w, x, y, z, aa, ab, ac, ad] =
+  const auto& [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t, u, v, w, x, y, z, aa, ab, ac, ad, ae] =
       back->limits;
   std::uint64_t next = 1;
   const std::uint64_t all[] = {a, b, c, d, e, f, g, h, i, j, k, l,  m,  n,  o,
-                               p, q, r, s, t, u, v, w, x, y, z, aa, ab, ac, ad};
+                               p, q, r, s, t, u, v, w, x, y, z, aa, ab, ac, ad, ae};
   for (const std::uint64_t limit : all) {
     EXPECT_EQ(limit, next++);
   }

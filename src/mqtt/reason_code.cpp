@@ -51,7 +51,7 @@ std::string_view to_string(ReasonCode code) {
   return "unknown reason";
 }
 
-ConnectReturnCode to_return_code(ReasonCode code) {
+std::optional<ConnectReturnCode> to_return_code(ReasonCode code) {
   switch (code) {
     case ReasonCode::success: return ConnectReturnCode::accepted;
     case ReasonCode::unsupported_protocol_version: return ConnectReturnCode::unacceptable_protocol_version;
@@ -60,6 +60,10 @@ ConnectReturnCode to_return_code(ReasonCode code) {
     case ReasonCode::not_authorized:
     case ReasonCode::banned:
     case ReasonCode::bad_authentication_method: return ConnectReturnCode::not_authorized;
+    case ReasonCode::malformed_packet:
+    case ReasonCode::protocol_error:
+    case ReasonCode::topic_name_invalid:
+    case ReasonCode::packet_too_large: return std::nullopt;
     default: return ConnectReturnCode::server_unavailable;
   }
 }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string_view>
 
 namespace shoal::mqtt {
@@ -67,7 +68,8 @@ enum class ConnectReturnCode : std::uint8_t {
   not_authorized = 5,
 };
 
-/// The 3.1.1 return code that says what `code` says in 5.0.
-ConnectReturnCode to_return_code(ReasonCode code);
+/// The 3.1.1 return code that says what `code` says in 5.0. Empty when none does and the connection has to end
+/// without CONNACK (3.1.1: MQTT-3.2.2-6).
+std::optional<ConnectReturnCode> to_return_code(ReasonCode code);
 
 }  // namespace shoal::mqtt

@@ -28,6 +28,7 @@ TEST(ReasonCode, ReturnCodes) {
   EXPECT_EQ(to_return_code(ReasonCode::quota_exceeded), ConnectReturnCode::server_unavailable);
   EXPECT_EQ(to_return_code(ReasonCode::bad_user_name_or_password), ConnectReturnCode::bad_user_name_or_password);
   EXPECT_EQ(to_return_code(ReasonCode::not_authorized), ConnectReturnCode::not_authorized);
+  EXPECT_EQ(to_return_code(ReasonCode::topic_name_invalid), std::nullopt);
   for (int value = 128; value < 256; ++value) {
     EXPECT_NE(to_return_code(static_cast<ReasonCode>(value)), ConnectReturnCode::accepted) << value;
   }

@@ -15,6 +15,9 @@ using base::Time;
 
 class MessagePool;
 
+/// How long a message with an expiry of 0 seconds lives: those who can take it at once get it.
+inline constexpr base::Duration kMoment{1};
+
 /// An application message as it is kept: queued, in flight, retained or as a will. Immutable; one
 /// block of memory for everything. Made by a MessagePool.
 class Message final : public base::Shared {

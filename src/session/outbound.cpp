@@ -18,6 +18,7 @@ bool before(std::uint32_t a, std::uint32_t b) { return static_cast<std::int32_t>
 }  // namespace
 
 Outbound::~Outbound() {
+  detach();
   while (!queue_.empty()) pop();
 }
 
@@ -72,8 +73,12 @@ Outcome Outbound::write(Publication& publication, const Copy& copy, Link& link, 
 }
 
 Outcome Outbound::enqueue(Publication& publication, const Copy& copy, bool online) {
-  const std::size_t size = publication.size() + copy.ids.size_bytes();
-  const auto full = [&] { return queue_.size() >= budget_->messages_max || queued_bytes_ + size > budget_->bytes_max; };
+  KeptCopy kept(copy);
+  const std::size_t size = publication.size() + kept.bytes();
+  const auto full = [&] {
+    return queue_.size() >= budget_->messages_max || queued_bytes_ + size > budget_->bytes_max ||
+           (takes_much(size) && budget_->connected_percent() >= 100);
+  };
   if (full() && budget_->when_full == QueueFull::drop_old && size <= budget_->bytes_max) {
     while (!queue_.empty() && full()) {
       pop();
@@ -85,24 +90,32 @@ Outcome Outbound::enqueue(Publication& publication, const Copy& copy, bool onlin
     const bool disconnect = online && budget_->when_full == QueueFull::disconnect;
     return disconnect ? Outcome::disconnect : Outcome::dropped;
   }
-  push({publication.message(), KeptCopy(copy)});
+  push({publication.message(), std::move(kept)});
   return Outcome::queued;
 }
 
+// `sign` is 1, or -1 as an unsigned number.
+void Outbound::count(const Queued& item, std::uint64_t sign) {
+  const std::uint64_t entry_bytes = sign * item.entry_bytes();
+  const std::uint64_t bytes = sign * item.bytes();
+  queued_bytes_ += bytes;
+  queued_entry_bytes_ += entry_bytes;
+  budget_->messages_now += sign;
+  budget_->bytes_now += bytes;
+  budget_->entry_bytes_now += entry_bytes;
+  if (!connected_) return;
+  budget_->connected_bytes_now += bytes;
+  budget_->connected_entry_bytes_now += entry_bytes;
+}
+
 void Outbound::push(Queued item) {
-  budget_->entry_bytes_now += item.entry_bytes();
-  queued_bytes_ += item.bytes();
-  ++budget_->messages_now;
-  budget_->bytes_now += item.bytes();
+  count(item, 1);
   queue_.push(std::move(item));
 }
 
 Outbound::Queued Outbound::pop() {
   Queued item = queue_.pop();
-  budget_->entry_bytes_now -= item.entry_bytes();
-  queued_bytes_ -= item.bytes();
-  --budget_->messages_now;
-  budget_->bytes_now -= item.bytes();
+  count(item, std::uint64_t{0} - 1);
   return item;
 }
 
@@ -167,6 +180,10 @@ Outbound::Acknowledged Outbound::acknowledge(mqtt::PacketType type, std::uint16_
 }
 
 void Outbound::detach() {
+  if (std::exchange(connected_, false)) {
+    budget_->connected_bytes_now -= queued_bytes_;
+    budget_->connected_entry_bytes_now -= queued_entry_bytes_;
+  }
   for (Slot& slot : slots_) slot.sent = false;
   outstanding_ = 0;
   resend_.clear();
@@ -175,6 +192,10 @@ void Outbound::detach() {
 }
 
 void Outbound::attach() {
+  if (!std::exchange(connected_, true)) {
+    budget_->connected_bytes_now += queued_bytes_;
+    budget_->connected_entry_bytes_now += queued_entry_bytes_;
+  }
   for (std::size_t i = 0; i < slots_.size(); ++i) {
     if (slots_[i].state != State::free) resend_.push_back(static_cast<std::uint16_t>(i));
   }

@@ -307,6 +307,17 @@ TEST_F(OutboundTest, QueueFullDropsNew) {
   EXPECT_EQ(budget.dropped_full, 1u);
 }
 
+// What is asked for is what is added: with several identifiers there is a block besides.
+TEST_F(OutboundTest, TheQueuesBoundCountsIdentifiersAsTheyAreKept) {
+  const std::uint32_t ids[] = {1, 2, 3};
+  publication.start("t", base::as_bytes("x"), {}, 1, base::kNever, now);
+  budget.bytes_max = 2 + sizeof ids;  // topic and payload, but not the count of identifiers
+  EXPECT_EQ(session.deliver(publication, {1, false, ids}), Outcome::dropped);
+  budget.bytes_max += sizeof(std::uint32_t);
+  EXPECT_EQ(session.deliver(publication, {1, false, ids}), Outcome::queued);
+  EXPECT_EQ(session.outbound().queued_bytes(), budget.bytes_max);
+}
+
 TEST_F(OutboundTest, QueueFullDropsOld) {
   budget.when_full = QueueFull::drop_old;
   budget.bytes_max = 8;  // topic and payload: 2 each

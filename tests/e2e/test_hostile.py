@@ -34,11 +34,13 @@ LOG_KB_PER_CONNECTION, LOG_KB_PER_S = 0.4, 10
 # What these cost in memory is the point; that is told by the release build, which has to withstand them too.
 LARGE = [
     attack_connecting.half_open,
+    attack_connecting.endless_connect,
     attack_connecting.long_client_ids,
     attack_connecting.too_many,
     attack_connecting.churn,
     attack_connecting.resume_storm,
     attack_packets.property_bombs,
+    attack_packets.endless_publish,
     attack_packets.topic_aliases,
     attack_subscribing.plus_filters,
     attack_subscribing.deep_plus_filters,
@@ -49,7 +51,9 @@ LARGE = [
     attack_flooding.unread_answers,
     attack_flooding.slow_readers_qos0,
     attack_flooding.slow_readers_qos0_large,
+    attack_flooding.slow_readers_qos1,
     attack_flooding.slow_readers_qos1_own_topics,
+    attack_flooding.trickle_readers,
     attack_flooding.distinct_topics,
     attack_flooding.will_storm,
 ]

@@ -1,10 +1,14 @@
 """MQTT with the clients people use, on a worker of its own and on a shared one."""
 
+import re
+import socket
+import struct
+
 import pytest
 
 from clients import V5, V311, MosquittoSub, Paho, mosquitto_pub, mqttjs
 from fleet import wait_until
-from wire import Wire
+from wire import DISCONNECT, PUBLISH, Wire, packet, text
 
 ALICE = {"user": "alice", "password": "alice's secret"}
 PLACES = {"plant-a": ALICE, "lab": {}}
@@ -235,3 +239,31 @@ def test_garbage_ends_that_connection_only(lab, name):
         while (last := bad.recv()) is not None:
             assert last[0] == 2 and last[2][1] != 0  # a refusing CONNACK at most
         assert neighbour.ping() == []
+
+
+@pytest.mark.covers("MQTT-3.1.2-8 MQTT-3.14.4-3", v311="MQTT-3.1.2-10 MQTT-3.14.4-3")
+@BOTH
+def test_what_was_said_before_a_reset_counts_also_while_the_client_waits(make_fleet, version):
+    """Its messages go out at the rate the instance allows; the DISCONNECT behind them keeps the will back."""
+    fleet = make_fleet("""
+        [instances.slow]
+        auth = { anonymous = true }
+        listeners = ["mqtt://127.0.0.1:auto"]
+        [instances.slow.limits]
+        client_messages_per_second = 20
+        """).start()
+    port = fleet.port("slow")
+    with Wire(port) as watcher:
+        watcher.connect("watcher", V311)
+        watcher.subscribe("#")
+        with Wire(port) as hasty:
+            hasty.connect("hasty", version, will=("last", b"will", 0, False))
+            properties = b"\0" if version == V5 else b""
+            said = b"".join(packet(PUBLISH, 0, text("said") + properties + str(n).encode()) for n in range(30))
+            hasty.send(said + packet(DISCONNECT, 0, b""))
+            hasty.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        for n in range(30):
+            kind, flags, body = watcher.recv()
+            assert (kind, body) == (3, b"\0\4said" + str(n).encode())
+        wait_until(lambda: re.search("client disconnected.* client=hasty", fleet.log("slow")), "the end is logged")
+        assert watcher.ping() == []
