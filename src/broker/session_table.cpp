@@ -2,10 +2,13 @@
 
 #include <algorithm>
 #include <cassert>
+#include <utility>
 
 namespace shoal::broker {
 
 namespace {
+
+constexpr std::uint64_t kEndWorkPerTurn = 100'000;  // units of `Work`: about 5 ms
 
 // A long name counts against what the instance keeps: it is there twice.
 std::size_t entry_bytes(std::string_view client_id) { return 2 * client_id.size(); }
@@ -59,8 +62,13 @@ void SessionTable::arm(ClientSession& session) {
   else timers_.arm(session, deadline);
 }
 
+bool SessionTable::may_end_more() {
+  if (std::exchange(allowance_, budget_.work.allowances()) != allowance_) allowed_from_ = budget_.work.done();
+  return budget_.work.done() - allowed_from_ < kEndWorkPerTurn;
+}
+
 void SessionTable::due(ClientSession& session, base::Time now) {
-  if (budget_.work.over()) return timers_.arm(session, now);  // in the next turn
+  if (!may_end_more()) return timers_.arm(session, now);  // in the next turn
   if (session.expires <= now) {
     ++expired_;
     return end(session);
