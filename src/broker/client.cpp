@@ -244,8 +244,8 @@ Client::Outcome Client::take_properties(const mqtt::Publish& packet, Incoming& i
 }
 
 Client::Outcome Client::set_alias(std::uint16_t alias, std::string_view topic) {
-  if (!shard_.router().topic_within_limits(topic)) return kFine;  // the message is refused anyway
-  keep_input(aliases_.set(alias, topic));
+  // A topic that is refused is the alias's all the same; as much of it as is needed to refuse it again.
+  keep_input(aliases_.set(alias, topic.substr(0, std::size_t{shard_.limits().topic_bytes} + 1)));
   if (shard_.counters().input_bytes_now <= shard_.input_bytes_max()) return kFine;
   shard_.hit(Bound::input_bytes_total, client_id());
   return {ReasonCode::quota_exceeded, "limits.input_bytes_total", "no memory for topic aliases"};

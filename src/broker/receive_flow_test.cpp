@@ -192,6 +192,21 @@ TEST_F(Alias, StandsForItsTopicAndCanBeSetAgain) {  // 3.3.2.3.4
                                       "PUBLISH t/b=5 q0", "PUBLISH t/b=6 q0"));
 }
 
+// Also for a topic that is refused: what follows is not for the topic before.
+TEST_F(Alias, StandsForARefusedTopicToo) {
+  bed.options.limits.topic_levels = 3;
+  bed.options.limits.topic_bytes = 10;
+  const std::string euro = "\xe2\x82\xac";
+  for (const std::string& refused : {std::string("1/2/3/4"), std::string(11, 'x'), euro + euro + euro + euro}) {
+    How how = alias(3);
+    how.qos = 1;
+    how.id = 1;
+    EXPECT_THAT(peer.publish("t/a", "1", how).got(), ElementsAre("PUBLISH t/a=1 q0", "PUBACK #1"));
+    EXPECT_THAT(peer.publish(refused, "2", how).got(), ElementsAre("PUBACK #1 0x90")) << refused;
+    EXPECT_THAT(peer.publish("", "3", how).got(), ElementsAre("PUBACK #1 0x90")) << refused;
+  }
+}
+
 TEST_F(Alias, IsNotForwarded) {  // the alias is the sender's; the receiver's maximum is 0 (MQTT-3.1.2-26)
   covers_v5("MQTT-3.1.2-27");
   const auto packets = peer.publish("t/a", "1", alias(3)).take();
