@@ -55,7 +55,7 @@ void Peer::look() {
   if (!client_) return;
   const base::ByteQueue& out = client_->link().out;
   if (out.size() > looked_) {
-    std::vector<base::Bytes> pieces(1 + out.size() / 64);
+    std::vector<base::Bytes> pieces(out.size());  // at most: none is empty
     pieces.resize(out.peek(pieces.data(), pieces.size()));
     std::vector<std::uint8_t> bytes;
     for (const base::Bytes piece : pieces) bytes.insert(bytes.end(), piece.begin(), piece.end());

@@ -518,7 +518,10 @@ void Client::on_deadline(base::Time now) {
     shard_.context().timers.arm(*this, limit);
     return;
   }
-  if (!shard_.sessions().may_end_more()) return shard_.context().timers.arm(*this, now);  // in the next turn
+  if (!shard_.sessions().may_end_more()) {
+    shard_.context().timers.arm(*this, now + SessionTable::kMomentLater);
+    return;
+  }
   ++shard_.counters().dropped;
   end(ReasonCode::keep_alive_timeout, "keep alive timeout");  // MQTT-3.1.2-22
 }

@@ -14,6 +14,8 @@ namespace {
 
 // How long a peer has to read the last packet and close.
 constexpr base::Duration kLinger = base::seconds(2);
+// How long what a peer said before it went away is still listened to.
+constexpr base::Duration kHungUp = base::seconds(10);
 
 }  // namespace
 
@@ -33,7 +35,7 @@ void Connection::on_events(std::uint32_t events) {
   if (lingering_) return discard();
   if (client_.paused()) {
     if ((events & (EPOLLHUP | EPOLLERR)) != 0) hang_up();
-  } else if ((events & ~EPOLLOUT) != 0) {
+  } else if ((events & ~EPOLLOUT) != 0 && !client_.ended()) {
     if (client_.its_turn()) {
       read();
     } else {
@@ -44,11 +46,12 @@ void Connection::on_events(std::uint32_t events) {
   if (!closed_ && ((events & EPOLLOUT) != 0 || client_.ended())) flush();
 }
 
-// The peer is gone while nothing is read from it. What it said before counts all the same, in its time, and
-// nobody is there for answers.
+// The peer is gone, and maybe not all was read that it said before. That counts all the same, when it is the
+// client's turn; nobody is there for answers.
 void Connection::hang_up() {
   if (std::exchange(hung_up_, true)) return;
   instance_.reactor().remove(fd_.get());
+  instance_.reactor().timers().arm(*this, instance_.reactor().now() + kHungUp);
   unread_ = true;
   flush();
 }
@@ -156,7 +159,7 @@ void Connection::flush() {
     out.clear();
     client_.account_output(false);
     if (client_.ended()) return close();
-    if (!client_.paused() && client_.its_turn()) resume();
+    if (!client_.paused()) client_.wait_in_line();
     return;
   }
   const std::size_t before = out.size();
@@ -168,14 +171,15 @@ void Connection::flush() {
     if (result == io::Flushed::all) client_.drained();
   }
   client_.account_output(result == io::Flushed::all || out.size() < before);
-  if (result == io::Flushed::broken) client_.lost("connection lost");
+  if (result == io::Flushed::broken && !client_.ended()) return hang_up();
   if (client_.ended()) {
     if (result == io::Flushed::broken || (out.empty() && !client_.lingers())) return close();
     if (!armed()) instance_.reactor().timers().arm(*this, instance_.reactor().now() + kLinger);
     if (out.empty()) return half_close();
   }
   watch();
-  if (held_ && !client_.ended() && !client_.paused() && client_.its_turn()) resume();
+  // Not from here: this may be in the middle of what another client said, or this one.
+  if (held_ && !client_.ended() && !client_.paused()) client_.wait_in_line();
 }
 
 void Connection::watch() {
@@ -202,7 +206,10 @@ void Connection::discard() {
   if (got == 0 || (got < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR)) close();
 }
 
-void Connection::on_deadline(base::Time) { close(); }
+void Connection::on_deadline(base::Time) {
+  if (hung_up_) client_.lost("connection lost");
+  close();
+}
 
 void Connection::abort() {
   client_.lost("closed");

@@ -25,7 +25,7 @@ class Connection final : public Transport, private io::EventHandler, private io:
   void abort();
   Client& client() { return client_; }
   /// It has the start of a packet whose rest does not come, since `kept_since`.
-  bool keeps_incomplete() const { return kept_ != nullptr && !held_ && !closed_; }
+  bool keeps_incomplete() const { return kept_ != nullptr && !held_ && !unread_ && !closed_; }
   base::Time kept_since() const { return kept_since_; }
   /// Ends it because of that (0x97).
   void end_input();

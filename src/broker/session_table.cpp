@@ -63,12 +63,12 @@ void SessionTable::arm(ClientSession& session) {
 }
 
 bool SessionTable::may_end_more() {
-  if (std::exchange(allowance_, budget_.work.allowances()) != allowance_) allowed_from_ = budget_.work.done();
+  if (std::exchange(allowed_at_, now_) != now_) allowed_from_ = budget_.work.done();
   return budget_.work.done() - allowed_from_ < kEndWorkPerTurn;
 }
 
 void SessionTable::due(ClientSession& session, base::Time now) {
-  if (!may_end_more()) return timers_.arm(session, now);  // in the next turn
+  if (!may_end_more()) return timers_.arm(session, now + kMomentLater);
   if (session.expires <= now) {
     ++expired_;
     return end(session);
@@ -88,13 +88,14 @@ void SessionTable::publish_will(ClientSession& session) {
   const auto will = std::move(session.protocol.will);
   if (!will) return;
   const session::Message& message = *will->message;
+  base::Time expires = base::kNever;
+  if (will->expiry_s) expires = now_ + std::max<base::Duration>(base::seconds(*will->expiry_s), session::kMoment);
   router_.publish_will({.topic = message.topic(),
                         .payload = message.payload(),
                         .properties = message.properties(),
                         .qos = message.qos(),
                         .retain = will->retain,
-                        .expires = will->expiry_s ? now_ + std::max<base::Duration>(base::seconds(*will->expiry_s), session::kMoment)
-                                                   : base::kNever},
+                        .expires = expires},
                        session, now_);
 }
 

@@ -30,9 +30,10 @@ class SessionTable {
   /// Forgets the session, its subscriptions and queues. A will that still waits is published first
   /// (MQTT-3.1.2-8: no later than the session's end). It must not be connected.
   void end(ClientSession& session);
-  /// False when deadlines have ended so many in this turn that the others have to wait for the next one. They
-  /// have an allowance of their own: whatever clients do, sessions end in time.
+  /// False when deadlines have ended so many at this moment that the others have to wait: `kMomentLater`, which
+  /// is the next turn. They have an allowance of their own: whatever clients do, sessions end in time.
   bool may_end_more();
+  static constexpr base::Duration kMomentLater{1};
 
   /// The session's connection is gone (and it is detached already): publishes the will, now or after
   /// its delay, and ends the session now or at its expiry.
@@ -50,8 +51,8 @@ class SessionTable {
   void arm(ClientSession& session);
 
   std::uint64_t expired_ = 0;
-  std::uint64_t allowance_ = 0;  // number of that which `allowed_from_` belongs to
-  std::uint64_t allowed_from_ = 0;
+  base::Time allowed_at_{};
+  std::uint64_t allowed_from_ = 0;  // of the work that was done by then
   session::QueueBudget& budget_;
   Router& router_;
   io::TimerQueue& timers_;

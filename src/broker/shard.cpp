@@ -89,7 +89,8 @@ void Shard::flush_later(Client& client) {
   dirty_.push_back(&client);
 }
 
-// Events, the line and flushing have each what a turn allows.
+// Events and the line have each what a turn allows, and so has the search for retained messages while flushing.
+// What flushing sends is bounded by what connections may have unsent.
 void Shard::turn_end() {
   if (router_.run_host()) context_.want_turn_end();
   run_line();

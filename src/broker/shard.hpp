@@ -85,7 +85,7 @@ class Shard final : private Deliveries, private io::Timer {
   Result<void> subscribe(std::string_view filter, Qos qos, Broker::OnMessage on_message);
   /// The answer to `Authority::verify`. A client that went away meanwhile is ignored.
   void authenticated(std::uint64_t client, const auth::Verdict& verdict);
-  /// Host callbacks, then every client that has something to say is flushed.
+  /// Host callbacks; those in line whose turn it is are read; every client that has something to say is flushed.
   void turn_end();
   /// No callback of the host is called from here on.
   void stop_host() { router_.stop_host(); }

@@ -195,7 +195,8 @@ void Peer::flush() {
   }
   client_->account_output(client_->link().out.size() < before);
   if (client_->ended()) ended_ = true;
-  read();  // what waited because nothing was read from this side
+  // What waited because nothing was read from this side.
+  if (!client_->ended() && !client_->paused() && !input_.empty()) client_->wait_in_line();
 }
 
 void Peer::bury() {

@@ -18,7 +18,7 @@ class Turns {
   /// About 5 ms: what an instance does for its clients' packets before other instances of the thread have
   /// their turn.
   static constexpr std::uint64_t kWorkPerTurn = 100'000;
-  /// About 1 ms: what one client may ask for at once.
+  /// About 1 ms: what one client may ask for at a time, but for a packet that asks for more by itself.
   static constexpr std::uint64_t kSliceMax = 20'000;
   /// With many in line; about 50 us.
   static constexpr std::uint64_t kSliceMin = 1'000;

@@ -43,7 +43,8 @@ struct QueueBudget {
   /// them share is there once.
   unsigned connected_percent() const {
     const std::uint64_t bytes = connected_entry_bytes_now + std::min(connected_bytes_now, kept_bytes_now);
-    return static_cast<unsigned>(std::min<std::uint64_t>(100, 100 * bytes / std::max<std::uint64_t>(connected_bytes_max, 1)));
+    const std::uint64_t percent = 100 * bytes / std::max<std::uint64_t>(connected_bytes_max, 1);
+    return static_cast<unsigned>(std::min<std::uint64_t>(100, percent));
   }
 };
 

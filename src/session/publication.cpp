@@ -39,7 +39,8 @@ mqtt::PublishParts Publication::parts(const Copy& copy, std::uint16_t id, bool d
   parts.retain = copy.retain;
   parts.dup = dup;
   if (expires_ != base::kNever) {
-    // What is left, rounded up: 0 only when it came with 0 (MQTT-3.3.2-6). What is sent again may have expired.
+    // What is left, rounded up, so that it is 0 for what came with 0 (MQTT-3.3.2-6). What is sent again may have
+    // expired.
     const int least = expires_ > now_ ? 0 : 1;
     const auto left = std::chrono::ceil<base::seconds>(expires_ - now_ - kMoment).count();
     parts.expiry_s = static_cast<std::uint32_t>(std::clamp<std::int64_t>(left, least, UINT32_MAX));

@@ -15,19 +15,13 @@ class Work {
   std::uint64_t done() const { return done_; }
 
   /// From here on `units` may be done before `over`.
-  void allow(std::uint64_t units) {
-    until_ = done_ + units;
-    ++allowances_;
-  }
+  void allow(std::uint64_t units) { until_ = done_ + units; }
   /// What was allowed is done: what can wait should.
   bool over() const { return done_ >= until_; }
-  /// How often something was allowed.
-  std::uint64_t allowances() const { return allowances_; }
 
  private:
   std::uint64_t done_ = 0;
   std::uint64_t until_ = UINT64_MAX;
-  std::uint64_t allowances_ = 0;
 };
 
 }  // namespace shoal::session

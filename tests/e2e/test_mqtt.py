@@ -3,12 +3,13 @@
 import re
 import socket
 import struct
+from contextlib import ExitStack
 
 import pytest
 
 from clients import V5, V311, MosquittoSub, Paho, mosquitto_pub, mqttjs
 from fleet import wait_until
-from wire import DISCONNECT, PUBLISH, Wire, packet, text
+from wire import DISCONNECT, PUBACK, PUBLISH, SUBSCRIBE, Wire, connect_packet, packet, text
 
 ALICE = {"user": "alice", "password": "alice's secret"}
 PLACES = {"plant-a": ALICE, "lab": {}}
@@ -267,3 +268,94 @@ def test_what_was_said_before_a_reset_counts_also_while_the_client_waits(make_fl
             assert (kind, body) == (3, b"\0\4said" + str(n).encode())
         wait_until(lambda: re.search("client disconnected.* client=hasty", fleet.log("slow")), "the end is logged")
         assert watcher.ping() == []
+
+
+def test_a_flood_that_ends_in_a_reset_is_heard_in_order(make_fleet):
+    """The client is slowed and gone before most of what it said is handled. Then more is delivered in one go than
+    waits for the turn's end, so its own answers are flushed in the middle."""
+    fleet = make_fleet("""
+        [instances.flood]
+        auth = { anonymous = true }
+        listeners = ["mqtt://127.0.0.1:auto"]
+        limits = { inflight = 1, queued_messages = 20 }
+        """).start()
+    port = fleet.port("flood")
+    with ExitStack() as open_:
+        for n in range(40):
+            reader = open_.enter_context(Wire(port))
+            reader.connect(f"reader-{n}")
+            reader.subscribe("large")
+        sluggard = open_.enter_context(Wire(port))
+        sluggard.connect("sluggard")
+        sluggard.subscribe("slow", 1)
+        watcher = open_.enter_context(Wire(port))
+        watcher.connect("watcher")
+        watcher.subscribe("number")
+        numbers = iter(range(1000))
+        with Wire(port) as hasty:
+            hasty.connect("hasty", will=("number", b"will", 0, False))
+            for n in range(10):
+                hasty.publish("slow", b"", 1, packet_id=1)
+                assert hasty.recv()[0] == PUBACK
+            said = packet(PUBLISH, 2, text("slow") + b"\0\1")
+            for n in range(9):
+                said += packet(PUBLISH, 2, text("large") + struct.pack("!H", n + 2) + bytes(12000))
+                said += b"".join(packet(PUBLISH, 0, text("number") + str(next(numbers)).encode()) for _ in range(5))
+            hasty.send(said + packet(DISCONNECT, 0, b""))
+            assert hasty.recv()[0] == PUBACK
+            hasty.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        wait_until(lambda: re.search("client disconnected.* client=hasty", fleet.log("flood")), "the end is logged")
+        got = [body[8:] for _, _, body in watcher.ping()]
+        assert got == [str(n).encode() for n in range(next(numbers))]
+        assert not re.search("violated the protocol.*client=hasty", fleet.log("flood"))
+
+
+def test_a_reader_that_was_ended_for_its_input_and_then_resets_hurts_nobody(make_fleet):
+    """It is closed because what it began to say takes memory that others need, while much waits for it to read."""
+    fleet = make_fleet("""
+        [instances.full]
+        auth = { anonymous = true }
+        listeners = ["mqtt://127.0.0.1:auto"]
+        limits = { input_bytes_total = "2MiB" }
+        """).start()
+    port, pid = fleet.port("full"), fleet.pid("full")
+    with ExitStack() as open_:
+        begun = packet(PUBLISH, 0, text("large") + bytes(1000000))[:200000]
+        reader = socket.socket()
+        open_.callback(reader.close)
+        reader.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        reader.connect(("127.0.0.1", port))
+        subscription = struct.pack("!H", 1) + b"\0" + text("large") + b"\0"
+        reader.sendall(connect_packet("reader", V5) + packet(SUBSCRIBE, 2, subscription))
+        wait_until(lambda: "client=reader" in fleet.log("full"), "the reader is connected")
+        writer = open_.enter_context(Wire(port))
+        writer.connect("writer", V5)
+        for n in range(12):
+            writer.publish("large", bytes(500000), 1, packet_id=1 + n)
+            assert writer.recv()[0] == PUBACK
+        reader.sendall(begun)
+        others = [open_.enter_context(Wire(port)) for _ in range(20)]
+        for n, other in enumerate(others):
+            other.connect(f"other-{n}", V5)
+            other.send(begun)
+        wait_until(lambda: re.search("client disconnected.* client=reader", fleet.log("full")), "the reader is closed")
+        reader.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        reader.close()
+        writer.ping()
+        assert fleet.pid("full") == pid
+
+
+def test_a_client_that_hung_up_is_forgotten_soon(make_fleet):
+    """However much it said before and however slowly it is read: it keeps its place for ten seconds at most."""
+    fleet = make_fleet("""
+        [instances.slow]
+        auth = { anonymous = true }
+        listeners = ["mqtt://127.0.0.1:auto"]
+        [instances.slow.limits]
+        client_messages_per_second = 20
+        """).start()
+    with Wire(fleet.port("slow")) as hasty:
+        hasty.connect("hasty")
+        hasty.send(packet(PUBLISH, 0, text("t")) * 20000)
+        hasty.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    wait_until(lambda: re.search("client disconnected.* client=hasty", fleet.log("slow")), "the end is logged")
