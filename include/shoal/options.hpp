@@ -55,8 +55,8 @@ struct Limits {
   /// queues themselves; then 0x97 to QoS 1 and 2 publishers.
   std::uint64_t queued_bytes_total = 256ull << 20;
   /// Of that, for clients that are connected and do not keep up. Then a session of theirs is full with 100
-  /// messages or 64 KiB.
-  std::uint64_t queued_bytes_connected = 32ull << 20;
+  /// messages or 64 KiB, and with half as much again with less.
+  std::uint64_t queued_bytes_connected = 24ull << 20;
   std::uint32_t sessions = 100'000;                 ///< then CONNACK 0x97
   std::uint32_t session_expiry_s = 7 * 24 * 3600;   ///< the longest a session is kept; echoed when lowered
   std::uint32_t subscriptions = 1'000;              ///< per session, then 0x97 for the filter

@@ -90,6 +90,33 @@ TEST(BackpressureOfMany, ConnectedOnesShareABoundAndKeepALittle) {
   EXPECT_EQ(queued("away"), 1'500u);
 }
 
+// The same for what waits for shared subscriptions whose members are there and take nothing.
+TEST(BackpressureOfMany, QueuesOfSharedSubscriptionsShareItToo) {
+  Bed bed(with([](BrokerOptions& o) {
+    o.limits.inflight = 1;
+    o.limits.queued_bytes_connected = 64'000;
+  }));
+  Peer member(bed);
+  member.connect({"member"});
+  for (int i = 0; i < 50; ++i) member.subscribe("$share/" + std::to_string(i) + "/t", 1);
+  Peer away(bed);
+  away.connect({.id = "away", .expiry_s = 60}).subscribe("$share/away/t", 1).disconnect();
+  Peer publisher(bed);
+  publisher.connect({"publisher"}).skip();
+  for (int i = 0; i < 500; ++i) {
+    EXPECT_EQ(publisher.publish("t", "x", {.qos = 1, .id = 1}).got(), (std::vector<std::string>{"PUBACK #1"}));
+    bed.advance(base::milliseconds(25));
+  }
+  const std::uint64_t queued = bed.shard.stats().queued_messages_now;
+  EXPECT_GE(queued, 50u * 50 + 500);
+  EXPECT_LE(bed.shard.budget().connected_entry_bytes_now, 96'000u);  // half as much again
+  EXPECT_GE(bed.shard.budget().connected_entry_bytes_now, 64'000u);
+  member.disconnect();  // its groups go with it
+  EXPECT_EQ(bed.shard.stats().queued_messages_now, 500u);
+  EXPECT_EQ(bed.shard.budget().connected_entry_bytes_now, 0u);
+  EXPECT_EQ(bed.shard.budget().connected_bytes_now, 0u);
+}
+
 TEST(BackpressureOfMany, TheyAreNotFullBeforeTheirPublishersAreSlowed) {
   Bed bed(with([](BrokerOptions& o) {
     o.limits.inflight = 1;

@@ -73,7 +73,7 @@ struct SharedGroup final : Receiver {
   std::size_t connected = 0;
   std::size_t turn = 0;
   base::Ring<Waiting> queue;
-  std::uint64_t queued_bytes = 0;
+  session::QueueShare share;  ///< of the queue
 };
 
 /// A subscription of the program that hosts the instance.

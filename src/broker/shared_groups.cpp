@@ -129,6 +129,7 @@ void SharedGroups::place(Membership& membership, bool connected) {
   SharedGroup& group = membership.group;
   if ((membership.place < group.connected) == connected) return;
   const std::size_t to = connected ? group.connected++ : --group.connected;
+  group.share.set_connected(budget_, group.connected > 0);
   Membership* const other = group.members[to];
   std::swap(group.members[to], group.members[membership.place]);
   std::swap(other->place, membership.place);
@@ -199,9 +200,7 @@ unsigned SharedGroups::deliver(SharedGroup& group, session::Publication& publica
     return 0;
   }
   const std::size_t size = publication.size();
-  const auto full = [&] {
-    return group.queue.size() >= budget_.messages_max || group.queued_bytes + size > budget_.bytes_max;
-  };
+  const auto full = [&] { return group.share.full(budget_, size); };
   if (full() && budget_.when_full == QueueFull::drop_old && size <= budget_.bytes_max) {
     while (!group.queue.empty() && full()) {
       pop(group);
@@ -216,30 +215,18 @@ unsigned SharedGroups::deliver(SharedGroup& group, session::Publication& publica
     push(group, publication.message(), retain, false);
   }
   hand_out(group, publication.now());
-  if (group.connected == 0) return 0;
-  const std::uint64_t by_count = std::uint64_t{100} * group.queue.size() / std::max(budget_.messages_max, 1u);
-  const std::uint64_t by_bytes =
-      std::uint64_t{100} * group.queued_bytes / std::max<std::uint64_t>(budget_.bytes_max, 1);
-  return static_cast<unsigned>(std::min<std::uint64_t>(100, std::max(by_count, by_bytes)));
+  return group.connected == 0 ? 0 : group.share.percent(budget_);
 }
 
 void SharedGroups::push(SharedGroup& group, session::MessageRef message, bool retain, bool first) {
-  const std::size_t size = message->size();
-  group.queued_bytes += size;
-  ++budget_.messages_now;
-  budget_.bytes_now += size;
-  budget_.entry_bytes_now += sizeof(SharedGroup::Waiting);
+  group.share.add(budget_, message->size(), sizeof(SharedGroup::Waiting));
   if (first) group.queue.push_front({std::move(message), retain});
   else group.queue.push({std::move(message), retain});
 }
 
 void SharedGroups::pop(SharedGroup& group) {
   const SharedGroup::Waiting waiting = group.queue.pop();
-  const std::size_t size = waiting.message->size();
-  group.queued_bytes -= size;
-  --budget_.messages_now;
-  budget_.bytes_now -= size;
-  budget_.entry_bytes_now -= sizeof(SharedGroup::Waiting);
+  group.share.remove(budget_, waiting.message->size(), sizeof(SharedGroup::Waiting));
   if (group.queue.capacity() > kQueueKept) group.queue.shrink();
 }
 

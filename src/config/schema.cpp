@@ -163,7 +163,7 @@ std::vector<Key> make_schema() {
        limit<&L::queued_bytes_connected>(
            "limits.queued_bytes_connected", size, 0, kTiB,
            "Of that, for clients that are connected and do not keep up. Then the queue of one of them is full with 100 "
-           "messages or 64 KiB."),
+           "messages or 64 KiB, and with half as much again with less."),
        limit<&L::sessions>("limits.sessions", integer, 1, 100 * kMillion, "Then CONNACK 0x97."),
        limit<&L::session_expiry_s>("limits.session_expiry", duration, 0, kMax32,
                                    "The longest a session is kept after its connection; a lowered value is told to the "

@@ -75,10 +75,7 @@ Outcome Outbound::write(Publication& publication, const Copy& copy, Link& link, 
 Outcome Outbound::enqueue(Publication& publication, const Copy& copy, bool online) {
   KeptCopy kept(copy);
   const std::size_t size = publication.size() + kept.bytes();
-  const auto full = [&] {
-    return queue_.size() >= budget_->messages_max || queued_bytes_ + size > budget_->bytes_max ||
-           (takes_much(size) && budget_->connected_percent() >= 100);
-  };
+  const auto full = [&] { return share_.full(*budget_, size); };
   if (full() && budget_->when_full == QueueFull::drop_old && size <= budget_->bytes_max) {
     while (!queue_.empty() && full()) {
       pop();
@@ -94,28 +91,14 @@ Outcome Outbound::enqueue(Publication& publication, const Copy& copy, bool onlin
   return Outcome::queued;
 }
 
-// `sign` is 1, or -1 as an unsigned number.
-void Outbound::count(const Queued& item, std::uint64_t sign) {
-  const std::uint64_t entry_bytes = sign * item.entry_bytes();
-  const std::uint64_t bytes = sign * item.bytes();
-  queued_bytes_ += bytes;
-  queued_entry_bytes_ += entry_bytes;
-  budget_->messages_now += sign;
-  budget_->bytes_now += bytes;
-  budget_->entry_bytes_now += entry_bytes;
-  if (!connected_) return;
-  budget_->connected_bytes_now += bytes;
-  budget_->connected_entry_bytes_now += entry_bytes;
-}
-
 void Outbound::push(Queued item) {
-  count(item, 1);
+  share_.add(*budget_, item.bytes(), item.entry_bytes());
   queue_.push(std::move(item));
 }
 
 Outbound::Queued Outbound::pop() {
   Queued item = queue_.pop();
-  count(item, std::uint64_t{0} - 1);
+  share_.remove(*budget_, item.bytes(), item.entry_bytes());
   return item;
 }
 
@@ -180,10 +163,7 @@ Outbound::Acknowledged Outbound::acknowledge(mqtt::PacketType type, std::uint16_
 }
 
 void Outbound::detach() {
-  if (std::exchange(connected_, false)) {
-    budget_->connected_bytes_now -= queued_bytes_;
-    budget_->connected_entry_bytes_now -= queued_entry_bytes_;
-  }
+  share_.set_connected(*budget_, false);
   for (Slot& slot : slots_) slot.sent = false;
   outstanding_ = 0;
   resend_.clear();
@@ -192,10 +172,7 @@ void Outbound::detach() {
 }
 
 void Outbound::attach() {
-  if (!std::exchange(connected_, true)) {
-    budget_->connected_bytes_now += queued_bytes_;
-    budget_->connected_entry_bytes_now += queued_entry_bytes_;
-  }
+  share_.set_connected(*budget_, true);
   for (std::size_t i = 0; i < slots_.size(); ++i) {
     if (slots_[i].state != State::free) resend_.push_back(static_cast<std::uint16_t>(i));
   }

@@ -9,44 +9,11 @@
 #include "session/kept_copy.hpp"
 #include "session/link.hpp"
 #include "session/publication.hpp"
+#include "session/queue_budget.hpp"
 #include "session/source.hpp"
-#include "session/work.hpp"
 #include "shoal/options.hpp"
 
 namespace shoal::session {
-
-/// Bounds and totals that the sessions of an instance share. The totals are kept by `Outbound`.
-struct QueueBudget {
-  std::uint16_t inflight_max = 100;
-  std::uint32_t messages_max = 10'000;    ///< queued per session
-  std::uint64_t bytes_max = 16ull << 20;  ///< queued per session
-  std::uint64_t connected_bytes_max = 32ull << 20;  ///< queued for connected sessions; then they are full with less
-  QueueFull when_full = QueueFull::drop_new;
-
-  std::uint64_t messages_now = 0;  ///< queued in all sessions
-  std::uint64_t bytes_now = 0;
-  std::uint64_t entry_bytes_now = 0;  ///< what the queues take besides the messages
-  std::uint64_t connected_bytes_now = 0;        ///< messages in queues of connected sessions, for each session
-  std::uint64_t connected_entry_bytes_now = 0;  ///< what these queues take besides
-  std::uint64_t kept_bytes_now = 0;   ///< all messages that are queued or in flight, once each; its owner tells
-  bool exhausted = false;             ///< the instance keeps all it may: no QoS 0 message waits for a reader
-  std::uint64_t dropped_full = 0;     ///< QoS 1 and 2 for a full queue
-  std::uint64_t dropped_slow = 0;     ///< QoS 0 for a slow reader
-  std::uint64_t dropped_size = 0;     ///< larger than the client takes
-  std::uint64_t expired = 0;
-  std::uint64_t delivered = 0;        ///< PUBLISH packets written
-  std::uint64_t delivered_bytes = 0;  ///< their size
-  std::uint64_t acks = 0;             ///< acknowledgements written, PUBREL included
-  Work work;                          ///< what the instance's turns are bounded by
-
-  /// What connected sessions that do not keep up cost, in percent of what they may. A message that many of
-  /// them share is there once.
-  unsigned connected_percent() const {
-    const std::uint64_t bytes = connected_entry_bytes_now + std::min(connected_bytes_now, kept_bytes_now);
-    const std::uint64_t percent = 100 * bytes / std::max<std::uint64_t>(connected_bytes_max, 1);
-    return static_cast<unsigned>(std::min<std::uint64_t>(100, percent));
-  }
-};
 
 /// What became of a message for one session.
 enum class Outcome {
@@ -113,15 +80,10 @@ class Outbound {
   };
   std::vector<Unfinished> unfinished() const;
 
-  /// How full the queue is, in percent of the nearer limit.
-  unsigned fill_percent() const {
-    const std::uint64_t by_count = std::uint64_t{100} * queue_.size() / std::max(budget_->messages_max, 1u);
-    const std::uint64_t by_bytes = std::uint64_t{100} * queued_bytes_ / std::max<std::uint64_t>(budget_->bytes_max, 1);
-    const std::uint64_t by_all = takes_much(0) ? budget_->connected_percent() : 0;
-    return static_cast<unsigned>(std::min<std::uint64_t>(100, std::max({by_count, by_bytes, by_all})));
-  }
+  /// How full the queue is, in percent of the nearest limit.
+  unsigned fill_percent() const { return share_.percent(*budget_); }
   std::size_t queued() const { return queue_.size(); }
-  std::size_t queued_bytes() const { return queued_bytes_; }
+  std::size_t queued_bytes() const { return share_.bytes(); }
   std::size_t inflight() const { return inflight_; }
   bool empty() const { return queue_.empty() && inflight_ == 0; }
 
@@ -146,13 +108,6 @@ class Outbound {
   };
 
   bool window_open(const Link& link) const;
-  /// More is queued for a connected client than it may always have.
-  bool takes_much(std::size_t more) const {
-    constexpr std::size_t kMessages = 100;
-    constexpr std::size_t kBytes = 64 * 1024;
-    return connected_ && (queue_.size() >= kMessages || queued_bytes_ + more > kBytes);
-  }
-  void count(const Queued& item, std::uint64_t sign);
   bool retained_waiting() const { return retained_ && retained_->waiting(); }
   Outcome write(Publication& publication, const Copy& copy, Link& link, bool keep);
   Outcome enqueue(Publication& publication, const Copy& copy, bool online);
@@ -170,13 +125,11 @@ class Outbound {
   base::Ring<Queued> queue_;
   Source* retained_ = nullptr;
   Source* shared_ = nullptr;
-  std::size_t queued_bytes_ = 0;
-  std::size_t queued_entry_bytes_ = 0;
+  QueueShare share_;  // of queue_
   std::uint32_t next_order_ = 0;
   std::uint16_t inflight_ = 0;     // slots in use
   std::uint16_t outstanding_ = 0;  // of these, sent on this connection: what receive maximum bounds
   std::uint16_t cursor_ = 0;       // where the search for a free slot starts
-  bool connected_ = false;
 };
 
 }  // namespace shoal::session

@@ -1,0 +1,105 @@
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+
+#include "session/work.hpp"
+#include "shoal/options.hpp"
+
+namespace shoal::session {
+
+/// Bounds and totals that the sessions of an instance share. The totals are kept by `Outbound`
+/// and `QueueShare`.
+struct QueueBudget {
+  std::uint16_t inflight_max = 100;
+  std::uint32_t messages_max = 10'000;    ///< queued per session
+  std::uint64_t bytes_max = 16ull << 20;  ///< queued per session
+  std::uint64_t connected_bytes_max = 24ull << 20;  ///< queued for connected sessions; then they are full with less
+  QueueFull when_full = QueueFull::drop_new;
+
+  std::uint64_t messages_now = 0;  ///< queued in all sessions
+  std::uint64_t bytes_now = 0;
+  std::uint64_t entry_bytes_now = 0;  ///< what the queues take besides the messages
+  std::uint64_t connected_bytes_now = 0;        ///< messages in queues of connected sessions, for each session
+  std::uint64_t connected_entry_bytes_now = 0;  ///< what these queues take besides
+  std::uint64_t kept_bytes_now = 0;   ///< all messages that are queued or in flight, once each; its owner tells
+  bool exhausted = false;             ///< the instance keeps all it may: no QoS 0 message waits for a reader
+  std::uint64_t dropped_full = 0;     ///< QoS 1 and 2 for a full queue
+  std::uint64_t dropped_slow = 0;     ///< QoS 0 for a slow reader
+  std::uint64_t dropped_size = 0;     ///< larger than the client takes
+  std::uint64_t expired = 0;
+  std::uint64_t delivered = 0;        ///< PUBLISH packets written
+  std::uint64_t delivered_bytes = 0;  ///< their size
+  std::uint64_t acks = 0;             ///< acknowledgements written, PUBREL included
+  Work work;                          ///< what the instance's turns are bounded by
+
+  /// What connected sessions that do not keep up cost, in percent of what they may. A message that many of
+  /// them share is there once.
+  unsigned connected_percent() const {
+    const std::uint64_t bytes = connected_entry_bytes_now + std::min(connected_bytes_now, kept_bytes_now);
+    const std::uint64_t percent = 100 * bytes / std::max<std::uint64_t>(connected_bytes_max, 1);
+    return static_cast<unsigned>(std::min<std::uint64_t>(1000, percent));
+  }
+};
+
+/// What one queue of messages, a session's or a shared subscription's, counts against the bounds. A value; it
+/// has to be emptied before it goes.
+class QueueShare {
+ public:
+  /// One message more or less, of `bytes`; `entry_bytes`: what its place in the queue takes.
+  void add(QueueBudget& budget, std::size_t bytes, std::size_t entry_bytes) { count(budget, 1, bytes, entry_bytes); }
+  void remove(QueueBudget& budget, std::size_t bytes, std::size_t entry_bytes) {
+    constexpr std::uint64_t kMinusOne = UINT64_MAX;
+    count(budget, kMinusOne, bytes, entry_bytes);
+  }
+  /// Whether a client is there who could take from the queue.
+  void set_connected(QueueBudget& budget, bool connected) {
+    if (connected_ == connected) return;
+    connected_ = connected;
+    const std::uint64_t sign = connected ? 1 : UINT64_MAX;
+    budget.connected_bytes_now += sign * bytes_;
+    budget.connected_entry_bytes_now += sign * entry_bytes_;
+  }
+
+  /// No room for another message of that size.
+  bool full(const QueueBudget& budget, std::size_t size) const {
+    if (messages_ >= budget.messages_max || bytes_ + size > budget.bytes_max) return true;
+    // With very many queues even the little that each may have in any case is too much.
+    return connected_ && budget.connected_percent() >= (takes_much(size) ? 100u : 150u);
+  }
+  /// How full it is, in percent of the nearest limit.
+  unsigned percent(const QueueBudget& budget) const {
+    const std::uint64_t by_count = std::uint64_t{100} * messages_ / std::max(budget.messages_max, 1u);
+    const std::uint64_t by_bytes = std::uint64_t{100} * bytes_ / std::max<std::uint64_t>(budget.bytes_max, 1);
+    const std::uint64_t by_all = takes_much(0) ? budget.connected_percent() : 0;
+    return static_cast<unsigned>(std::min<std::uint64_t>(100, std::max({by_count, by_bytes, by_all})));
+  }
+  std::size_t bytes() const { return bytes_; }
+
+ private:
+  // More than every queue of connected clients may have in any case.
+  bool takes_much(std::size_t more) const {
+    constexpr std::size_t kMessages = 100;
+    constexpr std::size_t kBytes = 64 * 1024;
+    return connected_ && (messages_ >= kMessages || bytes_ + more > kBytes);
+  }
+  // `sign` is 1, or -1 as an unsigned number.
+  void count(QueueBudget& budget, std::uint64_t sign, std::size_t bytes, std::size_t entry_bytes) {
+    messages_ += sign;
+    bytes_ += sign * bytes;
+    entry_bytes_ += sign * entry_bytes;
+    budget.messages_now += sign;
+    budget.bytes_now += sign * bytes;
+    budget.entry_bytes_now += sign * entry_bytes;
+    if (!connected_) return;
+    budget.connected_bytes_now += sign * bytes;
+    budget.connected_entry_bytes_now += sign * entry_bytes;
+  }
+
+  std::size_t messages_ = 0;
+  std::size_t bytes_ = 0;
+  std::size_t entry_bytes_ = 0;
+  bool connected_ = false;
+};
+
+}  // namespace shoal::session
