@@ -57,18 +57,18 @@ struct Limits {
   /// Of that, for clients that are connected and do not keep up. Then a session of theirs is full with 100
   /// messages or 64 KiB, and with half as much again with less.
   std::uint64_t queued_bytes_connected = 24ull << 20;
-  std::uint32_t sessions = 100'000;                 ///< then CONNACK 0x97
-  std::uint32_t session_expiry_s = 7 * 24 * 3600;   ///< the longest a session is kept; echoed when lowered
-  std::uint32_t subscriptions = 1'000;              ///< per session, then 0x97 for the filter
-  std::uint64_t subscription_bytes = 48ull << 20;   ///< all subscriptions' memory, then 0x97 for the filter
-  std::uint32_t retained_messages = 100'000;        ///< then 0x97
-  std::uint64_t retained_bytes = 256ull << 20;      ///< topic, payload, properties and their index; then 0x97
-  std::uint32_t topic_levels = 128;                 ///< then 0x90
-  std::uint32_t topic_bytes = 4'096;                ///< then 0x90
-  std::uint32_t client_id_bytes = 1'024;            ///< then CONNACK 0x85, or 2 for MQTT 3.1.1
-  std::uint16_t topic_aliases = 16;                 ///< per direction, for v5 clients; 0: none
-  std::uint16_t keep_alive_max_s = 0;               ///< 0: off; else clients asking for more (or 0) get this
-  std::uint32_t output_bytes = 1024 * 1024;         ///< unsent bytes per connection: QoS 0 dropped, 1 and 2 queued
+  std::uint32_t sessions = 100'000;                ///< then CONNACK 0x97
+  std::uint32_t session_expiry_s = 7 * 24 * 3600;  ///< the longest a session is kept; echoed when lowered
+  std::uint32_t subscriptions = 1'000;             ///< per session, then 0x97 for the filter
+  std::uint64_t subscription_bytes = 48ull << 20;  ///< all subscriptions' memory, then 0x97 for the filter
+  std::uint32_t retained_messages = 100'000;       ///< then 0x97
+  std::uint64_t retained_bytes = 256ull << 20;     ///< topic, payload, properties and their index; then 0x97
+  std::uint32_t topic_levels = 128;                ///< then 0x90
+  std::uint32_t topic_bytes = 4'096;               ///< then 0x90
+  std::uint32_t client_id_bytes = 1'024;           ///< then CONNACK 0x85, or 2 for MQTT 3.1.1
+  std::uint16_t topic_aliases = 16;                ///< per direction, for v5 clients; 0: none
+  std::uint16_t keep_alive_max_s = 0;              ///< 0: off; else clients asking for more (or 0) get this
+  std::uint32_t output_bytes = 1024 * 1024;        ///< unsent bytes per connection: QoS 0 dropped, 1 and 2 queued
   /// Memory of what all connections have not read yet: the less of it is free, the less of `output_bytes`
   /// a connection that does not read may use.
   std::uint64_t output_bytes_total = 16ull << 20;

@@ -493,9 +493,8 @@ void Client::finish(std::string_view why) {
   keep_input(-static_cast<std::ptrdiff_t>(input_bytes_));
   if (was_connected) {
     --shard_.counters().connections_now;
-    shard_.log_limited(
-        LogLevel::info, "client disconnected",
-        {{"client", session_->protocol.client_id()}, {"address", transport_.peer()}, {"reason", why}});
+    shard_.log_limited(LogLevel::info, "client disconnected",
+                       {{"client", session_->protocol.client_id()}, {"address", transport_.peer()}, {"reason", why}});
     ClientSession& session = *std::exchange(session_, nullptr);
     session.protocol.detach();
     session.client = nullptr;

@@ -74,7 +74,8 @@ TEST(Fairness, ManySessionsThatEndAtOnceTakeSeveralTurns) {
     Peer absent(bed);
     absent.connect({.id = std::to_string(i), .expiry_s = 10});
     std::vector<std::uint8_t> filters;
-    for (int n = 0; n < 1'000; ++n) mqtt::append_filter(filters, {std::to_string(n) + "/" + std::to_string(i), {}}, true);
+    for (int n = 0; n < 1'000; ++n)
+      mqtt::append_filter(filters, {std::to_string(n) + "/" + std::to_string(i), {}}, true);
     absent.send(mqtt::Subscribe{1, {}, mqtt::FilterList(filters, true)}).drop();
   }
   bed.most_work = 0;

@@ -58,8 +58,8 @@ TEST(Fields, OptionsRoundTrip) {
   const auto& [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t, u, v, w, x, y, z, aa, ab, ac, ad, ae] =
       back->limits;
   std::uint64_t next = 1;
-  const std::uint64_t all[] = {a, b, c, d, e, f, g, h, i, j, k, l,  m,  n,  o,
-                               p, q, r, s, t, u, v, w, x, y, z, aa, ab, ac, ad, ae};
+  const std::uint64_t all[] = {a, b, c, d, e, f, g, h, i, j, k,  l,  m,  n,  o, p,
+                               q, r, s, t, u, v, w, x, y, z, aa, ab, ac, ad, ae};
   for (const std::uint64_t limit : all) {
     EXPECT_EQ(limit, next++);
   }

@@ -9,7 +9,7 @@
 namespace shoal::session {
 namespace {
 
-constexpr std::size_t kStep = 64;   // a cache line: most messages are small, and many are kept
+constexpr std::size_t kStep = 64;  // a cache line: most messages are small, and many are kept
 constexpr std::size_t kSteps = 8;  // classes that are that far apart; the others double
 
 constexpr std::size_t class_bytes(std::size_t size_class) {

@@ -12,21 +12,21 @@ namespace shoal::session {
 /// and `QueueShare`.
 struct QueueBudget {
   std::uint16_t inflight_max = 100;
-  std::uint32_t messages_max = 10'000;    ///< queued per session
-  std::uint64_t bytes_max = 16ull << 20;  ///< queued per session
+  std::uint32_t messages_max = 10'000;              ///< queued per session
+  std::uint64_t bytes_max = 16ull << 20;            ///< queued per session
   std::uint64_t connected_bytes_max = 24ull << 20;  ///< queued for connected sessions; then they are full with less
   QueueFull when_full = QueueFull::drop_new;
 
   std::uint64_t messages_now = 0;  ///< queued in all sessions
   std::uint64_t bytes_now = 0;
-  std::uint64_t entry_bytes_now = 0;  ///< what the queues take besides the messages
+  std::uint64_t entry_bytes_now = 0;            ///< what the queues take besides the messages
   std::uint64_t connected_bytes_now = 0;        ///< messages in queues of connected sessions, for each session
   std::uint64_t connected_entry_bytes_now = 0;  ///< what these queues take besides
-  std::uint64_t kept_bytes_now = 0;   ///< all messages that are queued or in flight, once each; its owner tells
-  bool exhausted = false;             ///< the instance keeps all it may: no QoS 0 message waits for a reader
-  std::uint64_t dropped_full = 0;     ///< QoS 1 and 2 for a full queue
-  std::uint64_t dropped_slow = 0;     ///< QoS 0 for a slow reader
-  std::uint64_t dropped_size = 0;     ///< larger than the client takes
+  std::uint64_t kept_bytes_now = 0;  ///< all messages that are queued or in flight, once each; its owner tells
+  bool exhausted = false;            ///< the instance keeps all it may: no QoS 0 message waits for a reader
+  std::uint64_t dropped_full = 0;    ///< QoS 1 and 2 for a full queue
+  std::uint64_t dropped_slow = 0;    ///< QoS 0 for a slow reader
+  std::uint64_t dropped_size = 0;    ///< larger than the client takes
   std::uint64_t expired = 0;
   std::uint64_t delivered = 0;        ///< PUBLISH packets written
   std::uint64_t delivered_bytes = 0;  ///< their size
