@@ -253,5 +253,27 @@ TEST(TopicAliases, TowardsAClientThatAllowsThem) {
   EXPECT_EQ(count, 12u);
 }
 
+// Values of $SYS that come back with their listener overflow its queue, in the middle of its CONNECT.
+TEST(Bounds, AQueueThatOverflowsInsideOfConnectEndsTheConnectionAfterwards) {
+  Bed bed(with([](BrokerOptions& o) {
+    o.limits.inflight = 1;
+    o.limits.queued_messages = 1;
+    o.queue_full = QueueFull::disconnect;
+  }));
+  Peer source(bed);
+  source.connect({"source"});
+  for (const char* topic : {"kept/1", "kept/2"}) source.publish(topic, "x", {.qos = 1, .id = 1, .retain = true});
+  {
+    Peer listener(bed);
+    listener.connect({.id = "listener", .expiry_s = 1000}).subscribe("$SYS/#", 0).subscribe("kept/#", 1).drop();
+  }
+  bed.advance(base::seconds(100));  // nobody listens any more
+  Peer listener(bed);
+  const auto got = listener.connect({.id = "listener", .clean = false}).got();
+  EXPECT_EQ(got.front(), "CONNACK 0 present");
+  EXPECT_EQ(got.back(), "DISCONNECT 0x97");
+  EXPECT_TRUE(listener.closed());
+}
+
 }  // namespace
 }  // namespace shoal::broker

@@ -276,7 +276,6 @@ Client::Outcome Client::on_publish(const mqtt::Frame& frame) {
     }
   }
   const ReasonCode code = shard_.router().publish(incoming, session_, shard_.now());
-  if (state_ != State::connected) return kFine;  // its own queue overflowed
   shard_.spend(*this, frame.size);
   shard_.throttle(*this, shard_.router().backlog_percent());
   if (is_error(code)) {

@@ -13,7 +13,7 @@ class Deliveries {
  public:
   /// The client's link has something to flush, or its session more to fetch in the next turn.
   virtual void wrote(Client& client) = 0;
-  /// The session's queue is full and the rule is to disconnect; after the current message.
+  /// The session's queue is full and the rule is to disconnect: at the turn's end, not in the middle of a message.
   virtual void overflowed(Client& client) = 0;
   /// `Router::run_host` wants to be called soon.
   virtual void host_pending() = 0;

@@ -117,22 +117,7 @@ bool Router::route(const Incoming& incoming, const ClientSession* publisher) {
     for (const topic::Match& match : own_.list) deliver(match, own_.ids, incoming.retain);
   }
   publication_.finish();
-  const unsigned backlog_percent = backlog_percent_;
-  end_overflowed();
-  backlog_percent_ = backlog_percent;
   return anybody;
-}
-
-// Not while matches are walked: ending a client changes the subscriptions. Its will may overflow the next
-// one's queue, so a `publish` inside of this leaves them to the outer one.
-void Router::end_overflowed() {
-  if (overflowed_.empty() || std::exchange(ending_overflowed_, true)) return;
-  while (!overflowed_.empty()) {
-    Client* const client = overflowed_.back();
-    overflowed_.pop_back();
-    deliveries_.overflowed(*client);
-  }
-  ending_overflowed_ = false;
 }
 
 void Router::deliver(const topic::Match& match, std::span<const std::uint32_t> ids, bool retain) {
@@ -158,11 +143,7 @@ void Router::deliver(const topic::Match& match, std::span<const std::uint32_t> i
       if (session.client) backlog_percent_ = std::max(backlog_percent_, session.protocol.outbound().fill_percent());
       break;
     case Outcome::dropped: break;
-    case Outcome::disconnect:
-      if (std::find(overflowed_.begin(), overflowed_.end(), session.client) == overflowed_.end()) {
-        overflowed_.push_back(session.client);
-      }
-      break;
+    case Outcome::disconnect: deliveries_.overflowed(*session.client); break;
   }
   if (budget_.dropped_full != full) deliveries_.hit(Bound::queue, session.protocol.client_id());
 }

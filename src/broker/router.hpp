@@ -108,7 +108,6 @@ class Router {
 
   /// Where a session's subscription at this node is among its others, or would be.
   Handles::const_iterator place(const Handles& handles, topic::SubscriptionTree::Node node) const;
-  void end_overflowed();
   void start(const Incoming& incoming, base::Time now);
   bool retain_fits(const Incoming& incoming, base::Time now);
   void retain(const Incoming& incoming, const ClientSession* publisher);
@@ -128,8 +127,6 @@ class Router {
   session::Publication publication_;
   session::Publication scratch_;
   topic::Matches own_;
-  std::vector<Client*> overflowed_;
-  bool ending_overflowed_ = false;
   std::vector<std::unique_ptr<HostSubscriber>> hosts_;
   base::Ring<HostDelivery> host_queue_;
   RouterCounters counters_;

@@ -73,6 +73,7 @@ void Shard::end_oldest_half_open() {
 
 void Shard::leave(Client& client) {
   clients_.erase(client.number());
+  std::erase(overflowed_, &client);
   if (client.throttled) {
     std::erase_if(paused_, [&](const Paused& paused) { return paused.client == &client; });
     turns_.forget(client);
@@ -94,6 +95,7 @@ void Shard::flush_later(Client& client) {
 void Shard::turn_end() {
   if (router_.run_host()) context_.want_turn_end();
   run_line();
+  end_overflowed();
   turns_.begin();
   flush_dirty();
   turns_.begin();
@@ -182,9 +184,20 @@ void Shard::hit(Bound bound, std::string_view who) {
 }
 
 void Shard::overflowed(Client& client) {
-  if (client.ended()) return;
-  ++counters_.dropped;
-  client.end(ReasonCode::quota_exceeded, "queue full");
+  if (std::find(overflowed_.begin(), overflowed_.end(), &client) != overflowed_.end()) return;
+  if (overflowed_.empty()) context_.want_turn_end();
+  overflowed_.push_back(&client);
+}
+
+// The will of one may overflow the queue of the next.
+void Shard::end_overflowed() {
+  while (!overflowed_.empty()) {
+    Client& client = *overflowed_.back();
+    overflowed_.pop_back();
+    if (client.ended()) continue;
+    ++counters_.dropped;
+    client.end(ReasonCode::quota_exceeded, "queue full");
+  }
 }
 
 void Shard::authenticated(std::uint64_t number, const auth::Verdict& verdict) {

@@ -157,6 +157,7 @@ class Shard final : private Deliveries, private io::Timer {
   bool is_half_open(std::uint64_t number) const;
   void wrote(Client& client) override { flush_later(client); }
   void overflowed(Client& client) override;
+  void end_overflowed();
   void host_pending() override { context_.want_turn_end(); }
   void on_deadline(base::Time now) override;
 
@@ -181,6 +182,7 @@ class Shard final : private Deliveries, private io::Timer {
   std::uint64_t next_number_ = 1;
   std::uint64_t next_client_id_ = 1;
   const auth::KeyedHash id_hash_ = auth::KeyedHash::with_random_key();
+  std::vector<Client*> overflowed_;  // to be disconnected
   std::vector<Client*> dirty_;
   std::vector<Client*> flushing_;
   std::vector<Paused> paused_;
