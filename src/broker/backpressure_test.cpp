@@ -117,6 +117,38 @@ TEST(BackpressureOfMany, QueuesOfSharedSubscriptionsShareItToo) {
   EXPECT_EQ(bed.shard.budget().connected_bytes_now, 0u);
 }
 
+// What few bring back with them leaves everybody the little that is theirs, and drops nothing but as much as comes.
+TEST(BackpressureOfMany, AFullQueueThatComesBackTakesNothingFromOthers) {
+  for (const QueueFull when_full : {QueueFull::drop_new, QueueFull::drop_old}) {
+    Bed bed(with([&](BrokerOptions& o) {
+      o.limits.queued_bytes_connected = 64'000;
+      o.queue_full = when_full;
+    }));
+    Peer publisher(bed);
+    publisher.connect({"publisher"}).skip();
+    const auto publish = [&](std::string_view topic, std::string_view payload) {
+      publisher.publish(topic, payload, {.qos = 1, .id = 1});
+      bed.advance(base::milliseconds(25));
+    };
+    const auto queued = [&](std::string_view id) {
+      return bed.shard.sessions().find(id)->protocol.outbound().queued();
+    };
+    { Peer(bed).connect({.id = "greedy", .expiry_s = 60}).subscribe("greedy", 1).disconnect(); }
+    for (int i = 0; i < 300; ++i) publish("greedy", std::string(1'000, 'x'));
+    Peer greedy(bed);
+    greedy.connect({.id = "greedy", .clean = false, .expiry_s = 60, .receive_maximum = 1});
+    EXPECT_EQ(queued("greedy"), 299u);
+    publish("greedy", std::string(1'000, 'y'));
+    EXPECT_EQ(queued("greedy"), 299u);  // one for one, or not at all
+    EXPECT_EQ(bed.shard.stats().messages_dropped_queue, 1u);
+    Peer calm(bed);
+    calm.connect({.id = "calm", .receive_maximum = 1}).subscribe("calm", 1).skip();
+    for (int i = 0; i < 50; ++i) publish("calm", "x");
+    EXPECT_EQ(queued("calm"), 49u);
+    EXPECT_EQ(bed.shard.stats().messages_dropped_queue, 1u);
+  }
+}
+
 TEST(BackpressureOfMany, TheyAreNotFullBeforeTheirPublishersAreSlowed) {
   Bed bed(with([](BrokerOptions& o) {
     o.limits.inflight = 1;

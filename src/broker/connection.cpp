@@ -57,6 +57,7 @@ void Connection::hang_up() {
 }
 
 void Connection::read() {
+  unread_ = false;
   const std::span<std::uint8_t> scratch = instance_.reactor().scratch();
   std::uint8_t* to = scratch.data();
   std::size_t room = scratch.size();
@@ -207,7 +208,13 @@ void Connection::discard() {
 }
 
 void Connection::on_deadline(base::Time) {
-  if (hung_up_) client_.lost("connection lost");
+  if (hung_up_ && !client_.ended()) {
+    if (!instance_.shard().sessions().may_end_more()) {
+      instance_.reactor().timers().arm(*this, instance_.reactor().now() + SessionTable::kMomentLater);
+      return;
+    }
+    client_.lost("connection lost");
+  }
   close();
 }
 

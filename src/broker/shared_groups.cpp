@@ -200,20 +200,16 @@ unsigned SharedGroups::deliver(SharedGroup& group, session::Publication& publica
     return 0;
   }
   const std::size_t size = publication.size();
-  const auto full = [&] { return group.share.full(budget_, size); };
-  if (full() && budget_.when_full == QueueFull::drop_old && size <= budget_.bytes_max) {
-    while (!group.queue.empty() && full()) {
-      pop(group);
-      ++budget_.dropped_full;
-      deliveries_.hit(Bound::queue, group.filter);
-    }
-  }
-  if (full()) {
+  const auto dropped = [&] {
     ++budget_.dropped_full;
     deliveries_.hit(Bound::queue, group.filter);
-  } else {
-    push(group, publication.message(), retain, false);
-  }
+  };
+  const auto drop = [&] {
+    pop(group);
+    dropped();
+  };
+  if (group.share.make_room(budget_, size, drop)) push(group, publication.message(), retain, false);
+  else dropped();
   hand_out(group, publication.now());
   return group.connected == 0 ? 0 : group.share.percent(budget_);
 }

@@ -161,7 +161,7 @@ std::vector<Key> make_schema() {
                                      "Per instance: everything kept for sessions (queued, in flight, wills), counted "
                                      "once; then 0x97 to QoS 1 and 2 publishers."),
        limit<&L::queued_bytes_connected>(
-           "limits.queued_bytes_connected", size, 0, kTiB,
+           "limits.queued_bytes_connected", size, 64 * 1'024, kTiB,
            "Of that, for clients that are connected and do not keep up. Then the queue of one of them is full with 100 "
            "messages or 64 KiB, and with half as much again with less."),
        limit<&L::sessions>("limits.sessions", integer, 1, 100 * kMillion, "Then CONNACK 0x97."),

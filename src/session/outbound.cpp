@@ -75,14 +75,11 @@ Outcome Outbound::write(Publication& publication, const Copy& copy, Link& link, 
 Outcome Outbound::enqueue(Publication& publication, const Copy& copy, bool online) {
   KeptCopy kept(copy);
   const std::size_t size = publication.size() + kept.bytes();
-  const auto full = [&] { return share_.full(*budget_, size); };
-  if (full() && budget_->when_full == QueueFull::drop_old && size <= budget_->bytes_max) {
-    while (!queue_.empty() && full()) {
-      pop();
-      ++budget_->dropped_full;
-    }
-  }
-  if (full()) {
+  const auto drop = [&] {
+    pop();
+    ++budget_->dropped_full;
+  };
+  if (!share_.make_room(*budget_, size, drop)) {
     ++budget_->dropped_full;
     const bool disconnect = online && budget_->when_full == QueueFull::disconnect;
     return disconnect ? Outcome::disconnect : Outcome::dropped;

@@ -22,6 +22,7 @@ struct QueueBudget {
   std::uint64_t entry_bytes_now = 0;            ///< what the queues take besides the messages
   std::uint64_t connected_bytes_now = 0;        ///< messages in queues of connected sessions, for each session
   std::uint64_t connected_entry_bytes_now = 0;  ///< what these queues take besides
+  std::uint64_t floor_entry_bytes_now = 0;      ///< of these, what each may have in any case
   std::uint64_t kept_bytes_now = 0;  ///< all messages that are queued or in flight, once each; its owner tells
   bool exhausted = false;            ///< the instance keeps all it may: no QoS 0 message waits for a reader
   std::uint64_t dropped_full = 0;    ///< QoS 1 and 2 for a full queue
@@ -36,7 +37,14 @@ struct QueueBudget {
   /// What connected sessions that do not keep up cost, in percent of what they may. A message that many of
   /// them share is there once.
   unsigned connected_percent() const {
-    const std::uint64_t bytes = connected_entry_bytes_now + std::min(connected_bytes_now, kept_bytes_now);
+    return percent_of_connected(connected_entry_bytes_now + std::min(connected_bytes_now, kept_bytes_now));
+  }
+  /// The same for the little that each of their queues may have in any case, which many queues make much. It
+  /// may be half as much again; however much few queues take, the others have theirs.
+  unsigned floor_percent() const { return percent_of_connected(floor_entry_bytes_now) * 2 / 3; }
+
+ private:
+  unsigned percent_of_connected(std::uint64_t bytes) const {
     const std::uint64_t percent = 100 * bytes / std::max<std::uint64_t>(connected_bytes_max, 1);
     return static_cast<unsigned>(std::min<std::uint64_t>(1000, percent));
   }
@@ -57,34 +65,55 @@ class QueueShare {
     if (connected_ == connected) return;
     connected_ = connected;
     const std::uint64_t sign = connected ? 1 : UINT64_MAX;
+    budget.floor_entry_bytes_now += sign * floor_entry_bytes();
     budget.connected_bytes_now += sign * bytes_;
     budget.connected_entry_bytes_now += sign * entry_bytes_;
   }
 
-  /// No room for another message of that size.
-  bool full(const QueueBudget& budget, std::size_t size) const {
-    if (messages_ >= budget.messages_max || bytes_ + size > budget.bytes_max) return true;
-    // With very many queues even the little that each may have in any case is too much.
-    return connected_ && budget.connected_percent() >= (takes_much(size) ? 100u : 150u);
+  /// Makes room for another message of `size` bytes, not 0, with `QueueFull::drop_old`: `drop` drops the oldest
+  /// one. False when there is none.
+  template <class Drop>
+  bool make_room(const QueueBudget& budget, std::size_t size, Drop drop) const {
+    if (budget.when_full == QueueFull::drop_old && size <= budget.bytes_max) {
+      while (messages_ > 0 && full_by_itself(budget, size)) drop();
+      if (messages_ > 0 && full_with_others(budget, size)) {
+        // As much goes as comes: what others take does not become less by dropping more.
+        const std::size_t least = bytes_ - std::min(bytes_, size);
+        do drop();
+        while (messages_ > 0 && bytes_ > least);
+        return true;
+      }
+    }
+    return !full_by_itself(budget, size) && !full_with_others(budget, size);
   }
   /// How full it is, in percent of the nearest limit.
   unsigned percent(const QueueBudget& budget) const {
     const std::uint64_t by_count = std::uint64_t{100} * messages_ / std::max(budget.messages_max, 1u);
     const std::uint64_t by_bytes = std::uint64_t{100} * bytes_ / std::max<std::uint64_t>(budget.bytes_max, 1);
-    const std::uint64_t by_all = takes_much(0) ? budget.connected_percent() : 0;
+    std::uint64_t by_all = 0;
+    if (connected_) by_all = takes_much(0) ? budget.connected_percent() : budget.floor_percent();
     return static_cast<unsigned>(std::min<std::uint64_t>(100, std::max({by_count, by_bytes, by_all})));
   }
   std::size_t bytes() const { return bytes_; }
 
  private:
-  // More than every queue of connected clients may have in any case.
-  bool takes_much(std::size_t more) const {
-    constexpr std::size_t kMessages = 100;
-    constexpr std::size_t kBytes = 64 * 1024;
-    return connected_ && (messages_ >= kMessages || bytes_ + more > kBytes);
+  // What every queue of connected clients may have in any case.
+  static constexpr std::size_t kFloorMessages = 100;
+  static constexpr std::size_t kFloorBytes = 64 * 1024;
+
+  bool takes_much(std::size_t more) const { return messages_ >= kFloorMessages || bytes_ + more > kFloorBytes; }
+  std::uint64_t floor_entry_bytes() const {
+    return messages_ <= kFloorMessages ? entry_bytes_ : entry_bytes_ / messages_ * kFloorMessages;
+  }
+  bool full_by_itself(const QueueBudget& budget, std::size_t size) const {
+    return messages_ >= budget.messages_max || bytes_ + size > budget.bytes_max;
+  }
+  bool full_with_others(const QueueBudget& budget, std::size_t size) const {
+    return connected_ && (takes_much(size) ? budget.connected_percent() : budget.floor_percent()) >= 100;
   }
   // `sign` is 1, or -1 as an unsigned number.
   void count(QueueBudget& budget, std::uint64_t sign, std::size_t bytes, std::size_t entry_bytes) {
+    if (connected_) budget.floor_entry_bytes_now -= floor_entry_bytes();
     messages_ += sign;
     bytes_ += sign * bytes;
     entry_bytes_ += sign * entry_bytes;
@@ -92,6 +121,7 @@ class QueueShare {
     budget.bytes_now += sign * bytes;
     budget.entry_bytes_now += sign * entry_bytes;
     if (!connected_) return;
+    budget.floor_entry_bytes_now += floor_entry_bytes();
     budget.connected_bytes_now += sign * bytes;
     budget.connected_entry_bytes_now += sign * entry_bytes;
   }
