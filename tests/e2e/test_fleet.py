@@ -179,7 +179,8 @@ def test_up_in_the_background_and_down(make_fleet):
         port = fleet.port("one")
     finally:
         fleet.cli("down")
-    assert not fleet.processes() and port not in listening_ports()
+    assert port not in listening_ports()
+    wait_until(lambda: not fleet.processes(), "a sanitizer's look for leaks, behind the controller's last word", 5)
     fleet.cli("down", code=3)
 
 
