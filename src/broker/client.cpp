@@ -17,19 +17,9 @@ namespace {
 
 // Units of `session::Work`, besides what routing adds.
 constexpr std::uint64_t kPacketWork = 4;
-constexpr std::uint64_t kFilterWork = 16;
 constexpr std::uint64_t kFinishWork = 100;
 
 constexpr ProtocolError violated(const char* id, const char* what) { return {ReasonCode::protocol_error, id, what}; }
-
-constexpr ProtocolError kBadFilter{ReasonCode::topic_filter_invalid, "MQTT-4.7.1-1", "not a topic filter"};
-
-// The filter that messages are matched with; empty when it is none.
-std::string_view inner_filter(std::string_view filter) {
-  if (!mqtt::is_shared(filter)) return mqtt::is_topic_filter(filter) ? filter : std::string_view();
-  const auto parts = mqtt::split_shared(filter);
-  return parts ? parts->filter : std::string_view();
-}
 
 // Whether the start of a CONNECT says that it is one of 5.0.
 bool speaks_v5(base::Bytes packet) {
@@ -65,13 +55,6 @@ bool client_may_say(ReasonCode code) {
     case ReasonCode::topic_filter_invalid: return false;
     default: return static_cast<std::uint8_t>(code) < static_cast<std::uint8_t>(ReasonCode::retain_not_supported);
   }
-}
-
-bool all_well_formed(mqtt::FilterList filters) {
-  for (mqtt::FilterEntry entry; filters.next(entry);) {
-    if (inner_filter(entry.filter).empty()) return false;
-  }
-  return true;
 }
 
 // Properties of a PUBLISH that go on to subscribers: all but those that belong to this hop (3.3.2.3).
@@ -236,8 +219,7 @@ Client::Outcome Client::take_properties(const mqtt::Publish& packet, Incoming& i
     }
   }
   if (properties.has(PropertyId::message_expiry_interval)) {
-    const base::Duration lasts = base::seconds(properties.number(PropertyId::message_expiry_interval));
-    incoming.expires = shard_.now() + std::max(lasts, session::kMoment);
+    incoming.expires = session::expires(shard_.now(), properties.number(PropertyId::message_expiry_interval));
   }
   incoming.properties = forwardable(properties, shard_.property_scratch());
   return kFine;
@@ -313,75 +295,6 @@ Client::Outcome Client::on_ack(const mqtt::Frame& frame) {
   }
   session_->pump(shard_.router().scratch(), shard_.now());
   if (!link_.out.empty()) shard_.flush_later(*this);
-  return kFine;
-}
-
-// The granted QoS or an error.
-ReasonCode Client::subscribe_one(const mqtt::FilterEntry& entry, std::uint32_t id) {
-  Router& router = shard_.router();
-  const std::string_view inner = inner_filter(entry.filter);
-  if (inner.empty()) return ReasonCode::topic_filter_invalid;
-  if (!router.topic_within_limits(entry.filter)) {
-    shard_.hit(Bound::topic, client_id());
-    return ReasonCode::topic_filter_invalid;
-  }
-  const bool is_new = !router.subscribed(*session_, entry.filter);
-  if (is_new) {
-    if (session_->subscription_count() >= shard_.limits().subscriptions) {
-      shard_.hit(Bound::subscriptions, client_id());
-      return ReasonCode::quota_exceeded;
-    }
-    if (router.subscription_bytes() + Router::subscription_bytes(entry.filter) > shard_.limits().subscription_bytes) {
-      shard_.hit(Bound::subscription_bytes, client_id());
-      return ReasonCode::quota_exceeded;
-    }
-  }
-  if (mqtt::is_server_topic(inner)) shard_.sys().wanted();
-  router.subscribe(*session_, entry.filter, entry.options, id);
-  const std::uint8_t handling = entry.options.retain_handling;  // MQTT-3.3.1-9 to -11; 0 before 5.0
-  if (handling == 0 || (handling == 1 && is_new)) router.want_retained(*session_, entry.filter, entry.options, id);
-  return static_cast<ReasonCode>(entry.options.qos);
-}
-
-Client::Outcome Client::on_subscribe(const mqtt::Frame& frame) {
-  const auto packet = mqtt::decode_subscribe(frame, link_.version);
-  if (!packet) return packet.error();
-  if (!v5() && !all_well_formed(packet->filters)) return kBadFilter;
-  const std::uint32_t id = packet->properties.number(PropertyId::subscription_identifier);
-  std::vector<std::uint8_t> codes;
-  mqtt::FilterEntry entry;
-  std::string_view why;
-  for (mqtt::FilterList filters = packet->filters; filters.next(entry);) {
-    shard_.budget().work.add(kFilterWork + entry.filter.size());
-    const ReasonCode code = subscribe_one(entry, id);
-    codes.push_back(static_cast<std::uint8_t>(code));
-    if (!is_error(code)) continue;
-    if (why.empty()) why = to_string(code);
-    if (link_.version == mqtt::Version::v3_1_1) codes.back() = 0x80;
-    if (link_.version == mqtt::Version::v3_1) codes.back() = entry.options.qos;  // it knows no failure
-  }
-  const mqtt::Properties properties = why.empty() ? mqtt::Properties() : reason(why, mqtt::PropertyPlace::suback);
-  write(mqtt::SubscriptionAck{PacketType::suback, packet->id, codes, properties});
-  if (state_ == State::connected) session_->pump(shard_.router().scratch(), shard_.now());
-  return kFine;
-}
-
-Client::Outcome Client::on_unsubscribe(const mqtt::Frame& frame) {
-  const auto packet = mqtt::decode_unsubscribe(frame, link_.version);
-  if (!packet) return packet.error();
-  if (!v5() && !all_well_formed(packet->filters)) return kBadFilter;
-  std::vector<std::uint8_t> codes;
-  mqtt::FilterEntry entry;
-  for (mqtt::FilterList filters = packet->filters; filters.next(entry);) {
-    shard_.budget().work.add(kFilterWork + entry.filter.size());
-    ReasonCode code = ReasonCode::success;
-    if (inner_filter(entry.filter).empty()) code = ReasonCode::topic_filter_invalid;
-    else if (!shard_.router().unsubscribe(*session_, entry.filter)) code = ReasonCode::no_subscription_existed;
-    codes.push_back(static_cast<std::uint8_t>(code));
-  }
-  write(mqtt::SubscriptionAck{PacketType::unsuback, packet->id, codes, {}});
-  // What waited behind retained messages may go on.
-  if (state_ == State::connected) session_->pump(shard_.router().scratch(), shard_.now());
   return kFine;
 }
 

@@ -90,15 +90,17 @@ class Client final : private io::Timer {
   Outcome handle(const mqtt::Frame& frame);
   Outcome on_publish(const mqtt::Frame& frame);
   Outcome on_ack(const mqtt::Frame& frame);
-  Outcome on_subscribe(const mqtt::Frame& frame);
-  Outcome on_unsubscribe(const mqtt::Frame& frame);
   Outcome on_pingreq(const mqtt::Frame& frame);
   Outcome on_disconnect(const mqtt::Frame& frame);
-  mqtt::ReasonCode subscribe_one(const mqtt::FilterEntry& entry, std::uint32_t id);
   Outcome take_properties(const mqtt::Publish& packet, Incoming& incoming);
   Outcome set_alias(std::uint16_t alias, std::string_view topic);
   Outcome refuse_publish(const mqtt::Publish& packet, mqtt::ReasonCode code);
   void write_ack(mqtt::PacketType type, std::uint16_t id, mqtt::ReasonCode code);
+
+  // SUBSCRIBE and UNSUBSCRIBE: client_subscribe.cpp
+  Outcome on_subscribe(const mqtt::Frame& frame);
+  Outcome on_unsubscribe(const mqtt::Frame& frame);
+  mqtt::ReasonCode subscribe_one(const mqtt::FilterEntry& entry, std::uint32_t id);
 
   // CONNECT: client_connect.cpp
   void on_connect(const mqtt::Frame& frame);

@@ -250,7 +250,9 @@ void Client::refuse(ReasonCode code, std::string_view why, std::string_view clie
   if (v5() || return_code) {
     mqtt::Connack connack;
     connack.code = v5() ? static_cast<std::uint8_t>(code) : static_cast<std::uint8_t>(*return_code);
-    connack.properties = reason(why, mqtt::PropertyPlace::connack);
+    // Not which of both was wrong: that is for the log.
+    const bool secret = code == ReasonCode::bad_user_name_or_password;
+    if (!secret) connack.properties = reason(why, mqtt::PropertyPlace::connack);
     write(connack);
   }
   lingers_ = true;

@@ -74,6 +74,16 @@ TEST(Connect, UnknownProtocolNameIsClosedWithoutAnAnswer) {
   EXPECT_TRUE(peer.closed());
 }
 
+TEST(Connect, ARefusedLoginDoesNotTellWhatWasWrong) {
+  Bed bed;
+  bed.authority.decision = auth::Decision::refused;
+  Peer peer(bed);
+  const auto sent = peer.connect({.id = "a", .user = "u", .password = "p"}).take();
+  ASSERT_EQ(sent.size(), 1u);
+  EXPECT_EQ(sent[0].text(), "CONNACK 0x86");
+  EXPECT_FALSE(sent[0].as<mqtt::Connack>().properties.has(PropertyId::reason_string));
+}
+
 TEST(Connect, AWillTopicBeyondTheLimitHasNoReturnCodeBefore5) {
   covers_v311("MQTT-3.2.2-6");
   Bed bed(with([](BrokerOptions& o) { o.limits.topic_levels = 3; }));

@@ -146,7 +146,7 @@ void Connection::resume() {
   if (std::exchange(held_, false) && kept_) {
     base::ChunkPool::Chunk* const waiting = take_kept();
     feed({waiting->own() + waiting->begin, waiting->end - waiting->begin}, waiting);
-  } else if (std::exchange(unread_, false)) {
+  } else if (unread_) {
     read();
   }
   // No event will tell of the rest.

@@ -100,7 +100,6 @@ bool Router::heard(std::string_view topic) {
 
 // To everybody. False when nobody's subscription asks for it.
 bool Router::route(const Incoming& incoming, const ClientSession* publisher) {
-  backlog_percent_ = 0;
   const topic::Matches& matches = subscriptions_.match(incoming.topic);
   const bool anybody = !matches.list.empty();
   budget_.work.add(matches.list.size() + subscriptions_.match_work());

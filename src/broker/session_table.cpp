@@ -88,14 +88,12 @@ void SessionTable::publish_will(ClientSession& session) {
   const auto will = std::move(session.protocol.will);
   if (!will) return;
   const session::Message& message = *will->message;
-  base::Time expires = base::kNever;
-  if (will->expiry_s) expires = now_ + std::max<base::Duration>(base::seconds(*will->expiry_s), session::kMoment);
   router_.publish_will({.topic = message.topic(),
                         .payload = message.payload(),
                         .properties = message.properties(),
                         .qos = message.qos(),
                         .retain = will->retain,
-                        .expires = expires},
+                        .expires = will->expiry_s ? session::expires(now_, *will->expiry_s) : base::kNever},
                        session, now_);
 }
 

@@ -215,7 +215,7 @@ void Shard::shut_down() {
 }
 
 void Shard::log_limited(LogLevel level, std::string_view phrase, base::Fields fields) {
-  // Comings and goings of a thousand clients are what it says in an hour; complaints of one can be as many.
+  // Many clients that come and go are an ordinary day; complaints in such numbers are an attack.
   const unsigned most = level == LogLevel::info ? 500 : 50;
   if (!context_.log.enabled(level)) return;
   LogRate& rate = log_rates_[level == LogLevel::info ? 0 : 1];

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
@@ -17,6 +18,10 @@ class MessagePool;
 
 /// How long a message with an expiry of 0 seconds lives: those who can take it at once get it.
 inline constexpr base::Duration kMoment{1};
+/// When a message that comes `now` expires (3.3.2.3.3).
+inline Time expires(Time now, std::uint32_t expiry_s) {
+  return now + std::max<base::Duration>(base::seconds(expiry_s), kMoment);
+}
 
 /// An application message as it is kept: queued, in flight, retained or as a will. Immutable; one
 /// block of memory for everything. Made by a MessagePool.

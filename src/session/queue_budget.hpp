@@ -100,11 +100,10 @@ class QueueShare {
   // What every queue of connected clients may have in any case.
   static constexpr std::size_t kFloorMessages = 100;
   static constexpr std::size_t kFloorBytes = 64 * 1024;
+  static constexpr std::size_t kFloorEntryBytes = 24 * kFloorMessages;
 
   bool takes_much(std::size_t more) const { return messages_ >= kFloorMessages || bytes_ + more > kFloorBytes; }
-  std::uint64_t floor_entry_bytes() const {
-    return messages_ <= kFloorMessages ? entry_bytes_ : entry_bytes_ / messages_ * kFloorMessages;
-  }
+  std::uint64_t floor_entry_bytes() const { return std::min(entry_bytes_, kFloorEntryBytes); }
   bool full_by_itself(const QueueBudget& budget, std::size_t size) const {
     return messages_ >= budget.messages_max || bytes_ + size > budget.bytes_max;
   }

@@ -328,17 +328,17 @@ export const checks = ({ port, locked, version }) => {
     async shared() {
       const from = await peer();
       const members = await Promise.all([peer(), peer(), peer()]);
-      for (const member of members) assert.equal(await member.subscribe('$share/group/work/#'), 1);
+      for (const member of members) assert.equal(await member.subscribe('$share/group/jobs/#'), 1);
       const whole = await peer();
-      await whole.subscribe('work/#');
+      await whole.subscribe('jobs/#');
       const numbers = Array.from({ length: 90 }, (_, n) => String(n));
-      await Promise.all(numbers.map((n) => from.publish(`work/${n % 4}`, n)));
+      await Promise.all(numbers.map((n) => from.publish(`jobs/${n % 4}`, n)));
       assert.deepEqual(texts(await whole.take(90)), numbers);
       const got = await Promise.all(members.map((member) => member.fence()));
       assert.deepEqual(texts(got.flat()).sort((a, b) => a - b), numbers);
       assert.ok(got.every((part) => part.length >= 10), 'everybody gets a share');
       await Promise.all(members.slice(1).map((member) => member.end()));
-      for (const n of numbers.slice(0, 5)) await from.publish('work/t', n);
+      for (const n of numbers.slice(0, 5)) await from.publish('jobs/t', n);
       assert.deepEqual(texts(await members[0].take(5)), numbers.slice(0, 5));
     },
   };

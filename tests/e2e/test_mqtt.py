@@ -90,6 +90,14 @@ def test_retained(lab, version, qos):
             assert sub.fence() == []
 
 
+SLOW = """
+    [instances.slow]
+    auth = { anonymous = true }
+    listeners = ["mqtt://127.0.0.1:auto"]
+    limits = { client_messages_per_second = 20 }
+    """
+
+
 @pytest.mark.covers("MQTT-3.1.2-8 MQTT-3.14.4-3", v311="MQTT-3.1.2-8 MQTT-3.14.4-3")
 @BOTH
 def test_a_will_is_published_when_the_client_vanishes_and_only_then(lab, version):
@@ -246,13 +254,7 @@ def test_garbage_ends_that_connection_only(lab, name):
 @BOTH
 def test_what_was_said_before_a_reset_counts_also_while_the_client_waits(make_fleet, version):
     """Its messages go out at the rate the instance allows; the DISCONNECT behind them keeps the will back."""
-    fleet = make_fleet("""
-        [instances.slow]
-        auth = { anonymous = true }
-        listeners = ["mqtt://127.0.0.1:auto"]
-        [instances.slow.limits]
-        client_messages_per_second = 20
-        """).start()
+    fleet = make_fleet(SLOW).start()
     port = fleet.port("slow")
     with Wire(port) as watcher:
         watcher.connect("watcher", V311)
@@ -262,7 +264,7 @@ def test_what_was_said_before_a_reset_counts_also_while_the_client_waits(make_fl
             properties = b"\0" if version == V5 else b""
             said = b"".join(packet(PUBLISH, 0, text("said") + properties + str(n).encode()) for n in range(30))
             hasty.send(said + packet(DISCONNECT, 0, b""))
-            hasty.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            hasty.resets()
         for n in range(30):
             kind, flags, body = watcher.recv()
             assert (kind, body) == (3, b"\0\4said" + str(n).encode())
@@ -303,7 +305,7 @@ def test_a_flood_that_ends_in_a_reset_is_heard_in_order(make_fleet):
                 said += b"".join(packet(PUBLISH, 0, text("number") + str(next(numbers)).encode()) for _ in range(5))
             hasty.send(said + packet(DISCONNECT, 0, b""))
             assert hasty.recv()[0] == PUBACK
-            hasty.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            hasty.resets()
         wait_until(lambda: re.search("client disconnected.* client=hasty", fleet.log("flood")), "the end is logged")
         got = [body[8:] for _, _, body in watcher.ping()]
         assert got == [str(n).encode() for n in range(next(numbers))]
@@ -347,15 +349,9 @@ def test_a_reader_that_was_ended_for_its_input_and_then_resets_hurts_nobody(make
 
 def test_a_client_that_hung_up_is_forgotten_soon(make_fleet):
     """However much it said before and however slowly it is read: it keeps its place for ten seconds at most."""
-    fleet = make_fleet("""
-        [instances.slow]
-        auth = { anonymous = true }
-        listeners = ["mqtt://127.0.0.1:auto"]
-        [instances.slow.limits]
-        client_messages_per_second = 20
-        """).start()
+    fleet = make_fleet(SLOW).start()
     with Wire(fleet.port("slow")) as hasty:
         hasty.connect("hasty")
         hasty.send(packet(PUBLISH, 0, text("t")) * 20000)
-        hasty.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        hasty.resets()
     wait_until(lambda: re.search("client disconnected.* client=hasty", fleet.log("slow")), "the end is logged")

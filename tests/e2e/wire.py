@@ -61,6 +61,10 @@ class Wire:
     def __exit__(self, *_):
         self.socket.close()
 
+    def resets(self):
+        """From now on closing it is a reset, which takes with it what was not sent yet."""
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
     def send(self, data):
         try:
             self.socket.sendall(data)

@@ -201,8 +201,8 @@ void codes(const Place& place) {
 void shared(const Place& place) {
   const auto publisher = place.connected();
   const std::unique_ptr<Client> members[] = {place.connected(), place.connected()};
-  for (const auto& member : members) CHECK(member->subscribe("$share/group/work/#", 1) == 1);
-  for (int n = 0; n < 60; ++n) publisher->publish({"work/t", std::to_string(n), 1});
+  for (const auto& member : members) CHECK(member->subscribe("$share/group/jobs/#", 1) == 1);
+  for (int n = 0; n < 60; ++n) publisher->publish({"jobs/t", std::to_string(n), 1});
   std::vector<int> numbers;
   for (const auto& member : members) {
     const auto part = member->fence();
