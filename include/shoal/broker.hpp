@@ -47,13 +47,16 @@ enum class Bound : std::uint8_t {
   input_bytes_total,
   passwords,    ///< too many wait for being verified
   descriptors,  ///< the process has no more
+  disk,         ///< full, or cannot be written
+  store_queue,  ///< it is written too slowly
 };
 inline constexpr std::string_view kBoundNames[] = {
     "connections", "connects_per_second", "half_open", "connect_timeout",   "packet_size",        "receive_maximum",
     "queue",       "queued_bytes_total",  "sessions",  "subscriptions",     "subscription_bytes", "retained",
-    "topic",       "client_id_bytes",     "rate",      "input_bytes_total", "passwords",          "descriptors"};
+    "topic",       "client_id_bytes",     "rate",      "input_bytes_total", "passwords",          "descriptors",
+    "disk",        "store_queue"};
 inline constexpr std::size_t kBounds = std::size(kBoundNames);
-static_assert(static_cast<std::size_t>(Bound::descriptors) + 1 == kBounds);
+static_assert(static_cast<std::size_t>(Bound::store_queue) + 1 == kBounds);
 /// As in the enumeration.
 constexpr std::string_view to_string(Bound bound) { return kBoundNames[static_cast<std::size_t>(bound)]; }
 
@@ -79,6 +82,12 @@ struct Stats {
   std::uint64_t bytes_received = 0;
   std::uint64_t bytes_sent = 0;
   std::uint64_t auth_failures = 0;
+  std::uint64_t store_bytes_now = 0;    ///< on disk, dead records included; 0 without a store
+  std::uint64_t store_live_now = 0;     ///< of that, about what is needed
+  std::uint64_t store_waiting_now = 0;  ///< bytes that are to be written, and what they tell of waits for it
+  std::uint64_t store_batches = 0;      ///< written
+  std::uint64_t store_cleared = 0;      ///< segments of the log that went because most of it was dead
+  std::uint64_t store_errors = 0;       ///< attempts to write that failed
   /// Times a bound was reached, by `Bound`.
   std::array<std::uint64_t, kBounds> limit_hits{};
 

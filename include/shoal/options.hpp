@@ -34,9 +34,12 @@ enum class QueueFull {
   disconnect,  ///< the slow client is disconnected (0x97); offline sessions drop the new message
 };
 
-/// What survives a restart. The store that the other values need does not exist yet.
+/// What of sessions that outlive their connections, of retained messages and of what waits for shared subscriptions
+/// survives; see docs/guide/persistence.md.
 enum class Persistence {
-  none,  ///< memory only
+  none,        ///< nothing: memory only
+  crash_safe,  ///< what was acknowledged survives the end of the process, however sudden
+  power_safe,  ///< and of the machine
 };
 
 /// Bounds of one instance. Every one has a counter in `Stats` and a reaction; 0 is not "unlimited"
@@ -76,6 +79,8 @@ struct Limits {
   /// connections that keep a packet incomplete for longest are closed (0x97). Never less than two packets of
   /// `packet_size_bytes`.
   std::uint64_t input_bytes_total = 16ull << 20;
+  /// What was handed to the store and is not written yet; then publishers are not read for a while.
+  std::uint64_t store_queue_bytes = 16ull << 20;
   // Rates: publishers are not read for a while. 0: unlimited.
   std::uint64_t messages_in_per_second = 0;
   std::uint64_t bytes_in_per_second = 0;  ///< whole PUBLISH packets
@@ -112,6 +117,9 @@ struct BrokerOptions {
   Limits limits{};
   QueueFull queue_full = QueueFull::drop_new;
   Persistence persistence = Persistence::none;
+  /// The folder of the store, which no other instance has; made, with its last folder level, when missing. Needed
+  /// unless `persistence` is none.
+  std::string store_dir{};
   /// Seconds between two refreshes of `$SYS` while somebody subscribes to it; 0: there is no `$SYS`.
   std::uint32_t sys_interval_s = 10;
   /// What v5 clients that ask for response information are told (3.2.2.3.14), usually the start of the

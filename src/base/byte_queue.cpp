@@ -98,6 +98,28 @@ void ByteQueue::consume(std::size_t size) {
   }
 }
 
+void ByteQueue::move_to(ByteQueue& to, std::size_t size) {
+  assert(size <= size_ && pool_ == to.pool_);
+  while (size > 0) {
+    Chunk* const first = head_;
+    const std::size_t part = first->end - first->begin;
+    if (part > size) {
+      // Only what was written in one piece with what stays is copied.
+      if (first->shared) to.append_shared({first->data + first->begin, size}, *first->shared);
+      else to.append({first->data + first->begin, size});
+      return consume(size);
+    }
+    head_ = first->next;
+    if (!head_) tail_ = nullptr;
+    memory_ -= sizeof(Chunk) + first->capacity;
+    size_ -= part;
+    size -= part;
+    first->next = nullptr;
+    to.push(first);
+    to.size_ += part;
+  }
+}
+
 void ByteQueue::clear() {
   while (head_) {
     Chunk* const done = head_;

@@ -87,7 +87,10 @@ class ByteQueue {
   std::size_t peek(Bytes* pieces, std::size_t count) const;
   /// Drops sent bytes from the front.
   void consume(std::size_t size);
+  /// Moves `size` bytes from the front behind those of `to`, which has the same pool.
+  void move_to(ByteQueue& to, std::size_t size);
   void clear();
+  ChunkPool& pool() { return *pool_; }
 
  private:
   void extend(std::size_t size);

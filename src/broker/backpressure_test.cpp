@@ -56,7 +56,7 @@ TEST_F(Backpressure, AFullQueueSlowsNobody) {
 TEST(BackpressureOfMany, ConnectedOnesShareABoundAndKeepALittle) {
   Bed bed(with([](BrokerOptions& o) {
     o.limits.inflight = 1;
-    o.limits.queued_bytes_connected = 64'000;
+    o.limits.queued_bytes_connected = 96'000;
   }));
   Peer away(bed);
   away.connect({.id = "away", .expiry_s = 60}).subscribe("t", 1).disconnect();
@@ -78,7 +78,7 @@ TEST(BackpressureOfMany, ConnectedOnesShareABoundAndKeepALittle) {
   EXPECT_EQ(queued("away"), 1'000u);
   for (int i = 0; i < 20; ++i) {
     EXPECT_GE(queued(std::to_string(i)), 100u);
-    EXPECT_LT(queued(std::to_string(i)), 250u);  // 20 of 16 bytes for each of 200 messages
+    EXPECT_LT(queued(std::to_string(i)), 250u);  // 20 of 24 bytes for each of 200 messages
   }
   EXPECT_GT(bed.shard.stats().messages_dropped_queue, 10'000u);
 
@@ -152,7 +152,7 @@ TEST(BackpressureOfMany, AFullQueueThatComesBackTakesNothingFromOthers) {
 TEST(BackpressureOfMany, TheyAreNotFullBeforeTheirPublishersAreSlowed) {
   Bed bed(with([](BrokerOptions& o) {
     o.limits.inflight = 1;
-    o.limits.queued_bytes_connected = 10'000;
+    o.limits.queued_bytes_connected = 15'000;
   }));
   Peer slow(bed);
   slow.connect({"slow"}).subscribe("t", 1).skip();

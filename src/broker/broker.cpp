@@ -43,6 +43,9 @@ Result<void> check(const BrokerOptions& options) {
   if (!options.auth.anonymous && options.auth.users_file.empty()) {
     return refuse("nobody may connect: set auth.anonymous or auth.users_file");
   }
+  if (options.persistence != Persistence::none && options.store_dir.empty()) {
+    return refuse("persistence needs store_dir, the folder to keep things in");
+  }
   const Limits& limits = options.limits;
   if (limits.connects_per_second == 0) return refuse("limits.connects_per_second must be at least 1");
   if (limits.receive_maximum == 0) return refuse("limits.receive_maximum must be at least 1");
@@ -92,7 +95,8 @@ Result<std::unique_ptr<Broker>> Broker::start(Runtime& runtime, BrokerOptions op
   const std::size_t listeners = options.listeners.size();
   Result<void> opened;
   const bool called = impl->reactor.call([&] {
-    auto instance = Instance::open(impl->reactor, runtime.impl().passwords, std::move(options), std::move(*sockets));
+    auto instance = Instance::open(impl->reactor, runtime.impl().passwords, runtime.impl().files, std::move(options),
+                                   std::move(*sockets));
     if (!instance) {
       opened = std::move(instance).error();
       return;

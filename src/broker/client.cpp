@@ -1,5 +1,7 @@
 #include "broker/client.hpp"
 
+#include <algorithm>
+
 #include "broker/router.hpp"
 #include "broker/shard.hpp"
 #include "mqtt/encode.hpp"
@@ -103,7 +105,7 @@ void Client::keep_input(std::ptrdiff_t bytes) {
 }
 
 void Client::account_output(bool sent) {
-  const std::size_t bytes = link_.out.memory();
+  const std::size_t bytes = link_.memory();
   shard_.counters().output_bytes_now += bytes - output_bytes_;
   output_bytes_ = bytes;
   // One that reads slowly cannot be asked for packets while it is not read from: it is alive.
@@ -246,11 +248,12 @@ Client::Outcome Client::on_publish(const mqtt::Frame& frame) {
     }
   }
 
+  const std::uint64_t position = shard_.journal_position();
   if (packet.qos == 2) {
     switch (session_->protocol.take(packet.id, shard_.limits().receive_maximum)) {
       case session::Inbound::Verdict::route: break;
       case session::Inbound::Verdict::duplicate:
-        write_ack(PacketType::pubrec, packet.id, ReasonCode::success);
+        write_ack(PacketType::pubrec, packet.id, ReasonCode::success, session_->protocol.pending());
         return kFine;
       case session::Inbound::Verdict::exceeded:
         shard_.hit(Bound::receive_maximum, client_id());
@@ -260,12 +263,14 @@ Client::Outcome Client::on_publish(const mqtt::Frame& frame) {
   const ReasonCode code = shard_.router().publish(incoming, session_, shard_.now());
   shard_.spend(*this, frame.size);
   shard_.throttle(*this, shard_.router().backlog_percent());
+  shard_.wait_for_store(*this);
   if (is_error(code)) {
     if (packet.qos == 2) session_->protocol.refuse(packet.id);
     return refuse_publish(packet, code);
   }
-  if (packet.qos == 1) write_ack(PacketType::puback, packet.id, code);
-  if (packet.qos == 2) write_ack(PacketType::pubrec, packet.id, code);
+  if (packet.qos == 0) return kFine;
+  const PacketType answer = packet.qos == 1 ? PacketType::puback : PacketType::pubrec;
+  write_ack(answer, packet.id, code, shard_.told_since(position));
   return kFine;
 }
 
@@ -294,7 +299,7 @@ Client::Outcome Client::on_ack(const mqtt::Frame& frame) {
     return violated("MQTT-4.3", "acknowledgement of another kind than the message's");
   }
   session_->pump(shard_.router().scratch(), shard_.now());
-  if (!link_.out.empty()) shard_.flush_later(*this);
+  if (link_.size() != 0) shard_.flush_later(*this);
   return kFine;
 }
 
@@ -320,8 +325,9 @@ Client::Outcome Client::on_disconnect(const mqtt::Frame& frame) {
   return kFine;
 }
 
-void Client::write_ack(PacketType type, std::uint16_t id, ReasonCode code) {
-  link_.out.commit(mqtt::encode_ack(link_.out.reserve(mqtt::kAckSizeMax), type, id, code, link_.version));
+void Client::write_ack(PacketType type, std::uint16_t id, ReasonCode code, std::uint64_t batch) {
+  base::ByteQueue& queue = link_.queue(batch);
+  queue.commit(mqtt::encode_ack(queue.reserve(mqtt::kAckSizeMax), type, id, code, link_.version));
   ++shard_.budget().acks;
   shard_.flush_later(*this);
 }
@@ -336,24 +342,30 @@ mqtt::Properties Client::reason(std::string_view why, mqtt::PropertyPlace place)
 
 // Without its properties when it is too large for the client with them: a reason string (MQTT-3.2.2-19,
 // MQTT-3.4.2-2, MQTT-3.5.2-2, MQTT-3.9.2-1, MQTT-3.14.2-3).
-void Client::write(const mqtt::Packet& packet) {
+void Client::write(const mqtt::Packet& packet, std::uint64_t batch) {
   std::vector<std::uint8_t>& bytes = shard_.packet_scratch();
   bytes.clear();
   mqtt::encode(packet, link_.version, bytes);
   if (bytes.size() > link_.packet_size_max) {  // MQTT-3.1.2-24
-    if (mqtt::Packet bare = packet; drop_reason(bare)) return write(bare);
+    if (mqtt::Packet bare = packet; drop_reason(bare)) return write(bare, batch);
     if (state_ == State::connected && !std::holds_alternative<mqtt::Disconnect>(packet)) {
       end(ReasonCode::packet_too_large, "answer is larger than the client's maximum packet size");
     }
     return;
   }
-  link_.out.append(bytes);
+  const bool free = std::holds_alternative<mqtt::Pingresp>(packet);
+  if (std::holds_alternative<mqtt::Connack>(packet) || std::holds_alternative<mqtt::SubscriptionAck>(packet)) {
+    link_.barrier = std::max(link_.barrier, batch);
+  }
+  (free ? link_.queue_free() : link_.queue(batch)).append(bytes);
   ++shard_.counters().packets_sent;
   shard_.flush_later(*this);
 }
 
 void Client::drained() {
-  if (state_ == State::connected) session_->pump(shard_.router().scratch(), shard_.now());
+  if (state_ != State::connected) return;
+  session_->pump(shard_.router().scratch(), shard_.now());
+  if (link_.holds() && !holding) shard_.flush_later(*this);
 }
 
 void Client::lost(std::string_view what) {

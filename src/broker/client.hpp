@@ -78,6 +78,7 @@ class Client final : private io::Timer {
   /// Takes a PUBLISH of that size from the client's own rates; how long not to read it.
   base::Duration spend(std::size_t bytes);
 
+  bool holding = false;    ///< in the shard's list of clients with something that waits for the store
   bool dirty = false;      ///< in the shard's list of clients to flush
   bool throttled = false;  ///< in one of the shard's lists of clients that are not read for a moment
 
@@ -95,7 +96,8 @@ class Client final : private io::Timer {
   Outcome take_properties(const mqtt::Publish& packet, Incoming& incoming);
   Outcome set_alias(std::uint16_t alias, std::string_view topic);
   Outcome refuse_publish(const mqtt::Publish& packet, mqtt::ReasonCode code);
-  void write_ack(mqtt::PacketType type, std::uint16_t id, mqtt::ReasonCode code);
+  /// `batch`: what of the store it has to wait for, or 0.
+  void write_ack(mqtt::PacketType type, std::uint16_t id, mqtt::ReasonCode code, std::uint64_t batch);
 
   // SUBSCRIBE and UNSUBSCRIBE: client_subscribe.cpp
   Outcome on_subscribe(const mqtt::Frame& frame);
@@ -113,7 +115,8 @@ class Client final : private io::Timer {
   mqtt::PropertyWriter& connack_properties(const mqtt::Connect& packet, std::string_view assigned_id);
   void arm_keep_alive();
 
-  void write(const mqtt::Packet& packet);
+  /// `batch`: what of the store an answer has to wait for, or 0.
+  void write(const mqtt::Packet& packet, std::uint64_t batch = 0);
   /// A reason string for the next packet, when the client wants any; in the shard's scratch.
   mqtt::Properties reason(std::string_view why, mqtt::PropertyPlace place);
   void keep_input(std::ptrdiff_t bytes);

@@ -148,6 +148,11 @@ void Client::admit(const mqtt::Connect& packet) {
     shard_.hit(Bound::queued_bytes_total, client_id);
     return refuse(ReasonCode::quota_exceeded, "no memory for a will", client_id);
   }
+  if (!existing && shard_.store_full() && (granted_expiry(packet) != 0 || packet.will)) {
+    shard_.hit(Bound::disk, client_id);
+    return refuse(ReasonCode::quota_exceeded, "the disk is full", client_id);
+  }
+  const std::uint64_t position = shard_.journal_position();
   if (takes_over) existing->client->end(ReasonCode::session_taken_over, "session taken over");  // MQTT-3.1.4-3
   if (packet.clean_start) {
     if (ClientSession* const kept = sessions.find(client_id)) sessions.end(*kept);  // MQTT-3.1.2-4
@@ -172,14 +177,15 @@ void Client::admit(const mqtt::Connect& packet) {
   }
   arm_keep_alive();
   store_will(packet);
+  session_->protocol.attach(link_, expiry_s);
+  shard_.store_session(*session_);
   mqtt::Connack connack;
   connack.session_present = present && packet.version != Version::v3_1;
   if (v5()) {
     const std::string_view id = assigned ? std::string_view(session_->protocol.client_id()) : std::string_view();
     connack.properties = connack_properties(packet, id).view(mqtt::PropertyPlace::connack);
   }
-  write(connack);
-  session_->protocol.attach(link_, expiry_s);
+  write(connack, std::max(shard_.told_since(position), session_->protocol.pending()));
   shard_.router().shared().connected(*session_);
   if (present && shard_.router().own_wanted()) shard_.sys().wanted();
   session_->pump(shard_.router().scratch(), shard_.now());

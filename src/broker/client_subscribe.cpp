@@ -47,6 +47,10 @@ ReasonCode Client::subscribe_one(const mqtt::FilterEntry& entry, std::uint32_t i
       shard_.hit(Bound::subscriptions, client_id());
       return ReasonCode::quota_exceeded;
     }
+    if (session_->protocol.survives() && shard_.store_full()) {
+      shard_.hit(Bound::disk, client_id());
+      return ReasonCode::quota_exceeded;
+    }
     if (router.subscription_bytes() + Router::subscription_bytes(entry.filter) > shard_.limits().subscription_bytes) {
       shard_.hit(Bound::subscription_bytes, client_id());
       return ReasonCode::quota_exceeded;
@@ -77,7 +81,7 @@ Client::Outcome Client::on_subscribe(const mqtt::Frame& frame) {
     if (link_.version == mqtt::Version::v3_1) codes.back() = entry.options.qos;  // it knows no failure
   }
   const mqtt::Properties properties = why.empty() ? mqtt::Properties() : reason(why, mqtt::PropertyPlace::suback);
-  write(mqtt::SubscriptionAck{PacketType::suback, packet->id, codes, properties});
+  write(mqtt::SubscriptionAck{PacketType::suback, packet->id, codes, properties}, session_->protocol.pending());
   if (state_ == State::connected) session_->pump(shard_.router().scratch(), shard_.now());
   return kFine;
 }
@@ -95,7 +99,7 @@ Client::Outcome Client::on_unsubscribe(const mqtt::Frame& frame) {
     else if (!shard_.router().unsubscribe(*session_, entry.filter)) code = ReasonCode::no_subscription_existed;
     codes.push_back(static_cast<std::uint8_t>(code));
   }
-  write(mqtt::SubscriptionAck{PacketType::unsuback, packet->id, codes, {}});
+  write(mqtt::SubscriptionAck{PacketType::unsuback, packet->id, codes, {}}, session_->protocol.pending());
   // What waited behind retained messages may go on.
   if (state_ == State::connected) session_->pump(shard_.router().scratch(), shard_.now());
   return kFine;

@@ -158,6 +158,7 @@ void Connection::flush() {
   base::ByteQueue& out = client_.link().out;
   if (hung_up_) {
     out.clear();
+    client_.link().drop_held();
     client_.account_output(false);
     if (client_.ended()) return close();
     if (!client_.paused()) client_.wait_in_line();
@@ -174,9 +175,10 @@ void Connection::flush() {
   client_.account_output(result == io::Flushed::all || out.size() < before);
   if (result == io::Flushed::broken && !client_.ended()) return hang_up();
   if (client_.ended()) {
-    if (result == io::Flushed::broken || (out.empty() && !client_.lingers())) return close();
+    const bool all = client_.link().size() == 0;
+    if (result == io::Flushed::broken || (all && !client_.lingers())) return close();
     if (!armed()) instance_.reactor().timers().arm(*this, instance_.reactor().now() + kLinger);
-    if (out.empty()) return half_close();
+    if (all) return half_close();
   }
   watch();
   // Not from here: this may be in the middle of what another client said, or this one.

@@ -22,16 +22,22 @@ Result<std::shared_ptr<const auth::UserTable>> users_of(const AuthOptions& optio
   return auth::load_users(options.users_file);
 }
 
+store::WallMs wall_now() {
+  const auto since_1970 = std::chrono::system_clock::now().time_since_epoch();
+  return static_cast<store::WallMs>(base::duration_cast<base::milliseconds>(since_1970).count());
+}
+
 }  // namespace
 
-Result<std::unique_ptr<Instance>> Instance::open(io::Reactor& reactor, auth::PasswordPool& pool, BrokerOptions options,
-                                                 std::vector<base::UniqueFd> sockets) {
+Result<std::unique_ptr<Instance>> Instance::open(io::Reactor& reactor, auth::PasswordPool& pool, io::TaskPool& files,
+                                                 BrokerOptions options, std::vector<base::UniqueFd> sockets) {
   auto users = users_of(options.auth);
   if (!users) return std::move(users).error();
   auto log = base::Log::open(options.log, options.name);
   if (!log) return std::move(log).error();
   std::unique_ptr<Instance> instance(
-      new Instance(reactor, pool, std::move(options), std::move(*log), std::move(*users)));
+      new Instance(reactor, pool, files, std::move(options), std::move(*log), std::move(*users)));
+  if (auto opened = instance->open_store(); !opened) return std::move(opened).error();
   for (base::UniqueFd& socket : sockets) {
     instance->listeners_.push_back(std::make_unique<Listener>(*instance, std::move(socket)));
     if (auto opened = instance->listeners_.back()->open(); !opened) return std::move(opened).error();
@@ -41,14 +47,15 @@ Result<std::unique_ptr<Instance>> Instance::open(io::Reactor& reactor, auth::Pas
   return instance;
 }
 
-Instance::Instance(io::Reactor& reactor, auth::PasswordPool& pool, BrokerOptions options, base::Log log,
-                   std::shared_ptr<const auth::UserTable> users)
+Instance::Instance(io::Reactor& reactor, auth::PasswordPool& pool, io::TaskPool& files, BrokerOptions options,
+                   base::Log log, std::shared_ptr<const auth::UserTable> users)
     : reactor_(reactor),
       pool_(pool),
       options_(std::move(options)),
       log_(std::move(log)),
       authenticator_(options_.auth.anonymous, std::move(users)),
       accepts_(options_.limits.connects_per_second),
+      background_(reactor, files),
       shard_(options_, {reactor.now(), reactor.timers(), reactor.chunks(), log_, counters_, *this,
                         [this] { want_turn_end(); }, random_hash()}),
       self_(std::make_shared<Instance*>(this)) {}
@@ -69,8 +76,80 @@ void Instance::close() {
   for (const auto& listener : listeners_) listener->close();
   while (!connections_.empty()) connections_.back()->abort();
   shard_.stop_host();
+  close_store();
   log_.info("instance stopped");
   log_.flush();
+}
+
+Result<void> Instance::open_store() {
+  if (options_.persistence == Persistence::none) return {};
+  const auto failed = [&](Error error) {
+    error.message = "instance " + options_.name + ": " + error.message;
+    return error;
+  };
+  auto directory = store::open_directory(options_.store_dir);
+  if (!directory) return failed(std::move(directory).error());
+  auto content = store::read_log(**directory);
+  if (!content) return failed(std::move(content).error());
+  store::Image image;
+  store::WallMs alive_until = 0;
+  for (const auto& segment : content->segments) {
+    for (const store::Batch& batch : segment.batches) {
+      image.apply_all(batch.records, segment.header.number);
+      alive_until = std::max(alive_until, batch.at);
+    }
+  }
+  const store::Image::Missing missing = image.finish();
+  const store::LogOptions log_options{.durability = options_.persistence == Persistence::power_safe
+                                                        ? store::Durability::power
+                                                        : store::Durability::process};
+  auto log = store::Log::open(std::move(*directory), log_options, *content, wall_now(), &background_);
+  if (!log) return failed(std::move(log).error());
+  store_ = log->get();
+  store_->set_on_commit([this] { shard_.store_changed(); });
+  shard_.use_store(std::move(*log), image, alive_until, wall_now);
+  for (const store::Damage& damage : content->report.damages) {
+    log_.error("store damaged", {{"file", damage.file}, {"what", damage.what}});
+  }
+  if (missing.all() != 0) {
+    log_.error("store incomplete",
+               {{"messages", missing.messages}, {"sessions", missing.sessions}, {"groups", missing.groups}});
+  }
+  log_.info("store opened", {{"sessions", image.sessions().size()},
+                             {"retained", image.retained().size()},
+                             {"bytes", content->report.bytes},
+                             {"torn_bytes", content->report.torn_bytes}});
+  return {};
+}
+
+void Instance::close_store() {
+  if (!store_) return;
+  shard_.store_changed();
+  if (auto flushed = store_->flush(); !flushed) log_.error("store not written", {{"error", flushed.error().message}});
+  store_ = nullptr;
+  reactor_.timers().cancel(store_retry_);
+  shard_.leave_store();
+  background_.finish();
+}
+
+// Says when the disk fails and when it works again, and sees to it that somebody tries.
+void Instance::watch_store() {
+  const std::string trouble = store_->trouble();
+  if (trouble.empty() == !store_troubled_) {
+    if (store_troubled_ && !store_retry_.armed())
+      reactor_.timers().arm(store_retry_, reactor_.now() + base::seconds(1));
+    return;
+  }
+  store_troubled_ = !trouble.empty();
+  if (!store_troubled_) return log_.info("store is written again", {{"folder", store_->path()}});
+  log_.error("store cannot be written", {{"folder", store_->path()}, {"error", trouble}});
+  reactor_.timers().arm(store_retry_, reactor_.now() + base::seconds(1));
+}
+
+void Instance::StoreRetry::on_deadline(base::Time) {
+  instance_.want_turn_end();
+  instance_.store_->retry();
+  instance_.shard_.store_changed();
 }
 
 std::uint16_t Instance::port(std::size_t listener) const {
@@ -82,6 +161,7 @@ Stats Instance::stats() const {
   stats.connections_accepted = counters_.accepted;
   stats.bytes_received = counters_.bytes_received;
   stats.bytes_sent = counters_.bytes_sent;
+  if (store_) stats.store_errors = store_->errors();
   return stats;
 }
 
@@ -163,6 +243,7 @@ void Instance::on_turn_end() {
   if (!self_) return;
   if (input_full_) end_stale_input();
   shard_.turn_end();
+  if (store_) watch_store();
   buried_.clear();
   log_.flush();
   if (!drained_.empty() && connections_.empty()) finish_drain();

@@ -10,7 +10,9 @@
 #include "broker/connection.hpp"
 #include "broker/listener.hpp"
 #include "broker/shard.hpp"
+#include "broker/store_background.hpp"
 #include "io/reactor.hpp"
+#include "store/log.hpp"
 
 namespace shoal::broker {
 
@@ -19,8 +21,8 @@ namespace shoal::broker {
 class Instance final : private Authority, private io::TurnEnd, private io::Timer {
  public:
   /// Checks nothing that `BrokerOptions` promises; `Broker::start` did. Opens everything or nothing.
-  static Result<std::unique_ptr<Instance>> open(io::Reactor& reactor, auth::PasswordPool& pool, BrokerOptions options,
-                                                std::vector<base::UniqueFd> sockets);
+  static Result<std::unique_ptr<Instance>> open(io::Reactor& reactor, auth::PasswordPool& pool, io::TaskPool& files,
+                                                BrokerOptions options, std::vector<base::UniqueFd> sockets);
   ~Instance();
   /// Ends everything at once; nothing is called from here any more. What is left is memory, which must
   /// stay until the end of the turn (`Reactor::dispose`). Idempotent.
@@ -53,7 +55,7 @@ class Instance final : private Authority, private io::TurnEnd, private io::Timer
   void bury(Connection& connection);
 
  private:
-  Instance(io::Reactor& reactor, auth::PasswordPool& pool, BrokerOptions options, base::Log log,
+  Instance(io::Reactor& reactor, auth::PasswordPool& pool, io::TaskPool& files, BrokerOptions options, base::Log log,
            std::shared_ptr<const auth::UserTable> users);
 
   auth::Verdict check(std::optional<std::string_view> user, std::optional<std::string_view> password) override;
@@ -62,6 +64,20 @@ class Instance final : private Authority, private io::TurnEnd, private io::Timer
   void end_stale_input();
   void on_deadline(base::Time now) override;
   void finish_drain();
+  Result<void> open_store();
+  void close_store();
+  void watch_store();
+
+  /// Tries again to write what could not be written.
+  class StoreRetry final : public io::Timer {
+   public:
+    explicit StoreRetry(Instance& instance) : instance_(instance) {}
+
+   private:
+    void on_deadline(base::Time) override;
+
+    Instance& instance_;
+  };
 
   io::Reactor& reactor_;
   auth::PasswordPool& pool_;
@@ -70,11 +86,15 @@ class Instance final : private Authority, private io::TurnEnd, private io::Timer
   auth::Authenticator authenticator_;
   EdgeCounters counters_;
   RateLimit accepts_;
+  StoreBackground background_;
+  StoreRetry store_retry_{*this};
   Shard shard_;
   std::vector<std::unique_ptr<Listener>> listeners_;
   std::vector<std::unique_ptr<Connection>> connections_;
   std::vector<std::unique_ptr<Connection>> buried_;
   std::vector<std::function<void()>> drained_;
+  store::Log* store_ = nullptr;  // the shard's; null: none
+  bool store_troubled_ = false;  // the log says so
   bool exhausted_ = false;
   bool input_full_ = false;          // at the turn's end some connections have to go
   std::shared_ptr<Instance*> self_;  // what answers from the password pool look for; none when closed

@@ -50,6 +50,7 @@ struct ClientSession final : Receiver, io::Timer {
   std::unique_ptr<RetainedFeed> retained;                      ///< while retained messages wait
   std::unique_ptr<SharedMember> shared;                        ///< null: no shared subscriptions
   base::Time expires = base::kNever;                           ///< while not connected
+  base::Time since{};                                          ///< when the connection went
 
  private:
   void on_deadline(base::Time now) override;
@@ -60,11 +61,6 @@ struct SharedGroup final : Receiver {
   explicit SharedGroup(SharedGroups& groups, std::string whole)
       : Receiver(Kind::group), owner(groups), filter(std::move(whole)) {}
 
-  struct Waiting {
-    session::MessageRef message;
-    bool retain = false;
-  };
-
   SharedGroups& owner;
   std::string filter;  ///< `$share/GROUP/FILTER`
   topic::SubscriptionTree::Handle handle = 0;
@@ -72,9 +68,18 @@ struct SharedGroup final : Receiver {
   std::vector<Membership*> members;  ///< connected ones first
   std::size_t connected = 0;
   std::size_t turn = 0;
-  base::Ring<Waiting> queue;
+  base::Ring<GroupWaiting> queue;
   session::QueueShare share;  ///< of the queue
+  std::uint32_t next_sequence = 0;
+  bool stored = false;       ///< the journal knows it
+  session::Place first = 0;  ///< the segment where it was told of the group itself
+  session::Place last = 0;   ///< the newest with anything of it
 };
+
+template <class Visit>
+void SharedMember::each(Visit visit) const {
+  for (const auto& membership : memberships_) visit(membership->group.filter, membership->options, membership->id);
+}
 
 /// A subscription of the program that hosts the instance.
 struct HostSubscriber final : Receiver {

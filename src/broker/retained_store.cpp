@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "broker/receiver.hpp"
+#include "broker/store_journal.hpp"
 
 namespace shoal::broker {
 namespace {
@@ -26,22 +27,46 @@ bool RetainedStore::fits(std::string_view topic, std::size_t size, base::Time no
 }
 
 session::MessageRef RetainedStore::replace(std::string_view topic, const session::MessageRef& message,
-                                           std::uint64_t publisher) {
-  session::MessageRef old = tree_.set(topic, {message, ++last_number_, publisher}).message;
+                                           std::uint64_t publisher, Tree::Place* where) {
+  Retained retained{.message = message, .publisher = publisher};
+  retained.number = ++last_number_ & ((std::uint64_t{1} << 48) - 1);
+  session::MessageRef old = tree_.set(topic, std::move(retained), where).message;
   if (message) message_bytes_ += session::MessagePool::cost(message->size());
   if (old) message_bytes_ -= session::MessagePool::cost(old->size());
   return old;
 }
 
 void RetainedStore::set(const session::MessageRef& message, std::uint64_t publisher) {
-  const session::MessageRef old = replace(message->topic(), message, publisher);
+  const Tree::Place node = put(message, publisher);
+  if (journal_) tree_.at(node)->place = journal_->retained(node, message);
+}
+
+RetainedStore::Tree::Place RetainedStore::restore(const session::MessageRef& message, session::Place place) {
+  const Tree::Place node = put(message, 0);
+  tree_.at(node)->place = place;
+  return node;
+}
+
+void RetainedStore::tell_again(Tree::Place node, session::Place place) {
+  Retained* const retained = tree_.at(node);
+  if (!retained || !*retained || retained->place != place) return;
+  retained->place = journal_->retained(node, retained->message);
+}
+
+RetainedStore::Tree::Place RetainedStore::put(const session::MessageRef& message, std::uint64_t publisher) {
+  Tree::Place node = 0;
+  const session::MessageRef old = replace(message->topic(), message, publisher, &node);
   content_bytes_ += message->size();
   if (old) content_bytes_ -= old->size();
   expire_from_ = std::min(expire_from_, message->expires());
+  return node;
 }
 
 void RetainedStore::clear(std::string_view topic) {
-  if (const auto old = replace(topic, {}, 0)) content_bytes_ -= old->size();
+  const auto old = replace(topic, {}, 0);
+  if (!old) return;
+  content_bytes_ -= old->size();
+  if (journal_) journal_->retained_gone(topic);
 }
 
 void RetainedStore::set_own(const session::MessageRef& message) {

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "broker/deliveries.hpp"
+#include "session/journal.hpp"
 #include "session/source.hpp"
 #include "session/work.hpp"
 #include "topic/retained_tree.hpp"
@@ -13,12 +14,14 @@
 namespace shoal::broker {
 
 struct ClientSession;
+class StoreJournal;
 
 /// A retained message as it is stored.
 struct Retained {
   session::MessageRef message;
-  std::uint64_t number = 0;     ///< grows from one that is stored to the next
-  std::uint64_t publisher = 0;  ///< as the one who stores tells clients apart; 0: none, or not known
+  std::uint64_t number : 48 = 0;  ///< grows from one that is stored to the next
+  std::uint64_t place : 16 = 0;   ///< the segment where the journal was told of it
+  std::uint64_t publisher = 0;    ///< as the one who stores tells clients apart; 0: none, or not known
 
   explicit operator bool() const { return static_cast<bool>(message); }
 };
@@ -29,6 +32,13 @@ class RetainedStore {
   using Tree = topic::RetainedTree<Retained>;
 
   RetainedStore(const Limits& limits, base::TextHash hash) : limits_(limits), tree_(hash) {}
+
+  /// Who hears of what has to survive; null: nobody.
+  void set_journal(StoreJournal* journal) { journal_ = journal; }
+  /// Tells the journal again what it was told of a node in the segment `place`.
+  void tell_again(Tree::Place node, session::Place place);
+  /// A message that survived. The journal is not told; where it is.
+  Tree::Place restore(const session::MessageRef& message, session::Place place);
 
   /// Whether a message of that size may be stored; makes room from expired ones when it has to.
   bool fits(std::string_view topic, std::size_t size, base::Time now);
@@ -53,12 +63,15 @@ class RetainedStore {
   std::uint64_t message_bytes() const { return message_bytes_; }
 
  private:
-  session::MessageRef replace(std::string_view topic, const session::MessageRef& message, std::uint64_t publisher);
+  session::MessageRef replace(std::string_view topic, const session::MessageRef& message, std::uint64_t publisher,
+                              Tree::Place* where = nullptr);
+  Tree::Place put(const session::MessageRef& message, std::uint64_t publisher);
   void drop_expired(base::Time now);
 
   friend class RetainedFeed;
 
   const Limits& limits_;
+  StoreJournal* journal_ = nullptr;
   Tree tree_;
   std::uint64_t last_number_ = 0;
   std::size_t own_ = 0;

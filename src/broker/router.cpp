@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "broker/store_journal.hpp"
 #include "mqtt/topic_name.hpp"
 
 namespace shoal::broker {
@@ -25,6 +26,13 @@ Router::Router(const Limits& limits, session::QueueBudget& budget, Deliveries& d
       hash_(hash),
       publication_(messages_),
       scratch_(messages_) {}
+
+void Router::set_journal(StoreJournal* journal) {
+  journal_ = journal;
+  budget_.journal = journal;
+  shared_.set_journal(journal);
+  retained_.set_journal(journal);
+}
 
 bool Router::topic_within_limits(std::string_view topic) const {
   return topic.size() <= limits_.topic_bytes && mqtt::level_count(topic) <= limits_.topic_levels;
@@ -57,6 +65,10 @@ ReasonCode Router::publish(const Incoming& incoming, const ClientSession* publis
   }
   if (incoming.retain && !retain_fits(incoming, now)) {
     deliveries_.hit(Bound::retained, incoming.topic);
+    return refuse(ReasonCode::quota_exceeded);
+  }
+  if (journal_ && journal_->store().full() && must_survive(incoming)) {
+    deliveries_.hit(Bound::disk, incoming.topic);
     return refuse(ReasonCode::quota_exceeded);
   }
   start(incoming, now);
@@ -95,6 +107,18 @@ bool Router::heard(std::string_view topic) {
       case Receiver::Kind::host: return true;
     }
     return false;
+  });
+}
+
+// Whether more than deleting has to be written for it.
+bool Router::must_survive(const Incoming& incoming) {
+  if (incoming.retain && !incoming.payload.empty()) return true;
+  if (incoming.qos == 0) return false;
+  const topic::Matches& matches = subscriptions_.match(incoming.topic);
+  return std::any_of(matches.list.begin(), matches.list.end(), [](const topic::Match& match) {
+    const auto& receiver = static_cast<const Receiver&>(*match.subscriber);
+    if (receiver.kind == Receiver::Kind::group) return static_cast<const SharedGroup&>(receiver).stored;
+    return receiver.kind == Receiver::Kind::session && static_cast<const ClientSession&>(receiver).protocol.survives();
   });
 }
 
@@ -174,6 +198,7 @@ Router::Handles::const_iterator Router::find(const ClientSession& session, std::
 
 bool Router::subscribe(ClientSession& session, std::string_view filter, mqtt::SubscriptionOptions options,
                        std::uint32_t id) {
+  if (journal_ && session.protocol.survives()) journal_->subscribed(session, filter, options, id);
   if (mqtt::is_shared(filter)) return shared_.subscribe(session, filter, options, id);
   const auto found = find(session, filter);
   if (found != session.subscriptions.end()) {
@@ -192,6 +217,7 @@ bool Router::subscribed(const ClientSession& session, std::string_view filter) c
 }
 
 bool Router::unsubscribe(ClientSession& session, std::string_view filter) {
+  if (journal_ && session.protocol.survives()) journal_->unsubscribed(session, filter);
   if (mqtt::is_shared(filter)) return shared_.unsubscribe(session, filter);
   const auto found = find(session, filter);
   if (found == session.subscriptions.end()) return false;

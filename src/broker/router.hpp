@@ -12,6 +12,8 @@
 
 namespace shoal::broker {
 
+class StoreJournal;
+
 /// Totals of routing; see shoal::Stats.
 struct RouterCounters {
   std::uint64_t received = 0;
@@ -37,6 +39,9 @@ class Router {
   Router(const Limits& limits, session::QueueBudget& budget, Deliveries& deliveries, base::TextHash hash);
   Router(const Router&) = delete;
   Router& operator=(const Router&) = delete;
+
+  /// Who hears of what has to survive; null: nothing does.
+  void set_journal(StoreJournal* journal);
 
   /// Stores (retain) and delivers. `publisher` may be null. Answers success, no_matching_subscribers
   /// (exactly when nobody's subscription asks for it), or an error, in which case nothing was done:
@@ -78,6 +83,7 @@ class Router {
   void stop_host() { host_queue_.clear(); }
 
   session::MessagePool& messages() { return messages_; }
+  const session::MessagePool& messages() const { return messages_; }
   /// For sending again and for queues; not during `publish`.
   session::Publication& scratch() { return scratch_; }
   SharedGroups& shared() { return shared_; }
@@ -90,6 +96,15 @@ class Router {
   /// True when somebody who is there now gets messages on that topic.
   bool heard(std::string_view topic);
   const RetainedStore& retained() const { return retained_; }
+  RetainedStore& retained() { return retained_; }
+  /// Calls `visit(filter, options, id)` for every subscription of a session.
+  template <class Visit>
+  void each_subscription(const ClientSession& session, Visit visit) const {
+    for (const auto handle : session.subscriptions) {
+      visit(subscriptions_.filter(handle), subscriptions_.options(handle), subscriptions_.id(handle));
+    }
+    if (session.shared) session.shared->each(visit);
+  }
   const RouterCounters& counters() const { return counters_; }
   bool topic_within_limits(std::string_view topic) const;
   /// The instance keeps as much for its sessions as it may: messages queued, in flight or as wills, each
@@ -112,6 +127,7 @@ class Router {
   bool retain_fits(const Incoming& incoming, base::Time now);
   void retain(const Incoming& incoming, const ClientSession* publisher);
   bool route(const Incoming& incoming, const ClientSession* publisher);
+  bool must_survive(const Incoming& incoming);
   void deliver(const topic::Match& match, std::span<const std::uint32_t> ids, bool retain);
   Handles::const_iterator find(const ClientSession& session, std::string_view filter) const;
   void queue_host(HostSubscriber& subscriber, const session::MessageRef& message, std::uint8_t qos, bool retain);
@@ -119,6 +135,7 @@ class Router {
   const Limits& limits_;
   session::QueueBudget& budget_;
   Deliveries& deliveries_;
+  StoreJournal* journal_ = nullptr;
   session::MessagePool messages_;
   topic::SubscriptionTree subscriptions_;
   SharedGroups shared_;

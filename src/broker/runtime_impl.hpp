@@ -10,11 +10,12 @@
 
 #include "auth/password_pool.hpp"
 #include "io/reactor.hpp"
+#include "io/task_pool.hpp"
 #include "shoal/runtime.hpp"
 
 namespace shoal {
 
-/// Behind `Runtime`: the reactors, their threads, and the threads that verify passwords.
+/// Behind `Runtime`: the reactors, their threads, and the threads that verify passwords or wait for disks.
 struct Runtime::Impl {
   explicit Impl(RuntimeOptions options);
   ~Impl();
@@ -42,6 +43,7 @@ struct Runtime::Impl {
   std::size_t next = 0;
   std::map<int, std::unique_ptr<Watch>> watches;  // first reactor's thread
   auth::PasswordPool passwords;                   // joined before the reactors go
+  io::TaskPool files;                             // so are these
 };
 
 }  // namespace shoal

@@ -4,6 +4,8 @@
 #include <cassert>
 #include <utility>
 
+#include "broker/store_journal.hpp"
+
 namespace shoal::broker {
 
 namespace {
@@ -39,6 +41,7 @@ void SessionTable::end(ClientSession& session) {
   publish_will(session);
   router_.end(session, now_);
   timers_.cancel(session);
+  if (journal_ && session.protocol.stored()) journal_->session_gone(session);
   const auto found = sessions_.find(session.protocol.client_id());
   assert(found != sessions_.end() && found->second.get() == &session);
   budget_.entry_bytes_now -= entry_bytes(found->first);
@@ -47,11 +50,20 @@ void SessionTable::end(ClientSession& session) {
 
 void SessionTable::disconnected(ClientSession& session) {
   router_.shared().disconnected(session);
-  const std::uint32_t expiry_s = session.protocol.expiry_s();
-  if (expiry_s == 0) return end(session);
-  session.expires = expiry_s == session::kExpiryNever ? base::kNever : now_ + base::seconds(expiry_s);
+  if (session.protocol.expiry_s() == 0) return end(session);
   if (session.protocol.will && session.protocol.will->delay_s == 0) publish_will(session);
-  if (session.protocol.will) session.protocol.will->due = now_ + base::seconds(session.protocol.will->delay_s);
+  start_waiting(session, now_);
+  if (journal_) journal_->session(session);
+}
+
+void SessionTable::restored(ClientSession& session, base::Time since) { start_waiting(session, since); }
+
+// Without a connection since then.
+void SessionTable::start_waiting(ClientSession& session, base::Time since) {
+  const std::uint32_t expiry_s = session.protocol.expiry_s();
+  session.since = since;
+  session.expires = expiry_s == session::kExpiryNever ? base::kNever : since + base::seconds(expiry_s);
+  if (session.protocol.will) session.protocol.will->due = since + base::seconds(session.protocol.will->delay_s);
   arm(session);
 }
 
@@ -73,7 +85,10 @@ void SessionTable::due(ClientSession& session, base::Time now) {
     ++expired_;
     return end(session);
   }
-  if (session.protocol.will && session.protocol.will->due <= now) publish_will(session);
+  if (session.protocol.will && session.protocol.will->due <= now) {
+    publish_will(session);
+    if (journal_) journal_->session(session);
+  }
   arm(session);
 }
 

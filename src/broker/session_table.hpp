@@ -22,6 +22,11 @@ class SessionTable {
   SessionTable(const SessionTable&) = delete;
   SessionTable& operator=(const SessionTable&) = delete;
 
+  /// Who hears of what has to survive; null: nobody.
+  void set_journal(StoreJournal* journal) { journal_ = journal; }
+  /// A session that survived, without a connection since `since`: its expiry and will are due when they are.
+  void restored(ClientSession& session, base::Time since);
+
   std::size_t size() const { return sessions_.size(); }
   /// Sessions whose expiry passed.
   std::uint64_t expired() const { return expired_; }
@@ -49,12 +54,14 @@ class SessionTable {
 
   void due(ClientSession& session, base::Time now);
   void arm(ClientSession& session);
+  void start_waiting(ClientSession& session, base::Time since);
 
   std::uint64_t expired_ = 0;
   base::Time allowed_at_{};
   std::uint64_t allowed_from_ = 0;  // of the work that was done by then
   session::QueueBudget& budget_;
   Router& router_;
+  StoreJournal* journal_ = nullptr;
   io::TimerQueue& timers_;
   const base::Time& now_;
   std::unordered_map<std::string, std::unique_ptr<ClientSession>, base::TextHash, std::equal_to<>> sessions_;

@@ -4,6 +4,7 @@
 #include <span>
 #include <utility>
 
+#include "broker/restore.hpp"
 #include "mqtt/topic_name.hpp"
 #include "mqtt/utf8.hpp"
 
@@ -43,7 +44,7 @@ Shard::Shard(const BrokerOptions& options, ShardContext context)
       messages_out_(options.limits.messages_out_per_second),
       bytes_out_(options.limits.bytes_out_per_second) {}
 
-Shard::~Shard() = default;
+Shard::~Shard() { leave_store(); }
 
 std::uint64_t Shard::enter(Client& client) {
   const std::uint64_t number = next_number_++;
@@ -74,6 +75,7 @@ void Shard::end_oldest_half_open() {
 void Shard::leave(Client& client) {
   clients_.erase(client.number());
   std::erase(overflowed_, &client);
+  if (client.holding) std::erase(holding_, &client);
   if (client.throttled) {
     std::erase_if(paused_, [&](const Paused& paused) { return paused.client == &client; });
     turns_.forget(client);
@@ -97,8 +99,65 @@ void Shard::turn_end() {
   run_line();
   end_overflowed();
   turns_.begin();
+  if (journal_) {
+    if (counters_.connections_now != 0) journal_->alive();
+    if (clearing_->step(router_)) context_.want_turn_end();
+    commit();
+  }
   flush_dirty();
+  // What was sent by that is told in the next turn.
+  if (journal_ && !journal_->empty()) context_.want_turn_end();
   turns_.begin();
+}
+
+void Shard::commit() {
+  journal_->commit();
+  for (Client* client : dirty_) {
+    if (client && client->link().holds()) release(*client);
+  }
+}
+
+// What waited for the store may leave.
+void Shard::release(Client& client) {
+  client.link().release(journal_->committed());
+  if (!client.link().holds() || std::exchange(client.holding, true)) return;
+  holding_.push_back(&client);
+}
+
+void Shard::store_changed() {
+  if (!journal_) return;
+  journal_->commit();
+  std::erase_if(holding_, [&](Client* client) {
+    if (client->link().holds()) client->link().release(journal_->committed());
+    flush_later(*client);
+    return !(client->holding = client->link().holds());
+  });
+}
+
+void Shard::use_store(std::unique_ptr<store::Store> store, const store::Image& image, store::WallMs alive_until,
+                      std::function<store::WallMs()> wall) {
+  journal_ = std::make_unique<StoreJournal>(std::move(store), context_.now, std::move(wall));
+  clearing_ = std::make_unique<StoreClearing>(*journal_, budget_);
+  restore(image, alive_until, *journal_, router_, sessions_);
+  router_.set_journal(journal_.get());
+  sessions_.set_journal(journal_.get());
+  for (const store::Image::Session& session : image.sessions()) {
+    if (session.since == 0) journal_->session(*sessions_.find(session.client_id));
+  }
+  commit();
+  context_.want_turn_end();
+}
+
+void Shard::leave_store() {
+  router_.set_journal(nullptr);
+  sessions_.set_journal(nullptr);
+  clearing_.reset();
+  journal_.reset();
+}
+
+void Shard::store_session(ClientSession& session) {
+  const session::Session& protocol = session.protocol;
+  if (journal_ && (protocol.expiry_s() != 0 || protocol.will || protocol.stored())) journal_->session(session);
 }
 
 void Shard::wait_in_line(Client& client) {
@@ -169,6 +228,12 @@ void Shard::spend_now(Client& client, std::size_t bytes) {
   pause(client, wait);
 }
 
+void Shard::wait_for_store_now(Client& client) {
+  constexpr base::Duration kWait = base::milliseconds(5);
+  hit(Bound::store_queue, client.client_id());
+  pause(client, kWait);
+}
+
 std::size_t Shard::output_bytes_max() const {
   // Never so little that nothing goes on.
   constexpr std::uint64_t kLeast = 4096;
@@ -208,6 +273,7 @@ void Shard::authenticated(std::uint64_t number, const auth::Verdict& verdict) {
 
 void Shard::shut_down() {
   shutting_down_ = true;
+  if (journal_) commit();
   std::vector<Client*> all;
   all.reserve(clients_.size());
   for (const auto& [number, client] : clients_) all.push_back(client);
@@ -282,6 +348,14 @@ Stats Shard::stats() const {
   stats.publishes_refused = routed.refused;
   stats.auth_failures = counters_.auth_failures;
   stats.limit_hits = counters_.limit_hits;
+  if (journal_) {
+    const store::Store& store = journal_->store();
+    stats.store_bytes_now = store.bytes();
+    stats.store_live_now = clearing_->live_bytes(router_);
+    stats.store_waiting_now = store.waiting_bytes();
+    stats.store_batches = store.committed();
+    stats.store_cleared = clearing_->cleared();
+  }
   return stats;
 }
 

@@ -16,8 +16,11 @@
 #include "broker/rate_limit.hpp"
 #include "broker/router.hpp"
 #include "broker/session_table.hpp"
+#include "broker/store_clearing.hpp"
+#include "broker/store_journal.hpp"
 #include "broker/sys_topics.hpp"
 #include "broker/turns.hpp"
+#include "store/image.hpp"
 
 namespace shoal::broker {
 
@@ -97,6 +100,24 @@ class Shard final : private Deliveries, private io::Timer {
   // For clients.
   const BrokerOptions& options() const { return options_; }
   const Limits& limits() const { return options_.limits; }
+  /// Goes on with what survived, and tells the store from now on: before anybody connects. `alive_until`: when the
+  /// instance was last there. Without this call nothing survives.
+  void use_store(std::unique_ptr<store::Store> store, const store::Image& image, store::WallMs alive_until,
+                 std::function<store::WallMs()> wall);
+  /// The store has committed more, or takes things again: what waits for that goes on.
+  void store_changed();
+  /// Tells the store nothing more; what it has not committed is its own affair.
+  void leave_store();
+  StoreJournal* journal() { return journal_.get(); }
+  bool store_full() const { return journal_ && journal_->store().full(); }
+  /// For packets that tell of what the store has to have: what was told since `journal_position` was that, or 0.
+  std::uint64_t journal_position() const { return journal_ ? journal_->position() : 0; }
+  std::uint64_t told_since(std::uint64_t position) const {
+    return journal_ && journal_->position() != position ? journal_->under_way() : 0;
+  }
+  /// The session has a connection, or another expiry or will.
+  void store_session(ClientSession& session);
+
   base::Time now() const { return context_.now; }
   ShardContext& context() { return context_; }
   Router& router() { return router_; }
@@ -114,11 +135,17 @@ class Shard final : private Deliveries, private io::Timer {
   /// Flushes before the turn's end when very much was written, so that a turn's output is bounded.
   void flush_if_much() {
     constexpr std::uint64_t kUnflushedMax = 4 << 20;
+    constexpr std::size_t kBatchMax = 1 << 20;
+    if (journal_ && journal_->store().batch().size() >= kBatchMax) commit();
     if (budget_.delivered_bytes - flushed_bytes_ >= kUnflushedMax && flushing_.empty()) flush_dirty();
   }
   /// A PUBLISH of that size was taken: the publisher is not read for a while when a rate is exceeded.
   void spend(Client& client, std::size_t bytes) {
     if (has_rates_) spend_now(client, bytes);
+  }
+  /// Back-pressure of a disk that is too slow: the client is not read for a moment.
+  void wait_for_store(Client& client) {
+    if (journal_ && journal_->store().waiting_bytes() > limits().store_queue_bytes) wait_for_store_now(client);
   }
   /// Unsent bytes that a connection may have now: the less memory is free, the less.
   std::size_t output_bytes_max() const;
@@ -153,7 +180,10 @@ class Shard final : private Deliveries, private io::Timer {
   void wait_in_line(Client& client);
   void run_line();
   void flush_dirty();
+  void commit();
+  void release(Client& client);
   void spend_now(Client& client, std::size_t bytes);
+  void wait_for_store_now(Client& client);
   bool is_half_open(std::uint64_t number) const;
   void wrote(Client& client) override { flush_later(client); }
   void overflowed(Client& client) override;
@@ -168,6 +198,8 @@ class Shard final : private Deliveries, private io::Timer {
   ShardCounters counters_;
   Router router_;
   SessionTable sessions_;
+  std::unique_ptr<StoreJournal> journal_;  // null: nothing survives
+  std::unique_ptr<StoreClearing> clearing_;
   SysTopics sys_;
   std::unordered_map<std::uint64_t, Client*> clients_;
   std::deque<std::uint64_t> half_open_;  // by age; also some that are not any more
@@ -183,6 +215,7 @@ class Shard final : private Deliveries, private io::Timer {
   std::uint64_t next_client_id_ = 1;
   const auth::KeyedHash id_hash_ = auth::KeyedHash::with_random_key();
   std::vector<Client*> overflowed_;  // to be disconnected
+  std::vector<Client*> holding_;     // have something that waits for the store
   std::vector<Client*> dirty_;
   std::vector<Client*> flushing_;
   std::vector<Paused> paused_;

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "broker/shard.hpp"
+#include "store/memory_store.hpp"
 
 // What the tests of the protocol core stand on: a shard with a clock that is moved by hand, and peers
 // that speak MQTT to it without sockets. Defined in shard_harness_test.cpp.
@@ -50,7 +51,16 @@ class FakeAuthority final : public Authority {
 
 /// A shard on a thread of its own making: `now` moves only by `advance`.
 struct Bed {
-  explicit Bed(BrokerOptions o = {});
+  /// `disk`: what the shard's store keeps, and finds when a bed was made with it before. Without one there is a store
+  /// of its own when SHOAL_TEST_STORE is set, as it is for the tests' second run; otherwise none.
+  explicit Bed(BrokerOptions o = {}, store::MemoryStore::Disk* disk = nullptr);
+  /// Checks that the store has what there is: its image is the same after everything was told again.
+  ~Bed();
+  Bed(const Bed&) = delete;
+  Bed& operator=(const Bed&) = delete;
+
+  /// As if the process was killed: nothing is told any more, and nothing checked.
+  void crash();
 
   /// Ends the turn, and more of them until nothing is left to do: everything that was said is handled and
   /// flushed, what has ended is destroyed.
@@ -71,6 +81,13 @@ struct Bed {
   FakeAuthority authority;
   std::vector<class Peer*> peers;
   std::unique_ptr<base::Log> log;
+  store::MemoryStore::Disk own_disk;
+  store::MemoryStore::Disk* disk = nullptr;
+  store::MemoryStore* store = nullptr;  ///< the shard's
+  /// By which a bed's clock begins. Later beds with the same disk begin later, as long as a test wants.
+  static constexpr store::WallMs kWall = 1'700'000'000'000;
+  store::WallMs wall() const;
+
   Shard shard;
 };
 

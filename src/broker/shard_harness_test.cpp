@@ -4,9 +4,11 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <cstdlib>
 
 #include "mqtt/decode.hpp"
 #include "mqtt/encode.hpp"
+#include "store/describe.hpp"
 
 namespace shoal::broker {
 namespace {
@@ -92,7 +94,7 @@ bool FakeAuthority::verify(std::uint64_t client, std::string_view, std::string_v
   return takes_more;
 }
 
-Bed::Bed(BrokerOptions o)
+Bed::Bed(BrokerOptions o, store::MemoryStore::Disk* given)
     : options(std::move(o)),
       log(std::make_unique<base::Log>()),
       shard(options, {.now = now,
@@ -101,7 +103,42 @@ Bed::Bed(BrokerOptions o)
                       .log = *log,
                       .edge = edge,
                       .authority = authority,
-                      .want_turn_end = [this] { wants_turn = true; }}) {}
+                      .want_turn_end = [this] { wants_turn = true; }}) {
+  disk = given;
+  if (!disk && std::getenv("SHOAL_TEST_STORE")) disk = &own_disk;
+  if (!disk) return;
+  if (disk->alive_until() != 0) now = base::Time(base::milliseconds(disk->alive_until() - kWall));
+  auto made = std::make_unique<store::MemoryStore>(*disk);
+  store = made.get();
+  shard.use_store(std::move(made), disk->image(), disk->alive_until(), [this] { return wall(); });
+  turn();
+}
+
+store::WallMs Bed::wall() const {
+  return kWall + static_cast<store::WallMs>(base::duration_cast<base::milliseconds>(now.time_since_epoch()).count());
+}
+
+Bed::~Bed() {
+  if (!store) return;
+  store->hold(false);
+  turn();
+  store::Image::Missing missing;
+  const std::string before = store::describe(disk->image(&missing));
+  EXPECT_EQ(missing, store::Image::Missing());
+  store->rotate();
+  store->set_damaged(true);
+  shard.store_changed();
+  while (store->oldest() != store->place()) turn();
+  turn();
+  EXPECT_EQ(store::describe(disk->image(&missing)), before);
+  EXPECT_EQ(missing, store::Image::Missing());
+  shard.leave_store();
+}
+
+void Bed::crash() {
+  store = nullptr;
+  shard.leave_store();
+}
 
 bool Bed::one_turn() {
   wants_turn = false;
@@ -194,7 +231,7 @@ void Peer::flush() {
     if (client_->link().out.empty()) break;
   }
   client_->account_output(client_->link().out.size() < before);
-  if (client_->ended()) ended_ = true;
+  if (client_->ended() && !client_->link().holds()) ended_ = true;
   // What waited because nothing was read from this side.
   if (!client_->ended() && !client_->paused() && !input_.empty()) client_->wait_in_line();
 }

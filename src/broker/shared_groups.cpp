@@ -4,6 +4,7 @@
 #include <cassert>
 
 #include "broker/receiver.hpp"
+#include "broker/store_journal.hpp"
 #include "mqtt/topic_name.hpp"
 
 namespace shoal::broker {
@@ -30,7 +31,7 @@ bool SharedMember::front(Item& item, session::Time now) {
       group.owner.pop(group);
     }
     if (group.queue.empty()) continue;
-    const SharedGroup::Waiting& waiting = group.queue.front();
+    const GroupWaiting& waiting = group.queue.front();
     const std::span<const std::uint32_t> ids(&membership.id, membership.id != 0 ? 1 : 0);
     item = {&waiting.message,
             {std::min(membership.options.qos, waiting.message->qos()),
@@ -47,7 +48,7 @@ void SharedMember::pop() {
 
 SharedGroups::~SharedGroups() {
   for (auto& [filter, group] : groups_) {
-    while (!group->queue.empty()) pop(*group);
+    while (!group->queue.empty()) discard(*group);
   }
 }
 
@@ -72,15 +73,10 @@ bool SharedGroups::subscribe(ClientSession& session, std::string_view filter, mq
   }
   auto found = groups_.find(filter);
   if (found == groups_.end()) {
-    const auto parts = mqtt::split_shared(filter);
-    assert(parts);
-    auto group = std::make_unique<SharedGroup>(*this, std::string(filter));
-    // Each member's own options decide; the group has to get the message as it is.
-    group->handle = tree_.subscribe(parts->filter, group.get(), {.qos = 2, .retain_as_published = true}, 0);
-    do group->number = ++last_number_;
-    while (group->number == 0 || by_number_.contains(group->number));
-    by_number_.emplace(group->number, group.get());
-    found = groups_.emplace(std::string(filter), std::move(group)).first;
+    do ++last_number_;
+    while (last_number_ == 0 || by_number_.contains(last_number_));
+    make(filter, last_number_);
+    found = groups_.find(filter);
   }
   if (!session.shared) {
     session.shared = std::make_unique<SharedMember>(session);
@@ -92,7 +88,58 @@ bool SharedGroups::subscribe(ClientSession& session, std::string_view filter, mq
   group.members.push_back(mine.back().get());
   ++memberships_;
   if (session.client) place(*mine.back(), true);
+  if (journal_ && !group.stored && session.protocol.survives()) store(group);
   return true;
+}
+
+SharedGroup& SharedGroups::make(std::string_view filter, std::uint32_t number) {
+  const auto parts = mqtt::split_shared(filter);
+  assert(parts);
+  auto group = std::make_unique<SharedGroup>(*this, std::string(filter));
+  // Each member's own options decide; the group has to get the message as it is.
+  group->handle = tree_.subscribe(parts->filter, group.get(), {.qos = 2, .retain_as_published = true}, 0);
+  group->number = number;
+  by_number_.emplace(number, group.get());
+  return *groups_.emplace(std::string(filter), std::move(group)).first->second;
+}
+
+SharedGroup* SharedGroups::find(std::uint32_t number) const {
+  const auto found = by_number_.find(number);
+  return found == by_number_.end() ? nullptr : found->second;
+}
+
+// From now on it survives, with what waits already.
+void SharedGroups::store(SharedGroup& group) {
+  journal_->group(group);
+  for (std::size_t i = 0; i < group.queue.size(); ++i) {
+    GroupWaiting& waiting = group.queue.at(i);
+    waiting.place = journal_->group_queued(group, waiting.sequence, waiting.message, waiting.retain);
+  }
+}
+
+SharedGroup& SharedGroups::restore(std::string_view filter, std::uint32_t number) { return make(filter, number); }
+
+void SharedGroups::restore_queued(SharedGroup& group, std::uint32_t sequence, session::MessageRef message, bool retain,
+                                  session::Place place) {
+  push(group, {std::move(message), sequence, place, retain}, false);
+  group.next_sequence = sequence + 1;
+}
+
+void SharedGroups::drop_empty() {
+  std::vector<SharedGroup*> empty;
+  for (const auto& [filter, group] : groups_) {
+    if (group->members.empty()) empty.push_back(group.get());
+  }
+  for (SharedGroup* group : empty) end(*group);
+}
+
+void SharedGroups::tell_again(SharedGroup& group, session::Place place) {
+  if (group.first == place) journal_->group(group);
+  for (std::size_t i = 0; i < group.queue.size(); ++i) {
+    GroupWaiting& waiting = group.queue.at(i);
+    if (waiting.place != place) continue;
+    waiting.place = journal_->group_queued(group, waiting.sequence, waiting.message, waiting.retain);
+  }
 }
 
 bool SharedGroups::unsubscribe(ClientSession& session, std::string_view filter) {
@@ -117,8 +164,12 @@ void SharedGroups::leave(Membership& membership) {
   last->place = membership.place;
   group.members.pop_back();
   --memberships_;
-  if (!group.members.empty()) return;
-  while (!group.queue.empty()) pop(group);
+  if (group.members.empty()) end(group);
+}
+
+void SharedGroups::end(SharedGroup& group) {
+  while (!group.queue.empty()) discard(group);
+  if (journal_ && group.stored) journal_->group_gone(group);
   tree_.unsubscribe(group.handle);
   by_number_.erase(group.number);
   groups_.erase(groups_.find(group.filter));
@@ -215,14 +266,29 @@ unsigned SharedGroups::deliver(SharedGroup& group, session::Publication& publica
 }
 
 void SharedGroups::push(SharedGroup& group, session::MessageRef message, bool retain, bool first) {
-  group.share.add(budget_, message->size(), sizeof(SharedGroup::Waiting));
-  if (first) group.queue.push_front({std::move(message), retain});
-  else group.queue.push({std::move(message), retain});
+  const bool before_others = first && !group.queue.empty();
+  GroupWaiting waiting{std::move(message), 0, 0, retain};
+  waiting.sequence = before_others ? group.queue.front().sequence - 1 : group.next_sequence++;
+  if (journal_ && group.stored) {
+    waiting.place = journal_->group_queued(group, waiting.sequence, waiting.message, retain);
+  }
+  push(group, std::move(waiting), first);
+}
+
+void SharedGroups::push(SharedGroup& group, GroupWaiting waiting, bool first) {
+  group.share.add(budget_, waiting.message->size(), sizeof(GroupWaiting));
+  if (first) group.queue.push_front(std::move(waiting));
+  else group.queue.push(std::move(waiting));
 }
 
 void SharedGroups::pop(SharedGroup& group) {
-  const SharedGroup::Waiting waiting = group.queue.pop();
-  group.share.remove(budget_, waiting.message->size(), sizeof(SharedGroup::Waiting));
+  if (journal_ && group.stored) journal_->group_unqueued(group, group.queue.front().sequence);
+  discard(group);
+}
+
+void SharedGroups::discard(SharedGroup& group) {
+  const GroupWaiting waiting = group.queue.pop();
+  group.share.remove(budget_, waiting.message->size(), sizeof(GroupWaiting));
   if (group.queue.capacity() > kQueueKept) group.queue.shrink();
 }
 

@@ -9,6 +9,7 @@
 #include "base/ring.hpp"
 #include "base/text_hash.hpp"
 #include "broker/deliveries.hpp"
+#include "session/journal.hpp"
 #include "session/outbound.hpp"
 #include "topic/subscription_tree.hpp"
 
@@ -17,6 +18,15 @@ namespace shoal::broker {
 struct ClientSession;
 struct SharedGroup;
 class SharedMember;
+class StoreJournal;
+
+/// A message that waits for a member of a group.
+struct GroupWaiting {
+  session::MessageRef message;
+  std::uint32_t sequence = 0;
+  session::Place place = 0;  ///< the segment where the journal was told of it
+  bool retain = false;
+};
 
 /// One session's shared subscription.
 struct Membership {
@@ -34,6 +44,9 @@ class SharedMember final : public session::Source {
 
   ClientSession& session() { return session_; }
   std::size_t size() const { return memberships_.size(); }
+  /// Calls `visit(filter, options, id)` for each of them.
+  template <class Visit>
+  void each(Visit visit) const;
 
   bool waiting() const override;
   bool front(Item& item, session::Time now) override;
@@ -59,6 +72,21 @@ class SharedGroups {
   ~SharedGroups();
   SharedGroups(const SharedGroups&) = delete;
   SharedGroups& operator=(const SharedGroups&) = delete;
+
+  /// Groups with a member that survives do, too; null: none does.
+  void set_journal(StoreJournal* journal) { journal_ = journal; }
+  /// Makes a group that survived, without members yet. `number` is its own from now on.
+  SharedGroup& restore(std::string_view filter, std::uint32_t number);
+  void restore_queued(SharedGroup& group, std::uint32_t sequence, session::MessageRef message, bool retain,
+                      session::Place place);
+  /// Groups that are made from now on have numbers behind this one.
+  void restore_numbers(std::uint32_t last) { last_number_ = last; }
+  /// Groups without a member end.
+  void drop_empty();
+  /// Null: there is none.
+  SharedGroup* find(std::uint32_t number) const;
+  /// Tells the journal again what it was told in the segment `place`.
+  void tell_again(SharedGroup& group, session::Place place);
 
   /// Adds or replaces; true when it is new. `filter` is the whole of a valid `$share/GROUP/FILTER`.
   bool subscribe(ClientSession& session, std::string_view filter, mqtt::SubscriptionOptions options, std::uint32_t id);
@@ -88,13 +116,19 @@ class SharedGroups {
   void hand_out(SharedGroup& group, base::Time now);
   void leave(Membership& membership);
   void place(Membership& membership, bool connected);
+  SharedGroup& make(std::string_view filter, std::uint32_t number);
+  void end(SharedGroup& group);
+  void store(SharedGroup& group);
   void push(SharedGroup& group, session::MessageRef message, bool retain, bool first);
+  void push(SharedGroup& group, GroupWaiting waiting, bool first);
   void pop(SharedGroup& group);
+  void discard(SharedGroup& group);
 
   session::QueueBudget& budget_;
   topic::SubscriptionTree& tree_;
   Deliveries& deliveries_;
   session::Publication& scratch_;
+  StoreJournal* journal_ = nullptr;
   std::unordered_map<std::string, std::unique_ptr<SharedGroup>, base::TextHash, std::equal_to<>> groups_;
   std::unordered_map<std::uint32_t, SharedGroup*> by_number_;
   std::uint32_t last_number_ = 0;

@@ -50,10 +50,6 @@ Outcome convert_choice(const Key& key, const Node& node) {
   if (node.kind == Kind::text) {
     const auto found = std::find(key.choices.begin(), key.choices.end(), node.text);
     if (found != key.choices.end()) return Value{.number = static_cast<std::uint64_t>(found - key.choices.begin())};
-    if (std::find(key.later.begin(), key.later.end(), node.text) != key.later.end())
-      return Problem{node.at, std::string(key.path) + ": " + in_quotes(node.text) +
-                                  " needs the store, which does not exist yet; write " +
-                                  in_quotes(key.choices.front())};
   }
   return unexpected(key, node, (key.choices.size() > 1 ? "one of " : "") + join(key.choices));
 }

@@ -152,6 +152,7 @@ class Loader {
     const Layer own = read_layer(Scope::instance, node, folder, problems_);
     bool complete = !own.broken && !defaults_.broken;
     InstanceConfig instance;
+    instance.options.persistence = Persistence::crash_safe;
     instance.name = name;
     instance.at = at;
     defaults_.apply(instance);
@@ -171,6 +172,7 @@ class Loader {
     instance.options.name = name;
     instance.options.log.file = fleet_.log_dir + '/' + name + ".log";
     instance.state_dir = fleet_.state_dir + '/' + name;
+    instance.options.store_dir = instance.state_dir + "/store";
     if (complete) check_complete(instance);
     check_users_file(instance);
     fleet_.instances.push_back(std::move(instance));

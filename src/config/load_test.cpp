@@ -81,7 +81,8 @@ TEST_F(Load, AnInstanceWithNothingButTheNecessaryHasTheDocumentedDefaults) {
   EXPECT_TRUE(lab.options.auth.anonymous);
   EXPECT_EQ(lab.options.log.file, fleet.log_dir + "/lab.log");
   EXPECT_EQ(lab.options.limits.connections, Limits{}.connections);
-  EXPECT_EQ(lab.options.persistence, Persistence::none);
+  EXPECT_EQ(lab.options.persistence, Persistence::crash_safe);
+  EXPECT_EQ(lab.options.store_dir, lab.state_dir + "/store");
   EXPECT_EQ(fleet.find("lab"), &lab);
   EXPECT_EQ(fleet.find("la"), nullptr);
 }
@@ -299,8 +300,8 @@ INSTANTIATE_TEST_SUITE_P(
          "shoal.toml:4:25: limits.session_expiry: expected 0 to 4294967295s, found the integer -1"},
         {"Choice", lab_with("queue_full = 'drop'"),
          R"(shoal.toml:4:14: queue_full: expected one of drop_new, drop_old, disconnect, found the string "drop")"},
-        {"StoreMissing", lab_with("persistence = 'crash_safe'"),
-         R"(shoal.toml:4:15: persistence: "crash_safe" needs the store, which does not exist yet; write "none")"},
+        {"Persistence", lab_with("persistence = 'always'"),
+         R"(shoal.toml:4:15: persistence: expected one of none, crash_safe, power_safe, found the string "always")"},
         {"WorkerName", lab_with("worker = '../x'"),
          R"(shoal.toml:4:10: worker: expected a name (1 to 64 of a-z A-Z 0-9 . _ -, not starting with . or -), found the string "../x")"},
         {"EmptyPath", kLab + "[fleet]\nstate_dir = ''",

@@ -95,12 +95,14 @@ std::vector<Key> make_schema() {
   keys.push_back({.scope = instance,
                   .path = "persistence",
                   .type = Type::choice,
-                  .fallback = "none",
-                  .doc = "What survives a restart. `none`: nothing, all is in memory. `crash_safe` will be the default "
-                         "once the store exists.",
-                  .choices = {"none"},
-                  .later = {"crash_safe", "power_safe"},
-                  .set_instance = [](InstanceConfig& i, const Value&) { i.options.persistence = Persistence::none; }});
+                  .fallback = "crash_safe",
+                  .doc = "What of sessions, queues and retained messages survives. `none`: nothing, all is in memory. "
+                         "`crash_safe`: what was acknowledged survives the end of the process, however sudden. "
+                         "`power_safe`: and of the machine; acknowledgements wait for the disk.",
+                  .choices = {"none", "crash_safe", "power_safe"},
+                  .set_instance = [](InstanceConfig& i, const Value& v) {
+                    i.options.persistence = static_cast<Persistence>(v.number);
+                  }});
   keys.push_back({.scope = instance,
                   .path = "queue_full",
                   .type = Type::choice,
@@ -192,6 +194,9 @@ std::vector<Key> make_schema() {
            "Memory of incomplete packets, waiting CONNECTs and topic aliases; then the "
            "connections that keep a packet incomplete for longest are closed (0x97). Never less than two of "
            "`packet_size`."),
+       limit<&L::store_queue_bytes>("limits.store_queue_bytes", size, 64 * 1'024, kTiB,
+                                    "What the store was told and has not written yet; then publishers are not read "
+                                    "for a while."),
        limit<&L::messages_in_per_second>("limits.messages_in_per_second", integer, 0, kRateMax,
                                          "Of all publishers; then they are not read for a while. 0: unlimited."),
        limit<&L::bytes_in_per_second>("limits.bytes_in_per_second", size, 0, kTiB,

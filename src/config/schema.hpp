@@ -50,7 +50,6 @@ struct Key {
   std::uint64_t min = 0;  ///< of numbers, and of a text's length, inclusive
   std::uint64_t max = 0;
   std::vector<std::string_view> choices{};
-  std::vector<std::string_view> later{};  ///< choices that are refused because they do not exist yet
   void (*set_fleet)(FleetConfig&, const Value&) = nullptr;
   void (*set_instance)(InstanceConfig&, const Value&) = nullptr;  ///< null for `template`
 };

@@ -1,76 +1,22 @@
 #include "controller/state_lock.hpp"
 
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-#include <cerrno>
-#include <cstring>
-
 namespace shoal::controller {
 namespace {
 
 // No instance can be called that: its folder would be beside the lock.
 std::string path_in(const std::string& folder) { return folder + "/.lock"; }
 
-/// An exclusive lock of the whole file that belongs to the open file, not to the process, and that can
-/// be asked for without taking it.
-struct flock whole_file() {
-  struct flock lock {};
-  lock.l_type = F_WRLCK;
-  lock.l_whence = SEEK_SET;
-  return lock;
-}
-
-/// A lock on a file that its last owner removed meanwhile locks nothing.
-bool is_still(const std::string& path, int fd) {
-  struct stat named {
-  }, held{};
-  return ::stat(path.c_str(), &named) == 0 && ::fstat(fd, &held) == 0 && named.st_ino == held.st_ino &&
-         named.st_dev == held.st_dev;
-}
-
-std::string owner(int fd) {
-  char text[32] = {};
-  const ssize_t length = ::pread(fd, text, sizeof text - 1, 0);
-  const std::string pid(text, length > 0 ? static_cast<std::size_t>(length) : 0);
-  return pid.substr(0, pid.find('\n'));
-}
-
 }  // namespace
 
 Result<StateLock> StateLock::take(const std::string& folder) {
-  const std::string path = path_in(folder);
-  for (;;) {
-    base::UniqueFd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
-    if (!fd) return Error{ErrorCode::io, "the lock " + path + " cannot be opened: " + std::strerror(errno)};
-    struct flock lock = whole_file();
-    if (::fcntl(fd.get(), F_OFD_SETLK, &lock) != 0) {
-      if (errno != EAGAIN && errno != EACCES)
-        return Error{ErrorCode::io, "the lock " + path + ": " + std::strerror(errno)};
-      return Error{ErrorCode::unavailable, "a fleet is running already with " + folder + " (controller's pid " +
-                                               owner(fd.get()) +
-                                               "); stop it with `shoal down`, or use another SHOAL_HOME"};
-    }
-    if (!is_still(path, fd.get())) continue;
-    const std::string pid = std::to_string(::getpid()) + "\n";
-    if (::ftruncate(fd.get(), 0) != 0 || ::pwrite(fd.get(), pid.data(), pid.size(), 0) < 0) {
-      const std::string why = std::strerror(errno);
-      ::unlink(path.c_str());
-      return Error{ErrorCode::io, "the lock " + path + " cannot be written: " + why};
-    }
-    return StateLock(path, std::move(fd));
-  }
+  auto lock = base::FileLock::take(path_in(folder));
+  if (lock) return StateLock(std::move(*lock));
+  if (lock.error().code != ErrorCode::unavailable) return std::move(lock).error();
+  return Error{ErrorCode::unavailable, "a fleet is running already with " + folder + " (controller's pid " +
+                                           lock.error().message +
+                                           "); stop it with `shoal down`, or use another SHOAL_HOME"};
 }
 
-bool StateLock::is_held(const std::string& folder) {
-  const base::UniqueFd fd(::open(path_in(folder).c_str(), O_RDONLY | O_CLOEXEC));
-  struct flock lock = whole_file();
-  return fd && ::fcntl(fd.get(), F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
-}
-
-StateLock::~StateLock() {
-  if (fd_) ::unlink(path_.c_str());
-}
+bool StateLock::is_held(const std::string& folder) { return base::FileLock::is_held(path_in(folder)); }
 
 }  // namespace shoal::controller

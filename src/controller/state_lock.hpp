@@ -2,15 +2,14 @@
 
 #include <string>
 
-#include "base/unique_fd.hpp"
+#include "base/file_lock.hpp"
 #include "shoal/result.hpp"
 
 namespace shoal::controller {
 
 /// `.lock` in a folder of a fleet, held for the life of its controller. The one in the run folder is the
 /// truth about whether a controller runs; the one in the state folder keeps a fleet with another run
-/// folder away from it. The file holds the controller's pid for people. Never inherited by a child. A
-/// resource.
+/// folder away from it. A resource.
 class StateLock {
  public:
   /// Errors: unavailable (another controller holds it; the message has its pid), io.
@@ -18,16 +17,10 @@ class StateLock {
   /// True while some process holds the lock.
   static bool is_held(const std::string& folder);
 
-  StateLock(StateLock&&) = default;
-  StateLock& operator=(StateLock&&) = delete;
-  /// Removes the file, then lets go.
-  ~StateLock();
-
  private:
-  StateLock(std::string path, base::UniqueFd fd) : path_(std::move(path)), fd_(std::move(fd)) {}
+  explicit StateLock(base::FileLock lock) : lock_(std::move(lock)) {}
 
-  std::string path_;
-  base::UniqueFd fd_;
+  base::FileLock lock_;
 };
 
 }  // namespace shoal::controller

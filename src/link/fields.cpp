@@ -9,7 +9,7 @@ namespace {
 
 // The names of enum values on the wire, in the order of the enum.
 constexpr std::string_view kQueueFullNames[] = {"drop_new", "drop_old", "disconnect"};
-constexpr std::string_view kPersistenceNames[] = {"none"};
+constexpr std::string_view kPersistenceNames[] = {"none", "crash_safe", "power_safe"};
 constexpr std::string_view kLogLevelNames[] = {"debug", "info", "warn", "error", "off"};
 
 std::span<const std::string_view> names_of(QueueFull) { return kQueueFullNames; }
@@ -24,6 +24,7 @@ void for_each_option(Options& o, Visit&& visit) {
   visit("auth.users_file", o.auth.users_file);
   visit("queue_full", o.queue_full);
   visit("persistence", o.persistence);
+  visit("store_dir", o.store_dir);
   visit("sys_interval_s", o.sys_interval_s);
   visit("response_information", o.response_information);
   visit("log.level", o.log.level);
@@ -52,6 +53,7 @@ void for_each_option(Options& o, Visit&& visit) {
   visit("limits.output_bytes", l.output_bytes);
   visit("limits.output_bytes_total", l.output_bytes_total);
   visit("limits.input_bytes_total", l.input_bytes_total);
+  visit("limits.store_queue_bytes", l.store_queue_bytes);
   visit("limits.subscription_bytes", l.subscription_bytes);
   visit("limits.client_id_bytes", l.client_id_bytes);
   visit("limits.messages_in_per_second", l.messages_in_per_second);
@@ -85,6 +87,12 @@ void for_each_counter(S& s, Visit&& visit) {
   visit("bytes_received", s.bytes_received);
   visit("bytes_sent", s.bytes_sent);
   visit("auth_failures", s.auth_failures);
+  visit("store_bytes_now", s.store_bytes_now);
+  visit("store_live_now", s.store_live_now);
+  visit("store_waiting_now", s.store_waiting_now);
+  visit("store_batches", s.store_batches);
+  visit("store_cleared", s.store_cleared);
+  visit("store_errors", s.store_errors);
   for (std::size_t bound = 0; bound < kBounds; ++bound) {
     visit("limit_hits." + std::string(to_string(static_cast<Bound>(bound))), s.limit_hits[bound]);
   }

@@ -9,20 +9,20 @@ namespace {
 // and in fields.cpp.
 Limits numbered_limits() {
   Limits limits;
-  auto& [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t, u, v, w, x, y, z, aa, ab, ac, ad, ae] = limits;
+  auto& [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t, u, v, w, x, y, z, aa, ab, ac, ad, ae, af] = limits;
   std::uint16_t next = 1;
   const auto number = [&](auto&... field) { ((field = next++), ...); };
-  number(a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t, u, v, w, x, y, z, aa, ab, ac, ad, ae);
+  number(a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t, u, v, w, x, y, z, aa, ab, ac, ad, ae, af);
   return limits;
 }
 
 Stats numbered_stats() {
   Stats stats;
-  auto& [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t, u] = stats;
+  auto& [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t, u, v, w, x, y, z, aa] = stats;
   std::uint64_t next = UINT64_MAX;
   const auto number = [&](auto&... field) { ((field = next--), ...); };
-  number(a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t);
-  for (std::uint64_t& hits : u) hits = next--;
+  number(a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t, u, v, w, x, y, z);
+  for (std::uint64_t& hits : aa) hits = next--;
   return stats;
 }
 
@@ -33,6 +33,8 @@ TEST(Fields, OptionsRoundTrip) {
   options.auth = {.anonymous = true, .users_file = "/tmp/a file\nwith a line end"};
   options.limits = numbered_limits();
   options.queue_full = QueueFull::disconnect;
+  options.persistence = Persistence::power_safe;
+  options.store_dir = "/var/lib/shoal/plant-a/store";
   options.log.level = LogLevel::off;
   options.log.file = "/var/log/shoal/plant-a.log";
   options.sys_interval_s = 77;
@@ -49,17 +51,19 @@ TEST(Fields, OptionsRoundTrip) {
   EXPECT_TRUE(back->auth.anonymous);
   EXPECT_EQ(back->auth.users_file, options.auth.users_file);
   EXPECT_EQ(back->queue_full, QueueFull::disconnect);
+  EXPECT_EQ(back->persistence, Persistence::power_safe);
+  EXPECT_EQ(back->store_dir, options.store_dir);
   EXPECT_EQ(back->log.level, LogLevel::off);
   EXPECT_EQ(back->log.file, options.log.file);
   EXPECT_EQ(back->sys_interval_s, 77u);
   EXPECT_EQ(back->response_information, "answers/");
   // The encoding of what came back is the encoding of what went: every limit is in the table.
   EXPECT_EQ(to_start(*back).encode(), to_start(options).encode());
-  const auto& [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t, u, v, w, x, y, z, aa, ab, ac, ad, ae] =
+  const auto& [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t, u, v, w, x, y, z, aa, ab, ac, ad, ae, af] =
       back->limits;
   std::uint64_t next = 1;
-  const std::uint64_t all[] = {a, b, c, d, e, f, g, h, i, j, k,  l,  m,  n,  o, p,
-                               q, r, s, t, u, v, w, x, y, z, aa, ab, ac, ad, ae};
+  const std::uint64_t all[] = {a, b, c, d, e, f, g, h, i, j, k,  l,  m,  n,  o,  p,
+                               q, r, s, t, u, v, w, x, y, z, aa, ab, ac, ad, ae, af};
   for (const std::uint64_t limit : all) {
     EXPECT_EQ(limit, next++);
   }

@@ -45,6 +45,15 @@ class Inbound {
     taken_ = {};
   }
 
+  /// Was taken before the process that is gone.
+  void restore(std::uint16_t id) { earlier_.insert(id); }
+  /// Calls `visit(id)` for each one that was taken and not released.
+  template <class Visit>
+  void each(Visit visit) const {
+    taken_.each(visit);
+    earlier_.each(visit);
+  }
+
   std::size_t inflight() const { return taken_.size() + earlier_.size(); }
 
  private:

@@ -60,10 +60,22 @@ MessageRef MessagePool::make(std::string_view topic, Bytes payload, Bytes proper
 
 void Message::destroy() { pool_->give(this); }
 
+void Message::set_stored(std::uint64_t number, std::uint16_t place) const {
+  if (stored_ == 0) {
+    ++pool_->stored_count_now_;
+    pool_->stored_bytes_now_ += size();
+  }
+  stored_ = number << 16 | place;
+}
+
 void MessagePool::give(Message* message) {
   const std::size_t size_class = message->size_class_;
   bytes_now_ -= cost(message->size());
   --count_now_;
+  if (message->stored_ != 0) {
+    --stored_count_now_;
+    stored_bytes_now_ -= message->size();
+  }
   message->~Message();
   if (size_class >= kClasses || kept_bytes_ + class_bytes(size_class) > kKeptBytesMax) {
     ::operator delete(message);

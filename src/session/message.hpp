@@ -37,6 +37,13 @@ class Message final : public base::Shared {
   /// What it counts against limits: topic, properties and payload.
   std::size_t size() const { return topic_size_ + properties_size_ + payload_size_; }
 
+  /// Its number in the store, below 2^48; 0: it is not there.
+  std::uint64_t stored_number() const { return stored_ >> 16; }
+  /// The segment of the store's log that it is in.
+  std::uint16_t stored_place() const { return static_cast<std::uint16_t>(stored_); }
+  /// It was written there. Whoever has the message may say so: nothing of the message changes.
+  void set_stored(std::uint64_t number, std::uint16_t place) const;
+
  private:
   friend class MessagePool;
   Message() = default;
@@ -52,6 +59,7 @@ class Message final : public base::Shared {
   std::uint16_t topic_size_ = 0;
   std::uint8_t qos_ = 0;
   std::uint8_t size_class_ = 0;
+  mutable std::uint64_t stored_ = 0;  // number and place
 };
 
 using MessageRef = base::Ref<Message>;
@@ -75,6 +83,9 @@ class MessagePool {
   static constexpr std::size_t cost(std::size_t size) { return sizeof(Message) + size; }
   /// All messages that somebody keeps, each counted once however many sessions refer to it.
   std::size_t bytes_now() const { return bytes_now_; }
+  /// Of these, those that are in the store.
+  std::size_t stored_count_now() const { return stored_count_now_; }
+  std::size_t stored_bytes_now() const { return stored_bytes_now_; }
 
  private:
   friend class Message;
@@ -90,6 +101,8 @@ class MessagePool {
   std::size_t kept_bytes_ = 0;
   std::size_t bytes_now_ = 0;
   std::size_t count_now_ = 0;
+  std::size_t stored_count_now_ = 0;
+  std::size_t stored_bytes_now_ = 0;
 };
 
 }  // namespace shoal::session

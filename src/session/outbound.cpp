@@ -29,7 +29,7 @@ bool Outbound::window_open(const Link& link) const {
 Outcome Outbound::deliver(Publication& publication, const Copy& copy, Link* link, bool keep) {
   if (copy.qos == 0) {
     if (!link) return Outcome::dropped;  // QoS 0 is not kept for absent clients (3.1.2.4)
-    if (retained_waiting() && !budget_->exhausted) return enqueue(publication, copy, true);
+    if (retained_waiting() && !budget_->exhausted) return enqueue(publication, copy, true, keep);
     if (retained_waiting() || !link->has_room() || (budget_->exhausted && !link->out.empty())) {
       ++budget_->dropped_slow;
       return Outcome::dropped;
@@ -37,24 +37,24 @@ Outcome Outbound::deliver(Publication& publication, const Copy& copy, Link* link
     return write(publication, copy, *link, keep);
   }
   if (link && !has_backlog() && link->has_room() && window_open(*link)) return write(publication, copy, *link, keep);
-  return enqueue(publication, copy, link != nullptr);
+  return enqueue(publication, copy, link != nullptr, keep);
 }
 
-Outcome Outbound::write(Publication& publication, const Copy& copy, Link& link, bool keep) {
+Outcome Outbound::write(Publication& publication, const Copy& copy, Link& link, bool keep, const Queued* waited) {
+  Journal* const journal = keep ? this->journal() : nullptr;
+  const bool told = waited && waited->stored && this->journal();
   const std::uint16_t id = copy.qos == 0 ? std::uint16_t{0} : acquire();
-  const std::size_t before = link.out.size();
-  switch (publication.write(link, copy, id)) {
-    case Written::yes: break;
-    case Written::too_large:
-      ++budget_->dropped_size;
-      if (id != 0) release(slots_[id - 1]);
-      return Outcome::dropped;
-    case Written::expired:
-      ++budget_->expired;
-      if (id != 0) release(slots_[id - 1]);
-      return Outcome::dropped;
+  const std::size_t before = link.size();
+  // At QoS 2 the client remembers the identifier, so it must not be forgotten here.
+  const std::uint64_t batch = journal && copy.qos == 2 ? journal->under_way() : 0;
+  const Written result = publication.write(link, copy, id, false, batch);
+  if (result != Written::yes) {
+    ++(result == Written::expired ? budget_->expired : budget_->dropped_size);
+    if (id != 0) release(slots_[id - 1]);
+    if (told) this->journal()->unqueued(*stored_, waited->sequence);
+    return Outcome::dropped;
   }
-  const std::size_t written = link.out.size() - before;
+  const std::size_t written = link.size() - before;
   ++budget_->delivered;
   budget_->delivered_bytes += written;
   budget_->work.add(kSendWork);
@@ -68,15 +68,26 @@ Outcome Outbound::write(Publication& publication, const Copy& copy, Link& link, 
     } else {
       slot.copy = KeptCopy({copy.qos, copy.retain, {}});
     }
+    if (told && journal) {
+      journal->sent(*stored_, waited->sequence, id, slot.order);
+      slot.place = waited->place;
+      slot.stored = true;
+    } else if (told) {
+      this->journal()->unqueued(*stored_, waited->sequence);  // the session ends with this connection
+    } else if (journal) {
+      slot.place = journal->in_flight(*stored_, id, slot.order, slot.message, copy);
+      slot.stored = true;
+    }
   }
   return Outcome::sent;
 }
 
-Outcome Outbound::enqueue(Publication& publication, const Copy& copy, bool online) {
+Outcome Outbound::enqueue(Publication& publication, const Copy& copy, bool online, bool keep) {
   KeptCopy kept(copy);
   const std::size_t size = publication.size() + kept.bytes();
   const auto drop = [&] {
-    pop();
+    const Queued dropped = pop();
+    if (dropped.stored && journal()) journal()->unqueued(*stored_, dropped.sequence);
     ++budget_->dropped_full;
   };
   if (!share_.make_room(*budget_, size, drop)) {
@@ -84,7 +95,12 @@ Outcome Outbound::enqueue(Publication& publication, const Copy& copy, bool onlin
     const bool disconnect = online && budget_->when_full == QueueFull::disconnect;
     return disconnect ? Outcome::disconnect : Outcome::dropped;
   }
-  push({publication.message(), std::move(kept)});
+  Queued item{publication.message(), std::move(kept), next_sequence_++};
+  if (Journal* const journal = keep && copy.qos != 0 ? this->journal() : nullptr) {
+    item.place = journal->queued(*stored_, item.sequence, item.message, copy);
+    item.stored = true;
+  }
+  push(std::move(item));
   return Outcome::queued;
 }
 
@@ -118,6 +134,19 @@ std::uint16_t Outbound::acquire() {
   return id;
 }
 
+// The flow has ended.
+void Outbound::finish(Slot& slot) {
+  if (slot.stored && journal()) journal()->finished(*stored_, id_of(slot));
+  release(slot);
+}
+
+// The client has the message; what is left is to free its identifier.
+void Outbound::receive(Slot& slot) {
+  if (slot.stored && slot.state != State::released && journal()) journal()->received(*stored_, id_of(slot));
+  slot.state = State::released;
+  slot.message = {};
+}
+
 void Outbound::release(Slot& slot) {
   if (slot.sent) --outstanding_;
   --inflight_;
@@ -134,7 +163,7 @@ Outbound::Acknowledged Outbound::acknowledge(mqtt::PacketType type, std::uint16_
     case PacketType::puback:
       if (!in_use) return {};
       if (slot->copy.qos() != 1) return {.wrong = true};
-      release(*slot);
+      finish(*slot);
       return {.known = true};
     case PacketType::pubrec:
       if (in_use && slot->copy.qos() != 2) return {.wrong = true};
@@ -143,17 +172,17 @@ Outbound::Acknowledged Outbound::acknowledge(mqtt::PacketType type, std::uint16_
         return {.known = false, .answer = !is_error(code), .answer_code = ReasonCode::packet_identifier_not_found};
       }
       if (is_error(code)) {
-        release(*slot);
+        finish(*slot);
         return {.known = true};
       }
-      slot->state = State::released;
-      slot->message = {};
-      if (!std::exchange(slot->sent, true)) ++outstanding_;
+      receive(*slot);
+      if (!slot->sent) ++outstanding_;
+      slot->sent = true;
       return {.known = true, .answer = true};
     case PacketType::pubcomp:
       if (!in_use) return {};
       if (slot->state != State::released) return {.wrong = true};
-      release(*slot);
+      finish(*slot);
       return {.known = true};
     default: assert(false && "not an acknowledgement of a PUBLISH"); return {};
   }
@@ -175,6 +204,59 @@ void Outbound::attach() {
   }
   std::sort(resend_.begin(), resend_.end(),
             [&](std::uint16_t a, std::uint16_t b) { return before(slots_[a].order, slots_[b].order); });
+}
+
+void Outbound::restore_in_flight(std::uint16_t id, std::uint32_t order, MessageRef message, KeptCopy copy,
+                                 Place place) {
+  if (id > slots_.size()) slots_.resize(std::min(std::max({kSlotsMin, std::size_t{id}, slots_.size() * 2}), kSlotsMax));
+  Slot& slot = slots_[id - 1];
+  assert(slot.state == State::free);
+  ++inflight_;
+  slot.state = message ? State::published : State::released;
+  slot.message = std::move(message);
+  slot.copy = std::move(copy);
+  slot.order = order;
+  slot.place = place;
+  slot.stored = true;
+  next_order_ = order + 1;
+  cursor_ = static_cast<std::uint16_t>(id % slots_.size());
+}
+
+void Outbound::restore_queued(std::uint32_t sequence, MessageRef message, KeptCopy copy, Place place) {
+  push({std::move(message), std::move(copy), sequence, place, true});
+  next_sequence_ = sequence + 1;
+}
+
+// The first in the queue that is not before `sequence`.
+std::size_t Outbound::queue_place(std::uint32_t sequence) {
+  std::size_t low = 0;
+  for (std::size_t high = queue_.size(); low < high;) {
+    const std::size_t middle = low + (high - low) / 2;
+    if (before(queue_.at(middle).sequence, sequence)) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+bool Outbound::tell_again(Place place, Cursor& cursor, std::size_t most) {
+  Journal& journal = *budget_->journal;
+  std::uint32_t single = 0;
+  for (std::size_t i = cursor.begun_ ? queue_place(cursor.sequence_) : 0; i < queue_.size(); ++i, --most) {
+    Queued& item = queue_.at(i);
+    cursor.begun_ = true;
+    cursor.sequence_ = item.sequence;
+    if (most == 0) return true;
+    ++cursor.sequence_;
+    if (!item.stored || item.place != place) continue;
+    item.place = journal.queued(*stored_, item.sequence, item.message, item.copy.copy(single));
+  }
+  for (; cursor.slot_ < slots_.size(); ++cursor.slot_, --most) {
+    if (most == 0) return true;
+    Slot& slot = slots_[cursor.slot_];
+    if (!slot.stored || slot.place != place) continue;
+    slot.place = journal.in_flight(*stored_, id_of(slot), slot.order, slot.message, slot.copy.copy(single));
+  }
+  return false;
 }
 
 std::vector<Outbound::Unfinished> Outbound::unfinished() const {
@@ -200,7 +282,7 @@ bool Outbound::resend(Publication& scratch, Link& link, Time now) {
     std::uint32_t single = 0;
     if (slot.state == State::published) {
       scratch.start(slot.message, now);
-      if (scratch.write(link, slot.copy.copy(single), id, true) == Written::yes) {
+      if (scratch.write(link, slot.copy.copy(single), id, true, pending()) == Written::yes) {
         ++budget_->delivered;
         wrote = true;
         continue;
@@ -209,14 +291,14 @@ bool Outbound::resend(Publication& scratch, Link& link, Time now) {
       // have it, and remember the identifier: only PUBREL frees that for another message.
       ++budget_->dropped_size;
       if (slot.copy.qos() == 1) {
-        release(slot);
+        finish(slot);
         continue;
       }
-      slot.state = State::released;
-      slot.message = {};
+      receive(slot);
     }
-    link.out.commit(mqtt::encode_ack(link.out.reserve(mqtt::kAckSizeMax), mqtt::PacketType::pubrel, id,
-                                     mqtt::ReasonCode::success, link.version));
+    base::ByteQueue& queue = link.queue(pending());
+    queue.commit(mqtt::encode_ack(queue.reserve(mqtt::kAckSizeMax), mqtt::PacketType::pubrel, id,
+                                  mqtt::ReasonCode::success, link.version));
     ++budget_->acks;
     wrote = true;
   }
@@ -247,7 +329,7 @@ bool Outbound::pump(Publication& scratch, Link& link, bool keep, Time now) {
     const Queued item = pop();
     std::uint32_t single = 0;
     scratch.start(item.message, now);
-    if (write(scratch, item.copy.copy(single), link, keep) == Outcome::sent) wrote = true;
+    if (write(scratch, item.copy.copy(single), link, keep, &item) == Outcome::sent) wrote = true;
   }
   if (!has_backlog() && shared_waiting()) wrote |= pull(*shared_, scratch, link, keep, now);
   scratch.finish();

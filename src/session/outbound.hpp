@@ -6,6 +6,7 @@
 
 #include "base/ring.hpp"
 #include "mqtt/packet.hpp"
+#include "session/journal.hpp"
 #include "session/kept_copy.hpp"
 #include "session/link.hpp"
 #include "session/publication.hpp"
@@ -29,6 +30,9 @@ enum class Outcome {
 class Outbound {
  public:
   explicit Outbound(QueueBudget& budget) : budget_(&budget) {}
+
+  /// From now on the budget's journal hears of messages that are kept. It belongs to the session.
+  void set_stored(Stored* stored) { stored_ = stored; }
   ~Outbound();
   Outbound(const Outbound&) = delete;
   Outbound& operator=(const Outbound&) = delete;
@@ -80,6 +84,23 @@ class Outbound {
   };
   std::vector<Unfinished> unfinished() const;
 
+  /// Something that survived: in flight with its identifier (`message` is empty when PUBREC came), or in the queue
+  /// behind what is there. In the order of `order` and `sequence`; before anything else happens.
+  void restore_in_flight(std::uint16_t id, std::uint32_t order, MessageRef message, KeptCopy copy, Place place);
+  void restore_queued(std::uint32_t sequence, MessageRef message, KeptCopy copy, Place place);
+  /// How far `tell_again` came. A value.
+  class Cursor {
+   private:
+    friend class Outbound;
+    // First the queue: what leaves it meanwhile is met in flight.
+    bool begun_ = false;
+    std::uint32_t sequence_ = 0;  // in the queue, up to here
+    std::size_t slot_ = 0;
+  };
+  /// Tells the journal again what it was told in the segment `place`; looks at no more than `most` things. False
+  /// when all is done.
+  bool tell_again(Place place, Cursor& cursor, std::size_t most);
+
   /// How full the queue is, in percent of the nearest limit.
   unsigned fill_percent() const { return share_.percent(*budget_); }
   std::size_t queued() const { return queue_.size(); }
@@ -96,29 +117,44 @@ class Outbound {
     KeptCopy copy;
     std::uint32_t order = 0;
     State state = State::free;
-    bool sent = false;  // on this connection
+    bool sent : 1 = false;    // on this connection
+    bool stored : 1 = false;  // the journal was told
+    Place place = 0;          // where
   };
 
   struct Queued {
     MessageRef message;
     KeptCopy copy;
+    std::uint32_t sequence = 0;
+    Place place = 0;
+    bool stored = false;  // the journal was told
 
     std::size_t entry_bytes() const { return sizeof(Queued) + copy.bytes(); }
     std::size_t bytes() const { return message->size() + copy.bytes(); }
   };
 
   bool window_open(const Link& link) const;
+  std::size_t queue_place(std::uint32_t sequence);
   bool retained_waiting() const { return retained_ && retained_->waiting(); }
-  Outcome write(Publication& publication, const Copy& copy, Link& link, bool keep);
-  Outcome enqueue(Publication& publication, const Copy& copy, bool online);
+  // `waited`: what it was in the queue.
+  Outcome write(Publication& publication, const Copy& copy, Link& link, bool keep, const Queued* waited = nullptr);
+  // The journal, when it hears of this session at all.
+  Journal* journal() const { return stored_ ? budget_->journal : nullptr; }
+  Outcome enqueue(Publication& publication, const Copy& copy, bool online, bool keep);
   std::uint16_t acquire();
+  std::uint16_t id_of(const Slot& slot) const { return static_cast<std::uint16_t>(&slot - slots_.data() + 1); }
+  void finish(Slot& slot);
+  void receive(Slot& slot);
   void release(Slot& slot);
+  // What a packet about something in flight has to wait for.
+  std::uint64_t pending() const { return journal() ? journal()->pending(stored_) : 0; }
   void push(Queued item);
   Queued pop();
   bool resend(Publication& scratch, Link& link, Time now);
   bool pull(Source& source, Publication& scratch, Link& link, bool keep, Time now);
 
   QueueBudget* budget_;
+  Stored* stored_ = nullptr;
   std::vector<Slot> slots_;
   std::vector<std::uint16_t> resend_;  // slot indexes in order, from resend_at_
   std::size_t resend_at_ = 0;
@@ -127,6 +163,7 @@ class Outbound {
   Source* shared_ = nullptr;
   QueueShare share_;  // of queue_
   std::uint32_t next_order_ = 0;
+  std::uint32_t next_sequence_ = 0;
   std::uint16_t inflight_ = 0;     // slots in use
   std::uint16_t outstanding_ = 0;  // of these, sent on this connection: what receive maximum bounds
   std::uint16_t cursor_ = 0;       // where the search for a free slot starts

@@ -65,23 +65,33 @@ const Publication::Form& Publication::form(mqtt::Version version, const Copy& co
   return form;
 }
 
-Written Publication::write(Link& link, const Copy& copy, std::uint16_t id, bool dup) {
+namespace {
+
+// At QoS 2 a message stays behind those that wait, and so do all that may use an alias that one of these sets.
+base::ByteQueue& queue_of(Link& link, const Copy& copy, std::uint64_t batch) {
+  return copy.qos == 2 || link.aliases ? link.queue(batch) : link.queue_free();
+}
+
+}  // namespace
+
+Written Publication::write(Link& link, const Copy& copy, std::uint16_t id, bool dup, std::uint64_t batch) {
   if (expires_ <= now_ && !dup) return Written::expired;  // delivery of a duplicate has started (MQTT-3.3.2-5)
-  if (dup || !copy.ids.empty() || link.aliases) return write_single(link, copy, id, dup);
+  if (dup || !copy.ids.empty() || link.aliases) return write_single(link, copy, id, dup, batch);
   const Form& made = form(link.version, copy);
   if (made.total > link.packet_size_max) return Written::too_large;
-  std::uint8_t* const out = link.out.reserve(made.size);
+  base::ByteQueue& queue = queue_of(link, copy, batch);
+  std::uint8_t* const out = queue.reserve(made.size);
   std::memcpy(out, bytes_.data() + made.offset, made.size);
   if (copy.qos != 0) {
     out[made.id_at] = static_cast<std::uint8_t>(id >> 8);
     out[made.id_at + 1] = static_cast<std::uint8_t>(id);
   }
-  link.out.commit(made.size);
-  if (shares_payload()) link.out.append_shared(message()->payload(), *message());
+  queue.commit(made.size);
+  if (shares_payload()) queue.append_shared(message()->payload(), *message());
   return Written::yes;
 }
 
-Written Publication::write_single(Link& link, const Copy& copy, std::uint16_t id, bool dup) {
+Written Publication::write_single(Link& link, const Copy& copy, std::uint16_t id, bool dup, std::uint64_t batch) {
   mqtt::PublishParts all = parts(copy, id, dup);
   const SentAliases::Alias alias = link.aliases ? link.aliases->find(topic_) : SentAliases::Alias{};
   all.alias = alias.number;
@@ -93,10 +103,11 @@ Written Publication::write_single(Link& link, const Copy& copy, std::uint16_t id
   }
   if (size.total > link.packet_size_max) return Written::too_large;
   if (all.alias != 0 && !alias.known) link.aliases->set(all.alias, topic_);
-  encode_publish_head(link.out.reserve(size.head), all, size, link.version);
-  link.out.commit(size.head);
-  if (shares_payload()) link.out.append_shared(message()->payload(), *message());
-  else link.out.append(payload_);
+  base::ByteQueue& queue = queue_of(link, copy, batch);
+  encode_publish_head(queue.reserve(size.head), all, size, link.version);
+  queue.commit(size.head);
+  if (shares_payload()) queue.append_shared(message()->payload(), *message());
+  else queue.append(payload_);
   return Written::yes;
 }
 

@@ -48,8 +48,8 @@ class Publication {
   /// The message for keeping; made at the first call.
   const MessageRef& message();
 
-  /// Appends a PUBLISH to `link`. `id` is 0 at QoS 0.
-  Written write(Link& link, const Copy& copy, std::uint16_t id, bool dup = false);
+  /// Appends a PUBLISH to `link`. `id` is 0 at QoS 0. `batch`: what of the store it has to wait for, or 0.
+  Written write(Link& link, const Copy& copy, std::uint16_t id, bool dup = false, std::uint64_t batch = 0);
 
  private:
   // A head (and small payload) as it was encoded for one combination of version, QoS and retain.
@@ -64,7 +64,7 @@ class Publication {
   bool shares_payload() const { return payload_.size() >= kSharedPayloadMin; }
   mqtt::PublishParts parts(const Copy& copy, std::uint16_t id, bool dup) const;
   const Form& form(mqtt::Version version, const Copy& copy);
-  Written write_single(Link& link, const Copy& copy, std::uint16_t id, bool dup);
+  Written write_single(Link& link, const Copy& copy, std::uint16_t id, bool dup, std::uint64_t batch);
 
   // From this size on a payload is kept once and sent from there instead of being copied per client.
   static constexpr std::size_t kSharedPayloadMin = 4096;

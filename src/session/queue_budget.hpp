@@ -3,19 +3,21 @@
 #include <algorithm>
 #include <cstdint>
 
+#include "session/journal.hpp"
 #include "session/work.hpp"
 #include "shoal/options.hpp"
 
 namespace shoal::session {
 
-/// Bounds and totals that the sessions of an instance share. The totals are kept by `Outbound`
-/// and `QueueShare`.
+/// What the sessions of an instance share: bounds, totals, and who hears what has to survive. The totals are kept by
+/// `Outbound` and `QueueShare`.
 struct QueueBudget {
   std::uint16_t inflight_max = 100;
   std::uint32_t messages_max = 10'000;              ///< queued per session
   std::uint64_t bytes_max = 16ull << 20;            ///< queued per session
   std::uint64_t connected_bytes_max = 24ull << 20;  ///< queued for connected sessions; then they are full with less
   QueueFull when_full = QueueFull::drop_new;
+  Journal* journal = nullptr;  ///< null: nothing outlives the process
 
   std::uint64_t messages_now = 0;  ///< queued in all sessions
   std::uint64_t bytes_now = 0;

@@ -15,7 +15,8 @@ void Session::detach() {
 }
 
 void Session::write_ack(mqtt::PacketType type, std::uint16_t id, mqtt::ReasonCode code) {
-  link_->out.commit(mqtt::encode_ack(link_->out.reserve(mqtt::kAckSizeMax), type, id, code, link_->version));
+  base::ByteQueue& queue = link_->queue(pending());
+  queue.commit(mqtt::encode_ack(queue.reserve(mqtt::kAckSizeMax), type, id, code, link_->version));
   ++budget_->acks;
 }
 
@@ -27,6 +28,7 @@ bool Session::acknowledge(const mqtt::Ack& ack) {
 
 void Session::release(const mqtt::Ack& ack) {
   const bool known = inbound_.release(ack.id);
+  if (known && stored_ && budget_->journal) budget_->journal->released(*stored_, ack.id);
   write_ack(mqtt::PacketType::pubcomp, ack.id,
             known ? mqtt::ReasonCode::success : mqtt::ReasonCode::packet_identifier_not_found);
 }

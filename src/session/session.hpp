@@ -41,6 +41,19 @@ class Session {
   std::uint32_t expiry_s() const { return expiry_s_; }
   void set_expiry_s(std::uint32_t seconds) { expiry_s_ = seconds; }
 
+  /// How the store knows it; null: not at all.
+  Stored* stored() const { return stored_.get(); }
+  /// From now on the budget's journal hears of it.
+  void set_stored(std::unique_ptr<Stored> stored) {
+    stored_ = std::move(stored);
+    outbound_.set_stored(stored_.get());
+  }
+  /// Whether the store has more of it than a will.
+  bool survives() const { return stored_ && expiry_s_ != 0 && budget_->journal; }
+  /// For what comes out of the store again.
+  Outbound& restored_outbound() { return outbound_; }
+  void restore_taken(std::uint16_t id) { inbound_.restore(id); }
+
   /// A connection takes the session over. The link outlives it or `detach` comes first.
   void attach(Link& link, std::uint32_t expiry_s);
   void detach();
@@ -65,9 +78,16 @@ class Session {
   void release(const mqtt::Ack& ack);
   /// A QoS 2 PUBLISH.
   Inbound::Verdict take(std::uint16_t id, std::uint16_t receive_maximum) {
-    return inbound_.publish(id, receive_maximum);
+    const Inbound::Verdict verdict = inbound_.publish(id, receive_maximum);
+    if (verdict == Inbound::Verdict::route && survives()) budget_->journal->taken(*stored_, id);
+    return verdict;
   }
-  void refuse(std::uint16_t id) { inbound_.refuse(id); }
+  void refuse(std::uint16_t id) {
+    inbound_.refuse(id);
+    if (stored_ && budget_->journal) budget_->journal->released(*stored_, id);
+  }
+  /// What a packet has to wait for that tells of this session's state; see `Link::queue`.
+  std::uint64_t pending() const { return stored_ && budget_->journal ? budget_->journal->pending(stored_.get()) : 0; }
 
   const Outbound& outbound() const { return outbound_; }
   const Inbound& inbound() const { return inbound_; }
@@ -79,6 +99,7 @@ class Session {
 
   std::string client_id_;
   QueueBudget* budget_;
+  std::unique_ptr<Stored> stored_;
   Link* link_ = nullptr;
   std::uint32_t expiry_s_ = 0;
   Inbound inbound_;

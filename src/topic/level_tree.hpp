@@ -24,6 +24,8 @@ class LevelTree {
 
   explicit LevelTree(base::TextHash hash = base::TextHash()) : names_(hash), nodes_(1), edges_(8, kNone) {}
 
+  /// False for what was never a node.
+  bool has(Node node) const { return node < nodes_.size(); }
   Value& value(Node node) { return nodes_[node].value; }
   const Value& value(Node node) const { return nodes_[node].value; }
   Node parent(Node node) const { return nodes_[node].parent; }

@@ -33,8 +33,14 @@ class RetainedTree {
     return node == Tree::kNone ? Ref{} : tree_.value(node);
   }
 
-  /// Stores (not empty) or removes (empty) the message of a topic; returns what was there.
-  Ref set(std::string_view topic, Ref ref) {
+  /// Where a topic's message is, while it is there.
+  using Place = Node;
+  /// What is at that place; null when the tree has no such place.
+  Ref* at(Place place) { return tree_.has(place) ? &tree_.value(place) : nullptr; }
+
+  /// Stores (not empty) or removes (empty) the message of a topic; returns what was there. `where`, unless null, is
+  /// set to the place of what is stored.
+  Ref set(std::string_view topic, Ref ref, Place* where = nullptr) {
     if (!ref) {
       const auto node = tree_.find(topic);
       if (node == Tree::kNone) return {};
@@ -46,6 +52,7 @@ class RetainedTree {
       return old;
     }
     const auto node = tree_.insert(topic);
+    if (where) *where = node;
     Ref old = std::exchange(tree_.value(node), std::move(ref));
     if (!old) ++size_;
     return old;

@@ -25,7 +25,7 @@ WRONG = {
     "missing users file": ("[instances.a]\nlisteners = ['mqtt://127.0.0.1:auto']\nauth = { users_file = 'a.users' }\n",
                            "3:10", r"a\.users.*does not exist.*shoal users add a"),
     "nobody let in": ("[instances.a]\nlisteners = ['mqtt://127.0.0.1:auto']\n", "1:12", r"lets nobody in"),
-    "no store yet": (LAB + "persistence = 'crash_safe'\n", "4:15", r'"crash_safe" needs the store'),
+    "persistence": (LAB + "persistence = 'always'\n", "4:15", r"one of none, crash_safe, power_safe"),
     "no such template": (LAB + "template = 'x'\n", "4:12", r'unknown template "x"'),
     "bad listener": ("[instances.a]\nauth.anonymous = true\nlisteners = ['mqtt://example.org:1']\n", "3:14",
                      r"numeric"),

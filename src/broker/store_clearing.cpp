@@ -1,0 +1,83 @@
+#include "broker/store_clearing.hpp"
+
+namespace shoal::broker {
+namespace {
+
+// What is told again in one turn, and looked at for that.
+constexpr std::size_t kBytesPerTurn = 256 * 1024;
+constexpr std::size_t kThingsPerTurn = 20'000;
+constexpr std::size_t kThingsAtATime = 256;
+// What a live thing takes in the log, roughly.
+constexpr std::uint64_t kSessionBytes = 64;
+constexpr std::uint64_t kSubscriptionBytes = 48;
+constexpr std::uint64_t kMessageBytes = 40;
+constexpr std::uint64_t kQueuedBytes = 16;
+
+}  // namespace
+
+std::uint64_t StoreClearing::live_bytes(const Router& router) const {
+  const session::MessagePool& messages = router.messages();
+  return messages.stored_bytes_now() + messages.stored_count_now() * kMessageBytes +
+         budget_.messages_now * kQueuedBytes + journal_.sessions() * kSessionBytes +
+         router.subscriptions() * kSubscriptionBytes;
+}
+
+// At most twice what is live, and a segment.
+bool StoreClearing::wanted(const Router& router) const {
+  const store::Store& store = journal_.store();
+  if (store.oldest() == store.place()) return false;
+  if (store.damaged()) return true;
+  return store.bytes() > 2 * live_bytes(router) + store.segment_bytes();
+}
+
+bool StoreClearing::step(Router& router) {
+  if (!segment_) {
+    if (!wanted(router)) return false;
+    segment_ = journal_.take_oldest();
+  }
+  StoreJournal::Segment& segment = *segment_;
+  const std::size_t end = journal_.store().batch().size() + kBytesPerTurn;
+  for (std::size_t things = 0; things < kThingsPerTurn && journal_.store().batch().size() < end;) {
+    if (!segment.sessions.empty()) {
+      things += kThingsAtATime;
+      if (tell_session(router, segment.sessions.back())) continue;
+      segment.sessions.pop_back();
+      cursor_ = {};
+    } else if (!segment.retained.empty()) {
+      ++things;
+      router.retained().tell_again(segment.retained.back(), segment.place);
+      segment.retained.pop_back();
+    } else if (!segment.groups.empty()) {
+      things += kThingsAtATime;
+      SharedGroup* const group = router.shared().find(segment.groups.back());
+      if (group && group->stored) router.shared().tell_again(*group, segment.place);
+      segment.groups.pop_back();
+    } else {
+      ++cleared_;
+      segment_.reset();
+      journal_.store().drop_oldest(journal_.empty() ? journal_.under_way() - 1 : journal_.under_way());
+      return wanted(router);
+    }
+  }
+  budget_.work.add(kThingsPerTurn / 4);
+  return true;
+}
+
+// Some of what there is of it in that segment. True when there is more.
+bool StoreClearing::tell_session(Router& router, std::uint32_t slot) {
+  ClientSession* const session = journal_.session_at(slot);
+  if (!session) return false;
+  session::Stored& stored = *session->protocol.stored();
+  if (stored.first == segment_->place) {
+    stored.first = journal_.store().place();
+    journal_.session(*session);
+    if (session->protocol.survives()) {
+      router.each_subscription(*session, [&](std::string_view filter, mqtt::SubscriptionOptions options,
+                                             std::uint32_t id) { journal_.subscribed(*session, filter, options, id); });
+      session->protocol.inbound().each([&](std::uint16_t id) { journal_.taken(stored, id); });
+    }
+  }
+  return session->protocol.restored_outbound().tell_again(segment_->place, cursor_, kThingsAtATime);
+}
+
+}  // namespace shoal::broker

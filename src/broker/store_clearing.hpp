@@ -1,0 +1,36 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+#include "broker/router.hpp"
+#include "broker/store_journal.hpp"
+#include "session/queue_budget.hpp"
+
+namespace shoal::broker {
+
+/// Keeps the store's log short: when most of it is dead, what is live in the oldest segment is told again and the
+/// segment goes. A little in each turn. The shard's thread.
+class StoreClearing {
+ public:
+  StoreClearing(StoreJournal& journal, session::QueueBudget& budget) : journal_(journal), budget_(budget) {}
+
+  /// Does some of what is to be done. True when there is more.
+  bool step(Router& router);
+  /// About what the log has that is needed.
+  std::uint64_t live_bytes(const Router& router) const;
+  /// Segments that went.
+  std::uint64_t cleared() const { return cleared_; }
+
+ private:
+  bool wanted(const Router& router) const;
+  bool tell_session(Router& router, std::uint32_t slot);
+
+  StoreJournal& journal_;
+  session::QueueBudget& budget_;
+  std::optional<StoreJournal::Segment> segment_;  // that is being cleared
+  session::Outbound::Cursor cursor_;              // in the session that is being told again
+  std::uint64_t cleared_ = 0;
+};
+
+}  // namespace shoal::broker

@@ -1,0 +1,112 @@
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <memory>
+#include <string_view>
+#include <vector>
+
+#include "base/time.hpp"
+#include "mqtt/packet.hpp"
+#include "session/journal.hpp"
+#include "store/store.hpp"
+
+namespace shoal::broker {
+
+struct ClientSession;
+struct SharedGroup;
+
+/// Writes into the store what of an instance has to survive, as it happens: the way from the things of the broker to
+/// records. The shard's thread.
+class StoreJournal final : public session::Journal {
+ public:
+  /// What may be in a segment of the log that has to go. It may be there or not; what is there is told again.
+  struct Segment {
+    session::Place place = 0;
+    std::vector<std::uint32_t> sessions{};  ///< their slots
+    std::vector<std::uint32_t> retained{};  ///< nodes of the retained tree
+    std::vector<std::uint32_t> groups{};    ///< their numbers
+  };
+
+  /// `now`: the turn's time; `wall`: the machine's clock.
+  StoreJournal(std::unique_ptr<store::Store> store, const base::Time& now, std::function<store::WallMs()> wall);
+
+  // session::Journal
+  session::Place queued(session::Stored& session, std::uint32_t sequence, const session::MessageRef& message,
+                        const session::Copy& copy) override;
+  void unqueued(session::Stored& session, std::uint32_t sequence) override;
+  void sent(session::Stored& session, std::uint32_t sequence, std::uint16_t id, std::uint32_t order) override;
+  session::Place in_flight(session::Stored& session, std::uint16_t id, std::uint32_t order,
+                           const session::MessageRef& message, const session::Copy& copy) override;
+  void received(session::Stored& session, std::uint16_t id) override;
+  void finished(session::Stored& session, std::uint16_t id) override;
+  void taken(session::Stored& session, std::uint16_t id) override;
+  void released(session::Stored& session, std::uint16_t id) override;
+
+  /// The session is new, or its connection, expiry or will changed.
+  void session(ClientSession& session);
+  void session_gone(ClientSession& session);
+  void subscribed(ClientSession& session, std::string_view filter, mqtt::SubscriptionOptions options, std::uint32_t id);
+  void unsubscribed(ClientSession& session, std::string_view filter);
+  /// The message at a node of the retained tree. Where that is said.
+  session::Place retained(std::uint32_t node, const session::MessageRef& message);
+  void retained_gone(std::string_view topic);
+  /// The group is stored from now on.
+  void group(SharedGroup& group);
+  void group_gone(SharedGroup& group);
+  session::Place group_queued(SharedGroup& group, std::uint32_t sequence, const session::MessageRef& message,
+                              bool retain);
+  void group_unqueued(SharedGroup& group, std::uint32_t sequence);
+
+  /// Grows with everything that is told.
+  std::uint64_t position() const { return position_; }
+  /// Ends the batch under way, if something is in it. True when more is committed than the last time.
+  bool commit();
+  /// To be called in turns that happen anyway: now and then it is told that the instance is there.
+  void alive();
+  bool empty() { return store_->batch().empty(); }
+  std::uint64_t committed() const { return committed_; }
+  store::Store& store() { return *store_; }
+
+  store::WallMs to_wall(base::Time time) const;
+  base::Time from_wall(store::WallMs wall) const;
+
+  // What comes out of the store again.
+  void restore_numbers(std::uint64_t last_session, std::uint64_t last_message);
+  /// The session is in the store as `number`; something of it is in the segments from `first` to `last`.
+  void restore_session(ClientSession& session, std::uint64_t number, session::Place first);
+  void restore_group(SharedGroup& group, session::Place first);
+  /// Something of it is in that segment.
+  void restore_place(ClientSession& session, session::Place place);
+  void restore_place(SharedGroup& group, session::Place place);
+  void restore_retained(std::uint32_t node, session::Place place) { segment(place).retained.push_back(node); }
+
+  // For whoever clears segments.
+  ClientSession* session_at(std::uint32_t slot) { return slot < slots_.size() ? slots_[slot] : nullptr; }
+  std::size_t sessions() const { return slots_.size() - free_.size(); }
+  /// The oldest segment, whose things are to be told again.
+  Segment take_oldest();
+
+ private:
+  void begin(session::Stored& session);
+  void note(session::Stored& session);
+  void note(SharedGroup& group);
+  Segment& segment(session::Place place);
+  std::uint64_t tell(const session::MessageRef& message);
+  void refresh();
+
+  std::unique_ptr<store::Store> store_;
+  const base::Time& now_;
+  std::function<store::WallMs()> wall_;
+  std::int64_t wall_offset_ms_ = 0;  // from the turn's time to the machine's clock
+  base::Time last_batch_at_{};
+  std::uint64_t position_ = 0;
+  std::uint64_t last_session_ = 0;
+  std::uint64_t last_message_ = 0;
+  session::Place place_ = 0;
+  std::deque<Segment> segments_;  // by place, none left out
+  std::vector<ClientSession*> slots_;
+  std::vector<std::uint32_t> free_;
+};
+
+}  // namespace shoal::broker

@@ -1,0 +1,391 @@
+#include "store/log.hpp"
+
+#include <sys/random.h>
+
+#include <algorithm>
+#include <array>
+#include <cassert>
+#include <cerrno>
+#include <chrono>
+#include <cstring>
+#include <utility>
+
+namespace shoal::store {
+namespace {
+
+// A piece of what waits is at most so large, so that written memory is given back soon.
+constexpr std::size_t kPieceBytes = 4u << 20;
+constexpr std::uint64_t kReserveMin = 16 * 1024;
+constexpr std::uint64_t kReserveMax = 1u << 20;
+constexpr std::size_t kBadKept = 4;
+constexpr std::string_view kBad = ".bad";
+
+// A write that takes longer is better not done on the instance's thread.
+constexpr std::chrono::milliseconds kSlow{5};
+
+using Clock = std::chrono::steady_clock;
+
+bool no_space(Errno error) { return error == ENOSPC || error == EDQUOT; }
+
+std::uint32_t random_salt() {
+  std::uint32_t salt = 0;
+  if (::getrandom(&salt, sizeof salt, GRND_NONBLOCK) != sizeof salt) {
+    salt = static_cast<std::uint32_t>(reinterpret_cast<std::uintptr_t>(&salt) >> 4) ^ 0x5ba17u;
+  }
+  return salt;
+}
+
+Error refused(const std::string& path, Errno error) {
+  const ErrorCode code = error == EACCES || error == EPERM || error == EROFS ? ErrorCode::permission_denied
+                         : error == EMFILE || error == ENFILE                ? ErrorCode::resource_exhausted
+                                                                             : ErrorCode::io;
+  return {code, "the store " + path + " cannot be written: " + std::strerror(error)};
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Log>> Log::open(std::unique_ptr<Directory> directory, LogOptions options,
+                                       const LogContent& content, WallMs now, Background* background) {
+  assert(background || options.durability == Durability::process);
+  std::unique_ptr<Log> log(new Log(std::move(directory), options, background));
+  log->now_ = now;
+  if (const Errno error = log->resume(content)) {
+    // A disk that is full or fails comes back; what will not be allowed tomorrow either is said now.
+    if ((!no_space(error) && error != EIO) || log->segments_.empty()) return refused(log->path(), error);
+    log->failed(error);
+  }
+  return log;
+}
+
+// The segments that are there, and one to go on with.
+Errno Log::resume(const LogContent& content) {
+  std::vector<std::string> names;
+  if (const Errno error = directory_->list(names)) return error;
+  const auto is_damaged = [&](const std::string& name) {
+    const auto& damages = content.report.damages;
+    return std::any_of(damages.begin(), damages.end(), [&](const Damage& damage) { return damage.file == name; });
+  };
+  for (const std::string& name : names) {
+    const auto number = segment_number(name);
+    if (!number) continue;
+    const auto found = std::find_if(content.segments.begin(), content.segments.end(),
+                                    [&](const auto& segment) { return segment.header.number == *number; });
+    if (found != content.segments.end()) continue;
+    // What a process did not come to write the header of has nothing in it.
+    if (is_damaged(name)) (void)set_aside(*number);
+    else (void)directory_->remove(name);
+  }
+  for (const LogContent::Segment& segment : content.segments) {
+    segments_.push_back({segment.header.number, segment.size, segment.header.salt, is_damaged(segment.name)});
+    bytes_ += segment.size;
+    if (!segment.batches.empty()) next_ = segment.batches.back().number + 1;
+  }
+  committed_ = next_ - 1;
+  last_segment_ = content.last_number;
+  if (survives_power_cuts()) sync_older(content);
+  Errno error = 0;
+  if (!segments_.empty()) {
+    Segment& last = segments_.back();
+    const LogContent::Segment& found = content.segments.back();
+    error = open_tail(last.number, last.salt, now_);
+    if (error == 0 && found.whole < found.size) error = tail_.file->truncate(found.whole);
+    if (error == 0 && survives_power_cuts()) {
+      // A process may have ended before it could do that.
+      tail_.synced = found.whole;
+      error = sync_tail();
+    }
+    const bool usable =
+        error == 0 && !last.damaged && found.whole < options_.segment_bytes && last.number == content.last_number;
+    if (error == 0) {
+      bytes_ -= last.bytes - found.whole;
+      last.bytes = found.whole;
+    }
+    if (usable) {
+      reserve();
+      return 0;
+    }
+  }
+  begin_segment();
+  return open_tail(segments_.back().number, segments_.back().salt, now_);
+}
+
+// What was promised less before is to survive a power cut from now on.
+void Log::sync_older(const LogContent& content) {
+  for (std::size_t i = 0; i + 1 < content.segments.size(); ++i) {
+    std::unique_ptr<File> file;
+    if (directory_->open(content.segments[i].name, file) == 0) (void)file->sync();
+  }
+}
+
+Log::~Log() {
+  on_commit_ = nullptr;
+  while (running_ || removing_) background_->finish();
+  if (!waiting_.empty()) write_here();
+  if (tail_.file) (void)tail_.file->truncate(tail_.file->size());
+}
+
+void Log::begin_segment() {
+  segments_.push_back({++last_segment_, kSegmentHeaderBytes, random_salt(), false});
+  bytes_ += kSegmentHeaderBytes;
+  removal_failed_ = false;
+}
+
+// Another process may look at the file, but nobody reads it before it is needed.
+Errno Log::set_aside(std::uint64_t segment) {
+  const std::string name = segment_name(segment);
+  if (const Errno error = directory_->rename(name, name + std::string(kBad))) return error;
+  std::vector<std::string> names;
+  if (directory_->list(names) != 0) return 0;
+  std::erase_if(names, [](const std::string& each) { return !each.ends_with(kBad); });
+  std::sort(names.begin(), names.end());
+  for (std::size_t i = 0; i + kBadKept < names.size(); ++i) (void)directory_->remove(names[i]);
+  return 0;
+}
+
+void Log::end_batch(WallMs now) {
+  if (batch_.empty()) return;
+  now_ = now;
+  Segment& segment = segments_.back();
+  const std::span<std::uint8_t> bytes = batch_.bytes();
+  const std::uint64_t number = next_++;
+  seal_batch(bytes, segment.salt, number, now);
+  segment.bytes += bytes.size();
+  bytes_ += bytes.size();
+  const bool here = !survives_power_cuts() && !slow_ && waiting_.empty() && !running_;
+  Errno error = 0;
+  if (here) {
+    const Clock::time_point before = Clock::now();
+    error = write(segment.number, segment.salt, bytes, now);
+    slow_ = background_ && Clock::now() - before > kSlow;
+  }
+  if (here && error == 0) {
+    committed_ = number;
+    error_ = 0;
+    full_ = tail_.full;
+  } else {
+    wait(segment, number, bytes);
+    if (error != 0) failed(error);
+    else if (error_ == 0) write_behind();
+  }
+  batch_.clear();
+  if (segment.bytes >= options_.segment_bytes) begin_segment();
+  remove_dropped();
+}
+
+// Behind what waits already.
+void Log::wait(const Segment& segment, std::uint64_t number, base::Bytes bytes) {
+  if (waiting_.empty() || waiting_.back().segment != segment.number ||
+      waiting_.back().bytes.size() + bytes.size() > kPieceBytes) {
+    waiting_.push_back({segment.number, segment.salt, now_, number, {}});
+  }
+  Piece& piece = waiting_.back();
+  piece.bytes.insert(piece.bytes.end(), bytes.begin(), bytes.end());
+  piece.last = number;
+  waiting_bytes_ += bytes.size();
+}
+
+// Before it leaves the one it has for another, that one has to be synced where it matters.
+Errno Log::open_tail(std::uint64_t segment, std::uint32_t salt, WallMs now) {
+  if (tail_.segment == segment && tail_.file) return 0;
+  if (tail_.file) (void)tail_.file->truncate(tail_.file->size());
+  Tail next{.segment = segment, .file = nullptr, .can_reserve = tail_.can_reserve};
+  const std::string name = segment_name(segment);
+  Errno error = directory_->create(name, next.file);
+  if (error == EEXIST) error = directory_->open(name, next.file);
+  if (error != 0) return error;
+  if (next.file->size() < kSegmentHeaderBytes) {
+    std::array<std::uint8_t, kSegmentHeaderBytes> header;
+    encode({.salt = salt, .number = segment, .created = now}, header.data());
+    error = next.file->truncate(0);
+    if (error == 0) error = next.file->append(header);
+  } else {
+    next.synced = next.file->size();
+  }
+  // An attempt before this one may have made the file and not come so far.
+  if (error == 0 && survives_power_cuts()) error = directory_->sync();
+  if (error != 0) return error;
+  tail_ = std::move(next);
+  reserve();
+  return 0;
+}
+
+void Log::close_tail() { tail_ = {.file = nullptr, .can_reserve = tail_.can_reserve}; }
+
+Errno Log::sync_tail() {
+  const Errno error = tail_.file->sync();
+  if (error == 0) {
+    tail_.synced = tail_.file->size();
+    return 0;
+  }
+  // The system forgets what it could not write, and the next sync would succeed without it: all that was not synced
+  // is written again, the header too.
+  (void)tail_.file->truncate(tail_.synced);
+  close_tail();
+  return error;
+}
+
+Errno Log::write(std::uint64_t segment, std::uint32_t salt, base::Bytes bytes, WallMs now) {
+  if (const Errno error = open_tail(segment, salt, now)) return error;
+  File& file = *tail_.file;
+  const std::uint64_t before = file.size();
+  if (const Errno error = file.append(bytes)) {
+    // When this fails, too, what comes behind is found all the same.
+    (void)file.truncate(before);
+    tail_.reserved = 0;
+    return error;
+  }
+  if (file.size() + kReserveMin > tail_.reserved) reserve();
+  return 0;
+}
+
+// Room for what has to be written when the disk is full: that messages are gone.
+void Log::reserve() {
+  if (!tail_.can_reserve) return;
+  const std::uint64_t size = tail_.file->size();
+  const std::uint64_t wanted = std::clamp(size / 4, 2 * kReserveMin, kReserveMax);
+  const Errno error = tail_.file->reserve(wanted);
+  if (error == 0) tail_.reserved = size + wanted;
+  else if (!no_space(error)) tail_.can_reserve = false;
+  tail_.full = no_space(error);
+}
+
+// As many as possible. Those that cannot be relied on are written again later; where they are there already, the reader
+// leaves out what it knows.
+Log::Written Log::write_all(const std::deque<Piece>& pieces) {
+  Written result;
+  std::size_t done = 0;
+  for (; done < pieces.size(); ++done) {
+    const Piece& piece = pieces[done];
+    if (survives_power_cuts() && result.pieces < done && tail_.segment != piece.segment) {
+      if ((result.error = sync_tail()) != 0) return result;
+      result.pieces = done;
+    }
+    if ((result.error = write(piece.segment, piece.salt, piece.bytes, piece.at)) != 0) break;
+  }
+  if (survives_power_cuts() && result.pieces < done) {
+    if (const Errno error = sync_tail()) return {error, result.pieces};
+  }
+  result.pieces = done;
+  return result;
+}
+
+void Log::write_here() {
+  writing_.swap(waiting_);
+  wrote(write_all(writing_));
+}
+
+void Log::write_behind() {
+  if (running_ || waiting_.empty()) return;
+  running_ = true;
+  writing_.swap(waiting_);
+  auto result = std::make_shared<Written>();
+  const auto work = [this, result] {
+    const Clock::time_point before = Clock::now();
+    *result = write_all(writing_);
+    result->slow = Clock::now() - before > kSlow;
+  };
+  background_->run(work, [this, result] {
+    running_ = false;
+    slow_ = result->slow;
+    wrote(*result);
+    if (error_ == 0) write_behind();
+    remove_dropped();
+    if (result->pieces > 0 && on_commit_) on_commit_();
+  });
+}
+
+void Log::wrote(Written written) {
+  full_ = tail_.full;
+  for (; written.pieces > 0; --written.pieces, writing_.pop_front()) {
+    committed_ = writing_.front().last;
+    waiting_bytes_ -= writing_.front().bytes.size();
+  }
+  for (; !writing_.empty(); writing_.pop_back()) waiting_.push_front(std::move(writing_.back()));
+  error_ = 0;
+  if (written.error != 0) failed(written.error);
+}
+
+void Log::failed(Errno error) {
+  error_ = error;
+  ++errors_;
+  if (no_space(error)) full_ = true;
+}
+
+void Log::retry() {
+  if (running_) return;
+  removal_failed_ = false;
+  if (waiting_.empty()) {
+    error_ = 0;
+    if (const Errno error = open_tail(segments_.back().number, segments_.back().salt, now_)) return failed(error);
+    reserve();
+    full_ = tail_.full;
+  } else if (survives_power_cuts()) {
+    error_ = 0;
+    return write_behind();
+  } else {
+    write_here();
+  }
+  remove_dropped();
+}
+
+bool Log::damaged() const {
+  return std::any_of(segments_.begin(), std::prev(segments_.end()), [](const Segment& each) { return each.damaged; });
+}
+
+void Log::drop_oldest(std::uint64_t number) {
+  assert(segments_.size() > 1);
+  const Segment& oldest = segments_.front();
+  dropped_.push_back({oldest.number, number, oldest.damaged});
+  bytes_ -= oldest.bytes;
+  segments_.pop_front();
+  remove_dropped();
+}
+
+// One after the other: an older segment that is still there would bring back what a newer one, gone already, had ended.
+void Log::remove_dropped() {
+  while (!removing_ && !removal_failed_ && !dropped_.empty() && dropped_.front().after <= committed_) {
+    const Dropped dropped = dropped_.front();
+    if (!running_ && tail_.segment == dropped.segment) close_tail();
+    if (!background_) {
+      removed(remove(dropped));
+      continue;
+    }
+    removing_ = true;
+    auto result = std::make_shared<Errno>(0);
+    background_->run([this, dropped, result] { *result = remove(dropped); },
+                     [this, result] {
+                       removing_ = false;
+                       removed(*result);
+                       remove_dropped();
+                     });
+  }
+}
+
+Errno Log::remove(const Dropped& dropped) {
+  Errno error = dropped.damaged ? set_aside(dropped.segment) : directory_->remove(segment_name(dropped.segment));
+  // It was removed the last time, when only the sync failed.
+  if (error == ENOENT) error = 0;
+  if (error == 0 && survives_power_cuts()) error = directory_->sync();
+  return error;
+}
+
+void Log::removed(Errno error) {
+  removal_failed_ = error != 0;
+  if (error == 0) dropped_.pop_front();
+  else ++errors_;
+}
+
+Result<void> Log::flush() {
+  end_batch(now_);
+  while (running_) background_->finish();
+  if (!waiting_.empty()) write_here();
+  if (committed_ + 1 == next_) return {};
+  return refused(path(), error_);
+}
+
+std::string Log::trouble() const {
+  if (error_ != 0) return std::strerror(error_);
+  return full_ ? "no room left to reserve on the disk" : "";
+}
+
+}  // namespace shoal::store

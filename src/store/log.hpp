@@ -1,0 +1,193 @@
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "store/directory.hpp"
+#include "store/segment.hpp"
+#include "store/store.hpp"
+
+namespace shoal::store {
+
+/// What a batch has to survive before it counts as committed.
+enum class Durability {
+  process,  ///< the end of the process, however sudden: it was written
+  power,    ///< a power cut: it was written and synced
+};
+
+/// Runs what may block on another thread.
+class Background {
+ public:
+  /// Calls `work` on some thread, then `done` on the owner's. In the order of calling, one at a time.
+  virtual void run(std::function<void()> work, std::function<void()> done) = 0;
+  /// Waits until all of that is over; what `done` would be called for now is called by it.
+  virtual void finish() = 0;
+
+ protected:
+  ~Background() = default;
+};
+
+struct LogOptions {
+  std::uint64_t segment_bytes = 8u << 20;
+  Durability durability = Durability::process;
+};
+
+/// A part of a log that could not be read.
+struct Damage {
+  std::string file;
+  std::string what;  ///< one line for a person
+};
+
+/// What opening a log found.
+struct LogReport {
+  std::uint64_t segments = 0;
+  std::uint64_t bytes = 0;
+  std::uint64_t batches = 0;
+  std::uint64_t torn_bytes = 0;  ///< of a batch that was being written when the process ended: cut off
+  std::uint64_t missing_batches = 0;
+  std::vector<Damage> damages;
+};
+
+/// A log as it was read. What batches refer to lives as long as this.
+struct LogContent {
+  struct Segment {
+    std::string name;
+    SegmentHeader header;
+    std::unique_ptr<std::uint8_t[]> memory;
+    std::size_t size = 0;
+    std::size_t whole = 0;  ///< behind its last whole batch
+    std::vector<Batch> batches;
+  };
+
+  std::vector<Segment> segments;  ///< by number; those that cannot be read at all are left out
+  std::uint64_t last_number = 0;  ///< highest number of any segment file, readable or not
+  LogReport report;
+};
+
+/// Reads all of a store. Changes nothing. Errors: unavailable (a newer format), io (the folder cannot be read).
+Result<LogContent> read_log(Directory& directory);
+
+/// The store in files: an append-only log in segments. Batches are written as they end; where that may take long, or
+/// did, by `background`. A resource of the instance's thread.
+class Log final : public Store {
+ public:
+  /// Goes on with what `read_log` found: cuts what is torn and appends behind it. `background` outlives the log and
+  /// is needed for `Durability::power`; without it all is done here. Errors: resource_exhausted, permission_denied, io.
+  static Result<std::unique_ptr<Log>> open(std::unique_ptr<Directory> directory, LogOptions options,
+                                           const LogContent& content, WallMs now, Background* background);
+  /// Writes what waits, as far as possible without waiting for the disk.
+  ~Log() override;
+
+  RecordWriter& batch() override { return batch_; }
+  std::uint64_t number() const override { return next_; }
+  Place place() const override { return static_cast<Place>(segments_.back().number); }
+  void end_batch(WallMs now) override;
+  std::uint64_t committed() const override { return committed_; }
+  std::uint64_t waiting_bytes() const override { return waiting_bytes_; }
+  bool full() const override { return full_ || error_ != 0; }
+  void retry() override;
+  std::uint64_t bytes() const override { return bytes_; }
+  std::uint64_t segment_bytes() const override { return options_.segment_bytes; }
+  Place oldest() const override { return static_cast<Place>(segments_.front().number); }
+  void drop_oldest(std::uint64_t number) override;
+  bool damaged() const override;
+
+  /// Called when `committed` has grown by something that was done in the background.
+  void set_on_commit(std::function<void()> on_commit) { on_commit_ = std::move(on_commit); }
+  /// Waits until everything handed over survives, or cannot. Errors: the disk's.
+  Result<void> flush();
+  /// Why nothing is written at the moment; empty: it is.
+  std::string trouble() const;
+  /// Errors of the disk so far.
+  std::uint64_t errors() const { return errors_; }
+  const std::string& path() const { return directory_->path(); }
+
+ private:
+  struct Segment {
+    std::uint64_t number = 0;
+    std::uint64_t bytes = 0;  // what was handed over is counted already
+    std::uint32_t salt = 0;
+    bool damaged = false;
+  };
+  // Batches of one segment that are not written yet.
+  struct Piece {
+    std::uint64_t segment = 0;
+    std::uint32_t salt = 0;
+    WallMs at = 0;           // when the first one ended
+    std::uint64_t last = 0;  // number of the last batch
+    std::vector<std::uint8_t> bytes;
+  };
+  // The segment that is written to; belongs to the background while something is written there.
+  struct Tail {
+    std::uint64_t segment = 0;  // 0: none is open
+    std::unique_ptr<File> file;
+    std::uint64_t reserved = 0;  // up to there room was taken
+    std::uint64_t synced = 0;    // up to there it survives a power cut; 0: not even the header
+    bool can_reserve = true;     // the file system knows how
+    bool full = false;           // it had none
+  };
+  // A segment that goes once the batch `after` survives.
+  struct Dropped {
+    std::uint64_t segment = 0;
+    std::uint64_t after = 0;
+    bool damaged = false;
+  };
+
+  struct Written {
+    Errno error = 0;
+    std::size_t pieces = 0;  // so many from the first on survive
+    bool slow = false;
+  };
+
+  Log(std::unique_ptr<Directory> directory, LogOptions options, Background* background)
+      : directory_(std::move(directory)), options_(options), background_(background), batch_(kBatchHeaderBytes) {}
+
+  bool survives_power_cuts() const { return options_.durability == Durability::power; }
+  Errno resume(const LogContent& content);
+  void sync_older(const LogContent& content);
+  void begin_segment();
+  Errno set_aside(std::uint64_t segment);
+  void wait(const Segment& segment, std::uint64_t number, base::Bytes bytes);
+  Errno open_tail(std::uint64_t segment, std::uint32_t salt, WallMs now);
+  Errno sync_tail();
+  void close_tail();
+  Errno write(std::uint64_t segment, std::uint32_t salt, base::Bytes bytes, WallMs now);
+  void reserve();
+  Written write_all(const std::deque<Piece>& pieces);
+  void write_here();
+  void write_behind();
+  void wrote(Written written);
+  void failed(Errno error);
+  Errno remove(const Dropped& dropped);
+  void removed(Errno error);
+  void remove_dropped();
+
+  std::unique_ptr<Directory> directory_;
+  LogOptions options_;
+  Background* background_;
+  std::function<void()> on_commit_;
+  RecordWriter batch_;
+  std::deque<Segment> segments_;  // never empty
+  std::deque<Dropped> dropped_;
+  std::deque<Piece> waiting_;
+  std::deque<Piece> writing_;
+  Tail tail_;
+  WallMs now_ = 0;
+  std::uint64_t last_segment_ = 0;  // number of the newest
+  std::uint64_t next_ = 1;          // number of the batch under way
+  std::uint64_t committed_ = 0;
+  std::uint64_t waiting_bytes_ = 0;  // of `writing_`, too
+  std::uint64_t bytes_ = 0;
+  std::uint64_t errors_ = 0;
+  Errno error_ = 0;  // of the last attempt to write
+  bool full_ = false;
+  bool running_ = false;         // `writing_` is being written in the background
+  bool slow_ = false;            // to write takes long, so it is done there
+  bool removing_ = false;        // the first of `dropped_` is being removed there
+  bool removal_failed_ = false;  // and will be tried again some time
+};
+
+}  // namespace shoal::store

@@ -1,0 +1,79 @@
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <vector>
+
+#include "store/image.hpp"
+#include "store/store.hpp"
+
+namespace shoal::store {
+
+/// A store in memory, for tests of those who use one: its `Disk` outlives it as files outlive a process. What is
+/// handed over is committed at once, or when the test says so. One thread.
+class MemoryStore final : public Store {
+ public:
+  struct Disk {
+    struct Batch {
+      std::uint64_t segment = 0;
+      WallMs at = 0;
+      std::vector<std::uint8_t> records;
+    };
+    std::deque<Batch> batches;
+    std::uint64_t last_segment = 0;
+    std::uint64_t last_batch = 0;
+
+    /// What its batches come to; they have to stay as long. `missing`, unless null, is what `finish` said.
+    Image image(Image::Missing* missing = nullptr) const;
+    /// When the last one was ended.
+    WallMs alive_until() const { return batches.empty() ? 0 : batches.back().at; }
+    std::uint64_t bytes() const;
+  };
+
+  explicit MemoryStore(Disk& disk, std::uint64_t segment_bytes = 8u << 20);
+
+  RecordWriter& batch() override { return batch_; }
+  std::uint64_t number() const override { return next_; }
+  Place place() const override { return static_cast<Place>(disk_.last_segment); }
+  void end_batch(WallMs now) override;
+  std::uint64_t committed() const override { return disk_.last_batch; }
+  std::uint64_t waiting_bytes() const override;
+  bool full() const override { return full_; }
+  void retry() override {}
+  std::uint64_t bytes() const override { return disk_.bytes() + waiting_bytes(); }
+  std::uint64_t segment_bytes() const override { return segment_bytes_; }
+  Place oldest() const override { return static_cast<Place>(oldest_); }
+  void drop_oldest(std::uint64_t number) override;
+  bool damaged() const override { return damaged_; }
+
+  /// With true nothing is committed until `commit` or false.
+  void hold(bool on);
+  void commit();
+  void set_full(bool full) { full_ = full; }
+  /// Begins another segment.
+  void rotate();
+  /// Asks for the other segments to be cleared.
+  void set_damaged(bool damaged) { damaged_ = damaged; }
+
+ private:
+  void remove_dropped();
+
+  struct Dropped {
+    std::uint64_t segment = 0;
+    std::uint64_t after = 0;
+  };
+
+  Disk& disk_;
+  std::uint64_t segment_bytes_;
+  RecordWriter batch_;
+  std::deque<Disk::Batch> waiting_;
+  std::deque<Dropped> dropped_;
+  std::uint64_t next_;
+  std::uint64_t oldest_;
+  std::uint64_t segment_now_ = 0;  // bytes of the newest segment
+  bool hold_ = false;
+  bool full_ = false;
+  bool damaged_ = false;
+};
+
+}  // namespace shoal::store

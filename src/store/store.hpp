@@ -1,0 +1,49 @@
+#pragma once
+
+#include <cstdint>
+
+#include "store/record.hpp"
+
+namespace shoal::store {
+
+/// Which of the log's segments a record is in, from 0 to 65,535 and on from 0: there are never so many at a time.
+using Place = std::uint16_t;
+
+/// What survives of an instance: it is told in batches, each of which counts as a whole or not at all. Belongs to the
+/// instance's thread.
+class Store {
+ public:
+  virtual ~Store() = default;
+
+  /// The batch under way.
+  virtual RecordWriter& batch() = 0;
+  /// Its number; one more with every batch.
+  virtual std::uint64_t number() const = 0;
+  /// Where its records will be.
+  virtual Place place() const = 0;
+  /// Ends it, when there is something in it, and hands it over: once `committed` has its number it survives what the
+  /// instance was promised. `now`: see WallMs.
+  virtual void end_batch(WallMs now) = 0;
+  /// The last batch that survives, and all before it.
+  virtual std::uint64_t committed() const = 0;
+  /// Bytes that were handed over and do not survive yet.
+  virtual std::uint64_t waiting_bytes() const = 0;
+  /// The disk is full, or broken: what may be refused should be. What is handed over all the same waits.
+  virtual bool full() const = 0;
+  /// While `full` or something waits: tries again. The owner calls it about once a second.
+  virtual void retry() = 0;
+
+  /// All that is in segments, dead records included.
+  virtual std::uint64_t bytes() const = 0;
+  /// What a segment may have before the next one is begun.
+  virtual std::uint64_t segment_bytes() const = 0;
+  /// The segment that everything was written to first; `place()` when there is only one.
+  virtual Place oldest() const = 0;
+  /// Nothing in the oldest segment, which is not the only one, is needed once batch `number` survives.
+  virtual void drop_oldest(std::uint64_t number) = 0;
+  /// A segment besides the last one cannot be read whole: what was read of it should be written again, so that it can
+  /// be dropped.
+  virtual bool damaged() const = 0;
+};
+
+}  // namespace shoal::store
