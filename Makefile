@@ -16,7 +16,7 @@ test:  ## Build with sanitizers, run unit and end-to-end tests, smoke-test the r
 conformance: deps  ## Write docs/conformance.md: which statement of the standards is shown by which tests
 	@tools/conformance
 
-soak:  ## The end-to-end tests that load the machine; attacks with sanitizers too (minutes)
+soak:  ## The end-to-end tests that load the machine; attacks with sanitizers too; 500 crashes (minutes)
 	@tools/test soak
 
 fuzz:  ## Fuzz the parsers for FUZZ_SECONDS each (60)

@@ -88,6 +88,8 @@ struct Stats {
   std::uint64_t store_batches = 0;      ///< written
   std::uint64_t store_cleared = 0;      ///< segments of the log that went because most of it was dead
   std::uint64_t store_errors = 0;       ///< attempts to write that failed
+  /// What is wrong with the instance's store, a line for a person; empty: nothing.
+  std::string alarm{};
   /// Times a bound was reached, by `Bound`.
   std::array<std::uint64_t, kBounds> limit_hits{};
 

@@ -37,6 +37,7 @@ std::optional<Instance> from(const json::value& value) {
   instance.last_exit = text(object, "last_exit");
   instance.log = text(object, "log");
   instance.state_dir = text(object, "state_dir");
+  instance.alarm = text(object, "alarm");
   if (const auto* listeners = object.if_contains("listeners"); listeners != nullptr && listeners->is_array()) {
     for (const json::value& url : listeners->get_array())
       if (url.is_string()) instance.listeners.emplace_back(url.get_string());
@@ -71,6 +72,7 @@ json::object to_json(const Instance& instance) {
   object["last_exit"] = text_or_null(instance.last_exit);
   object["log"] = text_or_null(instance.log);
   object["state_dir"] = text_or_null(instance.state_dir);
+  if (!instance.alarm.empty()) object["alarm"] = instance.alarm;
   if (!instance.stats.empty()) {
     json::object stats;
     for (const auto& [key, value] : instance.stats) stats[key] = value;

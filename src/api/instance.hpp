@@ -25,6 +25,7 @@ struct Instance {
   std::string last_exit;                 ///< why it last ended, one line; empty: null in JSON
   std::string log;                       ///< log file
   std::string state_dir;
+  std::string alarm;  ///< as `shoal::Stats::alarm`; only in the object of a single instance
   /// All counters of `shoal::Stats` by name; only in the object of a single instance.
   std::vector<std::pair<std::string, std::uint64_t>> stats;
 };

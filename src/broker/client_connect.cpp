@@ -132,6 +132,7 @@ void Client::admit(const mqtt::Connect& packet) {
       connack_size(connack_properties(packet, assigned ? client_id : "").raw().size()) > link_.packet_size_max) {
     return refuse(ReasonCode::packet_too_large, "maximum packet size is too small for CONNACK", client_id);
   }
+  sessions.catch_up(client_id);
   ClientSession* const existing = sessions.find(client_id);
   const bool takes_over = existing && existing->client;
   // Before anything is changed: a refused CONNECT leaves everything as it is. A client in the limit can

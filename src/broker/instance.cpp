@@ -1,5 +1,6 @@
 #include "broker/instance.hpp"
 
+#include <malloc.h>
 #include <sys/random.h>
 
 #include <algorithm>
@@ -21,6 +22,8 @@ Result<std::shared_ptr<const auth::UserTable>> users_of(const AuthOptions& optio
   if (options.users_file.empty()) return std::shared_ptr<const auth::UserTable>();
   return auth::load_users(options.users_file);
 }
+
+constexpr std::uint64_t kLargeStore = 16u << 20;
 
 store::WallMs wall_now() {
   const auto since_1970 = std::chrono::system_clock::now().time_since_epoch();
@@ -108,18 +111,36 @@ Result<void> Instance::open_store() {
   store_ = log->get();
   store_->set_on_commit([this] { shard_.store_changed(); });
   shard_.use_store(std::move(*log), image, alive_until, wall_now);
-  for (const store::Damage& damage : content->report.damages) {
-    log_.error("store damaged", {{"file", damage.file}, {"what", damage.what}});
-  }
-  if (missing.all() != 0) {
-    log_.error("store incomplete",
-               {{"messages", missing.messages}, {"sessions", missing.sessions}, {"groups", missing.groups}});
-  }
+  note_damage(content->report, missing);
   log_.info("store opened", {{"sessions", image.sessions().size()},
                              {"retained", image.retained().size()},
                              {"bytes", content->report.bytes},
                              {"torn_bytes", content->report.torn_bytes}});
+  // What it took to read a large store is not needed again.
+  const bool large = content->report.bytes > kLargeStore;
+  image = {};
+  *content = {};
+  if (large) ::malloc_trim(0);
   return {};
+}
+
+// Nothing is lost in silence: the log and `status` say what is missing.
+void Instance::note_damage(const store::LogReport& report, const store::Image::Missing& missing) {
+  constexpr std::size_t kShown = 3;
+  for (const store::Damage& damage : report.damages) {
+    log_.error("store damaged", {{"file", damage.file}, {"what", damage.what}});
+  }
+  for (std::size_t i = 0; i < std::min(kShown, report.damages.size()); ++i) {
+    store_damage_ += (i == 0 ? "store damaged: " : ", ") + report.damages[i].file + " " + report.damages[i].what;
+  }
+  if (report.damages.size() > kShown)
+    store_damage_ += ", and " + std::to_string(report.damages.size() - kShown) + " more";
+  if (missing.all() == 0) return;
+  log_.error("store incomplete",
+             {{"messages", missing.messages}, {"sessions", missing.sessions}, {"groups", missing.groups}});
+  store_damage_ += (store_damage_.empty() ? "store incomplete: " : "; missing: ") + std::to_string(missing.messages) +
+                   " messages, " + std::to_string(missing.sessions) + " sessions, " + std::to_string(missing.groups) +
+                   " shared subscriptions";
 }
 
 void Instance::close_store() {
@@ -161,7 +182,12 @@ Stats Instance::stats() const {
   stats.connections_accepted = counters_.accepted;
   stats.bytes_received = counters_.bytes_received;
   stats.bytes_sent = counters_.bytes_sent;
-  if (store_) stats.store_errors = store_->errors();
+  if (!store_) return stats;
+  stats.store_errors = store_->errors();
+  stats.alarm = store_damage_;
+  const std::string trouble = store_->trouble();
+  if (!trouble.empty())
+    stats.alarm = "store cannot be written: " + trouble + (stats.alarm.empty() ? "" : "; ") + stats.alarm;
   return stats;
 }
 

@@ -67,6 +67,7 @@ class Instance final : private Authority, private io::TurnEnd, private io::Timer
   Result<void> open_store();
   void close_store();
   void watch_store();
+  void note_damage(const store::LogReport& report, const store::Image::Missing& missing);
 
   /// Tries again to write what could not be written.
   class StoreRetry final : public io::Timer {
@@ -94,6 +95,7 @@ class Instance final : private Authority, private io::TurnEnd, private io::Timer
   std::vector<std::unique_ptr<Connection>> buried_;
   std::vector<std::function<void()>> drained_;
   store::Log* store_ = nullptr;  // the shard's; null: none
+  std::string store_damage_;     // what could not be read when it was opened
   bool store_troubled_ = false;  // the log says so
   bool exhausted_ = false;
   bool input_full_ = false;          // at the turn's end some connections have to go

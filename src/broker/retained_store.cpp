@@ -47,6 +47,12 @@ RetainedStore::Tree::Place RetainedStore::restore(const session::MessageRef& mes
   return node;
 }
 
+std::uint64_t RetainedStore::told_bytes(Tree::Place node, session::Place place) {
+  const Retained* const retained = tree_.at(node);
+  constexpr std::uint64_t kEach = 64;
+  return retained && *retained && retained->place == place ? kEach + retained->message->size() : 0;
+}
+
 void RetainedStore::tell_again(Tree::Place node, session::Place place) {
   Retained* const retained = tree_.at(node);
   if (!retained || !*retained || retained->place != place) return;

@@ -35,6 +35,8 @@ class RetainedStore {
 
   /// Who hears of what has to survive; null: nobody.
   void set_journal(StoreJournal* journal) { journal_ = journal; }
+  /// About what `tell_again` would write.
+  std::uint64_t told_bytes(Tree::Place node, session::Place place);
   /// Tells the journal again what it was told of a node in the segment `place`.
   void tell_again(Tree::Place node, session::Place place);
   /// A message that survived. The journal is not told; where it is.

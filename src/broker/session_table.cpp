@@ -81,15 +81,26 @@ bool SessionTable::may_end_more() {
 
 void SessionTable::due(ClientSession& session, base::Time now) {
   if (!may_end_more()) return timers_.arm(session, now + kMomentLater);
+  if (!end_due(session, now)) arm(session);
+}
+
+// What is due by now. True when that was the session's end.
+bool SessionTable::end_due(ClientSession& session, base::Time now) {
   if (session.expires <= now) {
     ++expired_;
-    return end(session);
+    end(session);
+    return true;
   }
   if (session.protocol.will && session.protocol.will->due <= now) {
     publish_will(session);
     if (journal_) journal_->session(session);
   }
-  arm(session);
+  return false;
+}
+
+void SessionTable::catch_up(std::string_view client_id) {
+  ClientSession* const session = find(client_id);
+  if (session && !session->client && !end_due(*session, now_)) arm(*session);
 }
 
 void SessionTable::resumed(ClientSession& session) {

@@ -45,6 +45,8 @@ class SessionTable {
   void disconnected(ClientSession& session);
   /// A connection resumes the session: its will that waits is cancelled, its expiry too.
   void resumed(ClientSession& session);
+  /// Does now what of that session is due and waits for its turn: before its client comes back.
+  void catch_up(std::string_view client_id);
 
   /// Publishes the will, when there is one, and forgets it.
   void publish_will(ClientSession& session);
@@ -53,6 +55,7 @@ class SessionTable {
   friend struct ClientSession;
 
   void due(ClientSession& session, base::Time now);
+  bool end_due(ClientSession& session, base::Time now);
   void arm(ClientSession& session);
   void start_waiting(ClientSession& session, base::Time since);
 

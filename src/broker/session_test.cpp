@@ -36,6 +36,15 @@ TEST(SessionExpiry, ToTheSecond) {
   EXPECT_FALSE(present(bed));
 }
 
+TEST(SessionExpiry, IsOverAlsoWhenItsEndWaits) {  // as after a restart, when many have expired meanwhile
+  Bed bed;
+  Peer first(bed);
+  first.connect({.id = "c", .clean = false, .expiry_s = 2}).drop();
+  bed.now += seconds(2);  // no deadline has been looked at yet
+  Peer second(bed);
+  EXPECT_THAT(second.connect({.id = "c", .clean = false, .expiry_s = 2}).got(), ElementsAre("CONNACK 0"));
+}
+
 TEST(SessionExpiry, ZeroEndsWithTheConnection) {  // 3.1.2.11.2
   covers_v5("MQTT-4.1.0-2");
   Bed bed;

@@ -125,7 +125,7 @@ Bed::~Bed() {
   store::Image::Missing missing;
   const std::string before = store::describe(disk->image(&missing));
   EXPECT_EQ(missing, store::Image::Missing());
-  store->rotate();
+  store->begin_segment();
   store->set_damaged(true);
   shard.store_changed();
   while (store->oldest() != store->place()) turn();

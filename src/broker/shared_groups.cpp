@@ -133,6 +133,16 @@ void SharedGroups::drop_empty() {
   for (SharedGroup* group : empty) end(*group);
 }
 
+std::uint64_t SharedGroups::told_bytes(SharedGroup& group, session::Place place) const {
+  constexpr std::uint64_t kEach = 64;
+  std::uint64_t bytes = kEach + group.filter.size();
+  for (std::size_t i = 0; i < group.queue.size(); ++i) {
+    const GroupWaiting& waiting = group.queue.at(i);
+    if (waiting.place == place) bytes += kEach + waiting.message->size();
+  }
+  return bytes;
+}
+
 void SharedGroups::tell_again(SharedGroup& group, session::Place place) {
   if (group.first == place) journal_->group(group);
   for (std::size_t i = 0; i < group.queue.size(); ++i) {

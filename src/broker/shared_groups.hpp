@@ -85,6 +85,8 @@ class SharedGroups {
   void drop_empty();
   /// Null: there is none.
   SharedGroup* find(std::uint32_t number) const;
+  /// About what `tell_again` would write.
+  std::uint64_t told_bytes(SharedGroup& group, session::Place place) const;
   /// Tells the journal again what it was told in the segment `place`.
   void tell_again(SharedGroup& group, session::Place place);
 

@@ -7,6 +7,9 @@ namespace {
 constexpr std::size_t kBytesPerTurn = 256 * 1024;
 constexpr std::size_t kThingsPerTurn = 20'000;
 constexpr std::size_t kThingsAtATime = 256;
+// What is not worth to be cleared, and what can be written to a full disk.
+constexpr std::uint64_t kLittle = 64 * 1024;
+constexpr std::uint64_t kReserved = 12 * 1024;
 // What a live thing takes in the log, roughly.
 constexpr std::uint64_t kSessionBytes = 64;
 constexpr std::uint64_t kSubscriptionBytes = 48;
@@ -23,11 +26,43 @@ std::uint64_t StoreClearing::live_bytes(const Router& router) const {
 }
 
 // At most twice what is live, and a segment.
-bool StoreClearing::wanted(const Router& router) const {
+bool StoreClearing::wanted(Router& router) {
   const store::Store& store = journal_.store();
+  if (store.full()) return wanted_when_full(router);
   if (store.oldest() == store.place()) return false;
-  if (store.damaged()) return true;
-  return store.bytes() > 2 * live_bytes(router) + store.segment_bytes();
+  return store.damaged() || store.bytes() > 2 * live_bytes(router) + store.segment_bytes();
+}
+
+// Everything that is dead is worth to be cleared then, but what is live in front of it must fit into what was reserved
+// for acknowledgements.
+bool StoreClearing::wanted_when_full(Router& router) {
+  store::Store& store = journal_.store();
+  const std::uint64_t live = live_bytes(router);
+  if (store.waiting_bytes() != 0 || store.bytes() < live + live / 4 + kLittle) return false;
+  if (store.oldest() != store.place()) return cost_of_oldest(router) <= kReserved;
+  if (live <= kReserved) store.begin_segment();
+  return false;
+}
+
+// About what is live in the oldest segment.
+std::uint64_t StoreClearing::cost_of_oldest(Router& router) {
+  const StoreJournal::Segment& oldest = journal_.oldest();
+  std::uint64_t cost = 0;
+  for (const std::uint32_t slot : oldest.sessions) {
+    ClientSession* const session = journal_.session_at(slot);
+    if (!session) continue;
+    if (session->protocol.stored()->first == oldest.place) {
+      cost += kSessionBytes + session->subscription_count() * kSubscriptionBytes;
+    }
+    cost += session->protocol.restored_outbound().told_bytes(oldest.place);
+  }
+  for (const std::uint32_t node : oldest.retained) cost += router.retained().told_bytes(node, oldest.place);
+  for (const std::uint32_t number : oldest.groups) {
+    if (SharedGroup* const group = router.shared().find(number)) {
+      cost += router.shared().told_bytes(*group, oldest.place);
+    }
+  }
+  return cost;
 }
 
 bool StoreClearing::step(Router& router) {

@@ -23,7 +23,9 @@ class StoreClearing {
   std::uint64_t cleared() const { return cleared_; }
 
  private:
-  bool wanted(const Router& router) const;
+  bool wanted(Router& router);
+  bool wanted_when_full(Router& router);
+  std::uint64_t cost_of_oldest(Router& router);
   bool tell_session(Router& router, std::uint32_t slot);
 
   StoreJournal& journal_;

@@ -84,6 +84,7 @@ class StoreJournal final : public session::Journal {
   // For whoever clears segments.
   ClientSession* session_at(std::uint32_t slot) { return slot < slots_.size() ? slots_[slot] : nullptr; }
   std::size_t sessions() const { return slots_.size() - free_.size(); }
+  const Segment& oldest() const { return segments_.front(); }
   /// The oldest segment, whose things are to be told again.
   Segment take_oldest();
 

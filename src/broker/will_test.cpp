@@ -135,6 +135,15 @@ TEST_F(Will, IsNotSentWhenTheSessionIsResumedInTime) {
   EXPECT_THAT(seen(), IsEmpty());
 }
 
+TEST_F(Will, IsSentWhenItIsDueAndWaits) {
+  Peer first(bed);
+  first.connect({.id = "c", .clean = false, .expiry_s = 60}, delayed(2)).drop();
+  bed.now += seconds(2);  // no deadline has been looked at yet
+  Peer second(bed);
+  EXPECT_THAT(second.connect({.id = "c", .clean = false, .expiry_s = 60}).got(), ElementsAre("CONNACK 0 present"));
+  EXPECT_THAT(seen(), ElementsAre(sent));
+}
+
 TEST_F(Will, IsNotSentWhenATakeOverResumesTheSession) {
   covers_v5("MQTT-3.1.3-9");
   Peer peer(bed);

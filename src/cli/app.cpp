@@ -44,6 +44,7 @@ std::unique_ptr<CLI::App> make_app(Context& context) {
   app->get_formatter()->column_width(28);
   add_fleet_commands(*app, context);
   add_users_command(*app, context);
+  add_store_commands(*app, context);
   add_pub_command(*app, context);
   add_sub_command(*app, context);
   return app;

@@ -77,6 +77,7 @@ ExitCode exit_code_of(int status);
 
 void add_fleet_commands(CLI::App& app, Context& context);
 void add_users_command(CLI::App& app, Context& context);
+void add_store_commands(CLI::App& app, Context& context);
 void add_pub_command(CLI::App& app, Context& context);
 void add_sub_command(CLI::App& app, Context& context);
 

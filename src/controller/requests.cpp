@@ -61,8 +61,12 @@ void Requests::get(const std::string& name, api::Reply<api::Instance> reply) {
   if (!fleet_.state(name)) return reply(no_such(name));
   wait_for_stats({name}, [this, name, reply = std::move(reply)](Waiting& waiting, Time now) {
     api::Instance view = *fleet_.view(name, now);
-    if (waiting.names.contains(name)) view.clients = std::nullopt;
-    else view.stats = link::named(*fleet_.stats(name));
+    if (waiting.names.contains(name)) {
+      view.clients = std::nullopt;
+    } else {
+      view.stats = link::named(*fleet_.stats(name));
+      view.alarm = fleet_.stats(name)->alarm;
+    }
     reply(std::move(view));
   });
 }

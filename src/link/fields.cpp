@@ -167,12 +167,14 @@ Result<BrokerOptions> options_from(const Message& start) {
 Message to_message(const std::string& instance, const Stats& stats) {
   Message message(type::kStats);
   message.add("name", std::string_view(instance));
+  if (!stats.alarm.empty()) message.add("alarm", std::string_view(stats.alarm));
   for_each_counter(stats, Writer{message});
   return message;
 }
 
 Stats stats_from(const Message& message) {
   Stats stats;
+  stats.alarm = message.text("alarm");
   for_each_counter(stats, Reader{message});
   return stats;
 }

@@ -18,10 +18,11 @@ Limits numbered_limits() {
 
 Stats numbered_stats() {
   Stats stats;
-  auto& [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t, u, v, w, x, y, z, aa] = stats;
+  auto& [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t, u, v, w, x, y, z, alarm, aa] = stats;
   std::uint64_t next = UINT64_MAX;
   const auto number = [&](auto&... field) { ((field = next--), ...); };
   number(a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t, u, v, w, x, y, z);
+  alarm = "no space left";
   for (std::uint64_t& hits : aa) hits = next--;
   return stats;
 }
@@ -96,7 +97,8 @@ TEST(Fields, StatsRoundTrip) {
   EXPECT_EQ(wire->text("name"), "lab");
   const auto before = named(stats);
   EXPECT_EQ(named(stats_from(*wire)), before);
-  EXPECT_EQ(before.size(), sizeof(Stats) / sizeof(std::uint64_t));
+  EXPECT_EQ(stats_from(*wire).alarm, stats.alarm);
+  EXPECT_EQ(before.size(), (sizeof(Stats) - sizeof stats.alarm) / sizeof(std::uint64_t));
   for (std::size_t i = 0; i < before.size(); ++i) EXPECT_EQ(before[i].second, UINT64_MAX - i);
 }
 

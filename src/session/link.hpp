@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -19,6 +20,8 @@ class Held {
   explicit Held(base::ChunkPool& pool) : bytes_(pool) {}
 
   bool empty() const { return bytes_.empty(); }
+  /// What the last of them wait for; there is one.
+  std::uint64_t last_batch() { return marks_.at(marks_.size() - 1).batch; }
   const base::ByteQueue& bytes() const { return bytes_; }
   /// Where to write what waits for `batch`, and for what is there already.
   base::ByteQueue& at(std::uint64_t batch) {
@@ -63,7 +66,13 @@ struct Link {
     return waits ? hold(batch) : out;
   }
   /// The same for packets that tell of nothing in the store: they overtake those that wait, up to `barrier`.
-  base::ByteQueue& queue_free() { return barrier != 0 && holds() ? hold(0) : out; }
+  base::ByteQueue& queue_free() {
+    if (barrier == 0 || !holds()) return out;
+    // What is held may wait for more than the barrier does, and those that follow must not overtake this one
+    // (MQTT-4.6.0-6).
+    barrier = std::max(barrier, held->last_batch());
+    return hold(0);
+  }
   /// Unsent bytes.
   std::size_t size() const { return out.size() + (held ? held->bytes().size() : 0); }
   std::size_t memory() const { return out.memory() + (held ? held->bytes().memory() : 0); }
@@ -84,8 +93,8 @@ struct Link {
   std::uint16_t receive_maximum = UINT16_MAX;  ///< the client's (MQTT-3.3.4-9)
   mqtt::Version version = mqtt::Version::v5;
   std::unique_ptr<SentAliases> aliases;  ///< null: the client allows none
-  std::uint64_t barrier = 0;   ///< what the last CONNACK or SUBACK waits for: nothing overtakes those
-  std::unique_ptr<Held> held;  ///< null: nothing waits for the store
+  std::uint64_t barrier = 0;             ///< what the last CONNACK or SUBACK waits for: nothing overtakes those
+  std::unique_ptr<Held> held;            ///< null: nothing waits for the store
 
  private:
   base::ByteQueue& hold(std::uint64_t batch) {

@@ -238,6 +238,17 @@ std::size_t Outbound::queue_place(std::uint32_t sequence) {
   return low;
 }
 
+std::uint64_t Outbound::told_bytes(Place place) {
+  constexpr std::uint64_t kEach = 64;
+  std::uint64_t bytes = 0;
+  const auto add = [&](const auto& one) {
+    if (one.stored && one.place == place) bytes += kEach + (one.message ? one.message->size() : 0);
+  };
+  for (const Slot& slot : slots_) add(slot);
+  for (std::size_t i = 0; i < queue_.size(); ++i) add(queue_.at(i));
+  return bytes;
+}
+
 bool Outbound::tell_again(Place place, Cursor& cursor, std::size_t most) {
   Journal& journal = *budget_->journal;
   std::uint32_t single = 0;

@@ -88,6 +88,8 @@ class Outbound {
   /// behind what is there. In the order of `order` and `sequence`; before anything else happens.
   void restore_in_flight(std::uint16_t id, std::uint32_t order, MessageRef message, KeptCopy copy, Place place);
   void restore_queued(std::uint32_t sequence, MessageRef message, KeptCopy copy, Place place);
+  /// About what `tell_again` would write for that segment.
+  std::uint64_t told_bytes(Place place);
   /// How far `tell_again` came. A value.
   class Cursor {
    private:

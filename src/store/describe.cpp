@@ -7,9 +7,7 @@
 #include <vector>
 
 namespace shoal::store {
-namespace {
 
-// Without what a terminal would not show as it is.
 std::string printable(std::string_view text) {
   std::string result;
   for (const char c : text) {
@@ -19,6 +17,13 @@ std::string printable(std::string_view text) {
   }
   return result;
 }
+
+std::string printable_payload(base::Bytes payload) {
+  constexpr std::size_t kShownMax = 64;
+  return payload.size() <= kShownMax ? printable(base::as_text(payload)) : fmt::format("({} bytes)", payload.size());
+}
+
+namespace {
 
 class Describing {
  public:
@@ -47,13 +52,10 @@ class Describing {
   }
 
   std::string message(std::uint64_t number) const {
-    constexpr std::size_t kShownMax = 64;
     const MessageRecord* const record = image_.message(number);
     if (!record) return "?";
-    const std::string_view payload = base::as_text(record->payload);
-    return fmt::format("{}={} q{}{}{}", printable(record->topic),
-                       payload.size() <= kShownMax ? printable(payload) : fmt::format("({} bytes)", payload.size()),
-                       record->qos, record->expires != 0 ? fmt::format(" expires={}", record->expires) : "",
+    return fmt::format("{}={} q{}{}{}", printable(record->topic), printable_payload(record->payload), record->qos,
+                       record->expires != 0 ? fmt::format(" expires={}", record->expires) : "",
                        record->properties.empty() ? "" : fmt::format(" properties={}", record->properties.size()));
   }
 

@@ -18,10 +18,11 @@ constexpr std::size_t kPieceBytes = 4u << 20;
 constexpr std::uint64_t kReserveMin = 16 * 1024;
 constexpr std::uint64_t kReserveMax = 1u << 20;
 constexpr std::size_t kBadKept = 4;
+// A segment that was filled in less, or in more milliseconds: the next one may have twice or half as much.
+constexpr WallMs kFast = 2'000;
+constexpr WallMs kLeisurely = 60'000;
+constexpr std::uint64_t kSegmentMin = 256 * 1024;
 constexpr std::string_view kBad = ".bad";
-
-// A write that takes longer is better not done on the instance's thread.
-constexpr std::chrono::milliseconds kSlow{5};
 
 using Clock = std::chrono::steady_clock;
 
@@ -49,11 +50,14 @@ Result<std::unique_ptr<Log>> Log::open(std::unique_ptr<Directory> directory, Log
   assert(background || options.durability == Durability::process);
   std::unique_ptr<Log> log(new Log(std::move(directory), options, background));
   log->now_ = now;
+  log->begun_at_ = now;
+  log->segment_bytes_ = std::min(kSegmentMin, options.segment_bytes);
   if (const Errno error = log->resume(content)) {
     // A disk that is full or fails comes back; what will not be allowed tomorrow either is said now.
     if ((!no_space(error) && error != EIO) || log->segments_.empty()) return refused(log->path(), error);
     log->failed(error);
   }
+  log->committed_ = log->next_ - 1;
   return log;
 }
 
@@ -76,37 +80,48 @@ Errno Log::resume(const LogContent& content) {
     else (void)directory_->remove(name);
   }
   for (const LogContent::Segment& segment : content.segments) {
+    if (!segments_.empty()) fill_places(segment.header.number);
     segments_.push_back({segment.header.number, segment.size, segment.header.salt, is_damaged(segment.name)});
     bytes_ += segment.size;
     if (!segment.batches.empty()) next_ = segment.batches.back().number + 1;
   }
-  committed_ = next_ - 1;
   last_segment_ = content.last_number;
   if (survives_power_cuts()) sync_older(content);
   Errno error = 0;
   if (!segments_.empty()) {
     Segment& last = segments_.back();
     const LogContent::Segment& found = content.segments.back();
+    const bool whole = !last.damaged && last.number == content.last_number;
     error = open_tail(last.number, last.salt, now_);
-    if (error == 0 && found.whole < found.size) error = tail_.file->truncate(found.whole);
+    if (found.whole < found.size && whole) {
+      if (error == 0) error = tail_.file->truncate(found.whole);
+    } else {
+      // What is behind may be readable some day, and must not be taken for what comes now.
+      next_ += (found.size - found.whole) / kBatchHeaderBytes;
+    }
     if (error == 0 && survives_power_cuts()) {
       // A process may have ended before it could do that.
-      tail_.synced = found.whole;
+      tail_.synced = tail_.file->size();
       error = sync_tail();
     }
-    const bool usable =
-        error == 0 && !last.damaged && found.whole < options_.segment_bytes && last.number == content.last_number;
-    if (error == 0) {
+    if (error == 0 && whole) {
       bytes_ -= last.bytes - found.whole;
       last.bytes = found.whole;
+      if (last.bytes < options_.segment_bytes) {
+        reserve();
+        return 0;
+      }
     }
-    if (usable) {
-      reserve();
-      return 0;
-    }
+    fill_places(last_segment_ + 1);
   }
   begin_segment();
   return open_tail(segments_.back().number, segments_.back().salt, now_);
+}
+
+// Who counts by place finds each of them, also those of which there is no file any more.
+void Log::fill_places(std::uint64_t end) {
+  for (std::uint64_t number = segments_.back().number + 1; number < end; ++number)
+    segments_.push_back({.number = number});
 }
 
 // What was promised less before is to survive a power cut from now on.
@@ -125,6 +140,12 @@ Log::~Log() {
 }
 
 void Log::begin_segment() {
+  // Small ones where little is written: what is dead in them goes sooner.
+  const WallMs took = now_ - std::min(now_, begun_at_);
+  if (took < kFast) segment_bytes_ = std::min(segment_bytes_ * 2, options_.segment_bytes);
+  else if (took > kLeisurely)
+    segment_bytes_ = std::min(std::max(segment_bytes_ / 2, kSegmentMin), options_.segment_bytes);
+  begun_at_ = now_;
   segments_.push_back({++last_segment_, kSegmentHeaderBytes, random_salt(), false});
   bytes_ += kSegmentHeaderBytes;
   removal_failed_ = false;
@@ -156,7 +177,7 @@ void Log::end_batch(WallMs now) {
   if (here) {
     const Clock::time_point before = Clock::now();
     error = write(segment.number, segment.salt, bytes, now);
-    slow_ = background_ && Clock::now() - before > kSlow;
+    slow_ = background_ && Clock::now() - before > options_.slow;
   }
   if (here && error == 0) {
     committed_ = number;
@@ -168,7 +189,7 @@ void Log::end_batch(WallMs now) {
     else if (error_ == 0) write_behind();
   }
   batch_.clear();
-  if (segment.bytes >= options_.segment_bytes) begin_segment();
+  if (segment.bytes >= segment_bytes_) begin_segment();
   remove_dropped();
 }
 
@@ -282,7 +303,7 @@ void Log::write_behind() {
   const auto work = [this, result] {
     const Clock::time_point before = Clock::now();
     *result = write_all(writing_);
-    result->slow = Clock::now() - before > kSlow;
+    result->slow = Clock::now() - before > options_.slow;
   };
   background_->run(work, [this, result] {
     running_ = false;

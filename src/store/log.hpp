@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <deque>
 #include <functional>
 #include <memory>
@@ -31,8 +32,10 @@ class Background {
 };
 
 struct LogOptions {
-  std::uint64_t segment_bytes = 8u << 20;
+  std::uint64_t segment_bytes = 8u << 20;  ///< at most; less while little is written
   Durability durability = Durability::process;
+  /// After a write that took longer the next one is better not done on the instance's thread.
+  std::chrono::nanoseconds slow = std::chrono::milliseconds(5);
 };
 
 /// A part of a log that could not be read.
@@ -90,7 +93,8 @@ class Log final : public Store {
   bool full() const override { return full_ || error_ != 0; }
   void retry() override;
   std::uint64_t bytes() const override { return bytes_; }
-  std::uint64_t segment_bytes() const override { return options_.segment_bytes; }
+  std::uint64_t segment_bytes() const override { return segment_bytes_; }
+  void begin_segment() override;
   Place oldest() const override { return static_cast<Place>(segments_.front().number); }
   void drop_oldest(std::uint64_t number) override;
   bool damaged() const override;
@@ -147,8 +151,8 @@ class Log final : public Store {
 
   bool survives_power_cuts() const { return options_.durability == Durability::power; }
   Errno resume(const LogContent& content);
+  void fill_places(std::uint64_t end);
   void sync_older(const LogContent& content);
-  void begin_segment();
   Errno set_aside(std::uint64_t segment);
   void wait(const Segment& segment, std::uint64_t number, base::Bytes bytes);
   Errno open_tail(std::uint64_t segment, std::uint32_t salt, WallMs now);
@@ -176,8 +180,10 @@ class Log final : public Store {
   std::deque<Piece> writing_;
   Tail tail_;
   WallMs now_ = 0;
-  std::uint64_t last_segment_ = 0;  // number of the newest
-  std::uint64_t next_ = 1;          // number of the batch under way
+  WallMs begun_at_ = 0;              // when the last segment was begun
+  std::uint64_t segment_bytes_ = 0;  // what it may have
+  std::uint64_t last_segment_ = 0;   // number of the newest
+  std::uint64_t next_ = 1;           // number of the batch under way
   std::uint64_t committed_ = 0;
   std::uint64_t waiting_bytes_ = 0;  // of `writing_`, too
   std::uint64_t bytes_ = 0;

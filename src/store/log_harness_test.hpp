@@ -16,8 +16,10 @@ namespace shoal::store {
 struct LogHarness {
   SimulatedDisk disk;
   ManualBackground background;
-  LogOptions options{.segment_bytes = 1000, .durability = Durability::process};
+  // No write takes an hour, whatever else the machine does.
+  LogOptions options{.segment_bytes = 1000, .durability = Durability::process, .slow = std::chrono::hours(1)};
   std::unique_ptr<Log> log;
+  LogContent found;                    // of the last `open`
   LogReport report;                    // of the last `open`
   std::vector<std::string> read;       // payloads that were read by the last `open` or `look`
   std::vector<std::uint64_t> numbers;  // of the batches that were
@@ -57,7 +59,8 @@ struct LogHarness {
   Result<void> try_open() {
     auto content = read_content();
     if (!content) return std::move(content).error();
-    auto opened = Log::open(disk.open(), options, *content, now, &background);
+    found = std::move(*content);
+    auto opened = Log::open(disk.open(), options, found, now, &background);
     if (!opened) return std::move(opened).error();
     log = std::move(*opened);
     return {};

@@ -263,6 +263,36 @@ TEST_F(LogTest, ReservedRoomIsGivenBackAtTheEndOfASegment) {
   EXPECT_EQ(disk.used(), disk.content(segment_name(1)).size());
 }
 
+TEST_F(LogTest, SlowWritesAreMadeInTheBackground) {
+  options.slow = std::chrono::nanoseconds(-1);
+  open();
+  put("one");
+  EXPECT_EQ(log->committed(), 1u) << "nothing is known of the disk yet";
+  put("two");
+  put("three");
+  EXPECT_EQ(log->committed(), 1u);
+  EXPECT_EQ(disk.operations(DiskOperation::sync), 0u);
+  int told = 0;
+  log->set_on_commit([&] { ++told; });
+  background.run_one();
+  EXPECT_EQ(log->committed(), 2u);
+  EXPECT_EQ(told, 1);
+  background.finish();
+  EXPECT_EQ(log->committed(), 3u);
+  put("four");
+  disk.fail_at(disk.operations() + 1, EIO, 7);
+  background.finish();
+  EXPECT_EQ(log->committed(), 3u);
+  EXPECT_TRUE(log->full());
+  log->retry();
+  background.finish();
+  EXPECT_EQ(log->committed(), 4u);
+  EXPECT_EQ(disk.operations(DiskOperation::sync), 0u);
+  put("five");
+  reopen();
+  EXPECT_THAT(read, ElementsAre("one", "two", "three", "four", "five"));
+}
+
 TEST_F(LogTest, FlushWritesTheBatchUnderWayToo) {
   open();
   log->batch().put(SessionGone{1});

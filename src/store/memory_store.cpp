@@ -31,11 +31,11 @@ void MemoryStore::end_batch(WallMs now) {
   segment_now_ += bytes.size();
   ++next_;
   batch_.clear();
-  if (segment_now_ >= segment_bytes_) rotate();
+  if (segment_now_ >= segment_bytes_) begin_segment();
   if (!hold_) commit();
 }
 
-void MemoryStore::rotate() {
+void MemoryStore::begin_segment() {
   ++disk_.last_segment;
   segment_now_ = 0;
 }

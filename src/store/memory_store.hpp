@@ -50,8 +50,7 @@ class MemoryStore final : public Store {
   void hold(bool on);
   void commit();
   void set_full(bool full) { full_ = full; }
-  /// Begins another segment.
-  void rotate();
+  void begin_segment() override;
   /// Asks for the other segments to be cleared.
   void set_damaged(bool damaged) { damaged_ = damaged; }
 

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cerrno>
 #include <cstring>
 
 #include "store/log.hpp"
@@ -7,6 +8,12 @@
 
 namespace shoal::store {
 namespace {
+
+// Parts that cannot be read, of all segments together, before a whole segment counts as one.
+constexpr unsigned kUnreadableMax = 1000;
+
+// What a disk says that has lost something. All else is about this process, or the moment.
+bool is_damage(Errno error) { return error == EIO || error == EBADMSG || error == EUCLEAN || error == EILSEQ; }
 
 class Reader {
  public:
@@ -33,32 +40,52 @@ class Reader {
   }
   void damage(const std::string& file, std::string what) { content_.report.damages.push_back({file, std::move(what)}); }
 
-  // What can be read of it; a part that cannot is damage.
-  bool load(const std::string& name, LogContent::Segment& segment) {
+  // What can be read of it; a part that cannot is damage. False: nothing of it can.
+  Result<bool> load(const std::string& name, LogContent::Segment& segment) {
     std::unique_ptr<File> file;
     Errno error = directory_.open(name, file);
+    if (is_damage(error)) error = directory_.open(name, file);
+    // Somebody else's store, who removed it meanwhile.
+    if (error == ENOENT) return false;
     if (error == 0) {
-      segment.memory = std::make_unique_for_overwrite<std::uint8_t[]>(file->size());
       const std::size_t size = file->size();
-      constexpr std::size_t kPart = 64 * 1024;
-      while (segment.size < size && error == 0) {
-        std::size_t got = 0;
-        const std::size_t part = std::min(kPart, size - segment.size);
-        error = file->read(segment.size, {segment.memory.get() + segment.size, part}, got);
-        // Behind a part that is gone there may be others.
-        if (error != 0) std::memset(segment.memory.get() + segment.size, 0, part);
-        if (error != 0 && ++unreadable_ < 1000) {
-          damage(name, "bytes " + std::to_string(segment.size) + " to " + std::to_string(segment.size + part) +
-                           " cannot be read: " + std::strerror(error));
-          error = 0;
-          got = part;
-        }
-        if (got == 0) break;
-        segment.size += got;
-      }
+      segment.memory = std::make_unique_for_overwrite<std::uint8_t[]>(size);
+      error = read_parts(*file, name, segment, size);
     }
-    if (error != 0) damage(name, std::string("cannot be read: ") + std::strerror(error));
-    return error == 0;
+    if (error == 0) return true;
+    // It may be possible tomorrow, and must not be taken for lost then.
+    if (!is_damage(error)) return failed(name, error);
+    damage(name, std::string("cannot be read: ") + std::strerror(error));
+    return false;
+  }
+
+  Errno read_parts(const File& file, const std::string& name, LogContent::Segment& segment, std::size_t size) {
+    constexpr std::size_t kPart = 64 * 1024;
+    constexpr std::size_t kSmallPart = 4096;  // what is tried again when a large one fails
+    std::size_t small_until = 0;
+    while (segment.size < size) {
+      const std::span<std::uint8_t> part(
+          segment.memory.get() + segment.size,
+          std::min(segment.size < small_until ? kSmallPart : kPart, size - segment.size));
+      std::size_t got = 0;
+      const Errno error = file.read(segment.size, part, got);
+      if (error == 0 && got == 0) break;
+      if (error != 0) {
+        if (!is_damage(error)) return error;
+        if (segment.size >= small_until) {
+          small_until = segment.size + part.size();
+          continue;
+        }
+        // Behind a part that is gone there may be others.
+        if (++unreadable_ >= kUnreadableMax) return error;
+        std::memset(part.data(), 0, part.size());
+        got = part.size();
+        damage(name, "bytes " + std::to_string(segment.size) + " to " + std::to_string(segment.size + got) +
+                         " cannot be read: " + std::strerror(error));
+      }
+      segment.size += got;
+    }
+    return 0;
   }
 
   Result<void> read_segment(std::uint64_t number, bool last) {
@@ -67,14 +94,17 @@ class Reader {
     content_.last_number = number;
     LogContent::Segment segment;
     segment.name = name;
-    if (!load(name, segment)) return {};
+    auto loaded = load(name, segment);
+    if (!loaded) return std::move(loaded).error();
+    if (!*loaded) return {};
     ++report.segments;
     report.bytes += segment.size;
     const base::Bytes bytes(segment.memory.get(), segment.size);
     const auto header = decode_segment_header(bytes);
     if (!header) {
-      // Its process ended while it made the file.
-      if (last && segment.size < kSegmentHeaderBytes) report.torn_bytes += segment.size;
+      // Its process ended, or the power went, while it made the file.
+      const bool zeros = std::all_of(bytes.begin(), bytes.end(), [](std::uint8_t byte) { return byte == 0; });
+      if (last && (segment.size < kSegmentHeaderBytes || zeros)) report.torn_bytes += segment.size;
       else damage(name, "has no header of a segment; nothing in it is used");
       return {};
     }

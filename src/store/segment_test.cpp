@@ -201,9 +201,10 @@ TEST(BatchScanner, DoesNotCheckForeverWhatOnlyLooksLikeBatches) {
     start[8] = 2;
     hostile.insert(hostile.end(), start.begin(), start.end());
   }
-  // Without the limit that are 4.8 GB.
-  const auto found = scan(segment({batch(1, "one"), hostile}));
-  EXPECT_THAT(found, ElementsAre("1:one", '(' + std::to_string(hostile.size()) + ')'));
+  // Without the limit that are 4.8 GB. With it what is behind is not found either.
+  const Bytes behind = batch(2, "two");
+  const auto found = scan(segment({batch(1, "one"), hostile, behind}));
+  EXPECT_THAT(found, ElementsAre("1:one", '(' + std::to_string(hostile.size() + behind.size()) + ')'));
 }
 
 TEST(BatchScanner, FewThatOnlyLookLikeBatchesDoNotHideTheNextOne) {

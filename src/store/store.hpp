@@ -35,8 +35,10 @@ class Store {
 
   /// All that is in segments, dead records included.
   virtual std::uint64_t bytes() const = 0;
-  /// What a segment may have before the next one is begun.
+  /// What a segment may have at most before the next one is begun.
   virtual std::uint64_t segment_bytes() const = 0;
+  /// Goes on in another segment, so that this one can be dropped some day.
+  virtual void begin_segment() = 0;
   /// The segment that everything was written to first; `place()` when there is only one.
   virtual Place oldest() const = 0;
   /// Nothing in the oldest segment, which is not the only one, is needed once batch `number` survives.

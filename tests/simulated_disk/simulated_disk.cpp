@@ -53,7 +53,7 @@ class SimulatedFile final : public File {
 
   Errno sync() override {
     if (const Errno error = disk_.begin(DiskOperation::sync, epoch_)) {
-      if (epoch_ == disk_.epoch_ && inode_->certain < inode_->now.size()) {
+      if (!disk_.dead_ && epoch_ == disk_.epoch_ && inode_->certain < inode_->now.size()) {
         inode_->given_up.push_back({inode_->certain, inode_->now.size()});
       }
       return error;
@@ -147,12 +147,12 @@ std::unique_ptr<Directory> SimulatedDisk::open() { return std::make_unique<Simul
 
 Errno SimulatedDisk::begin(DiskOperation kind, std::uint64_t epoch, std::size_t* written) {
   const std::size_t most = written ? std::exchange(*written, 0) : 0;
-  if (epoch != epoch_) return EIO;
+  if (dead_ || epoch != epoch_) return EIO;
   ++operations_;
   ++by_kind_[static_cast<std::size_t>(kind)];
   if (operations_ != fault_.number) return refused_[static_cast<std::size_t>(kind)];
   failed_ = true;
-  if (fault_.ends) ++epoch_;
+  dead_ = fault_.ends;
   if (written) *written = std::min(most, fault_.written);
   return fault_.error;
 }
@@ -177,6 +177,7 @@ std::uint64_t SimulatedDisk::used() const {
 
 void SimulatedDisk::restart() {
   ++epoch_;
+  dead_ = false;
   fault_ = {};
   failed_ = false;
   refused_ = {};

@@ -35,12 +35,13 @@ class SimulatedDisk {
   std::uint64_t operations(DiskOperation kind) const { return by_kind_[static_cast<std::size_t>(kind)]; }
   /// Operation `number` fails. When it appends, `written` bytes were by then, all but one at most.
   void fail_at(std::uint64_t number, Errno error, std::size_t written = 0) { fault_ = {number, error, written, false}; }
-  /// The process ends in operation `number`: it and all that follow do nothing, until `end_process` or `cut_power`.
+  /// The process ends in operation `number`: it and all that follow do nothing; only
+  /// `end_process` and `cut_power` let another one begin.
   void end_process_at(std::uint64_t number, std::size_t written = 0) { fault_ = {number, EIO, written, true}; }
-  /// No longer fails: what never came up is not kept for later.
-  void forget_fault() { fault_ = {}; }
   /// True when the operation to fail, or to end in, has come.
   bool has_failed() const { return failed_; }
+  /// True since the process ended in an operation.
+  bool has_ended() const { return failed_ && fault_.ends; }
   /// Every operation of the kind fails, until it is allowed again by 0.
   void refuse(DiskOperation kind, Errno error) { refused_[static_cast<std::size_t>(kind)] = error; }
   /// Bytes on disk; beyond them is ENOSPC.
@@ -49,7 +50,7 @@ class SimulatedDisk {
   std::uint64_t used() const;
 
   /// Whoever has the folder or a file open cannot do anything with it any more, as if it were dead.
-  void stop_process() { ++epoch_; }
+  void stop_process() { dead_ = true; }
   /// What was written stays.
   void end_process();
   /// What was not synced may be lost.
@@ -107,7 +108,8 @@ class SimulatedDisk {
   Fault fault_;
   bool failed_ = false;
   std::uint64_t capacity_ = UINT64_MAX;
-  std::uint64_t epoch_ = 0;
+  std::uint64_t epoch_ = 0;  // one for each process
+  bool dead_ = false;
 };
 
 /// Does the work when it is told to.

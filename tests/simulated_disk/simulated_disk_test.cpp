@@ -95,6 +95,7 @@ TEST_F(SimulatedDiskTest, ProcessThatEndedCanDoNothingMore) {
   EXPECT_EQ(append("four"), EIO);
   EXPECT_EQ(append("four"), EIO);
   EXPECT_EQ(folder->remove("a"), EIO);
+  EXPECT_EQ(disk.open()->remove("a"), EIO);
   disk.end_process();
   EXPECT_EQ(folder->remove("a"), EIO) << "it is still dead";
   EXPECT_EQ(text("a"), "fo");
