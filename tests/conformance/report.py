@@ -49,8 +49,8 @@ def read_list(version):
 
 
 def name_of(case):
-    """`broker: SendFlow.Qos1` for all parameters of that test, `e2e: test_mqtt.test_retained`."""
-    unit = re.match(r"(\w+)/(?:\w+/)?(\w+\.\w+)", case.get("name"))
+    """`broker: SendFlow.Qos1` for all parameters of that test and both runs, `e2e: test_mqtt.test_retained`."""
+    unit = re.match(r"(\w+)/(?:\w+/)*(\w+\.\w+)", case.get("name"))
     if unit:
         return f"{unit[1]}: {unit[2]}"
     return f"e2e: {case.get('classname').rpartition('.')[2]}.{case.get('name').partition('[')[0]}"
