@@ -66,9 +66,9 @@ void Client::read() {
   }
 }
 
-bool Client::read_rest() {
+bool Client::read_rest(bool loses_it) {
   if (!wire_.is_open()) return true;
-  if (wire_.read([this](const mqtt::Frame& frame) { on_frame(frame); })) return !online_;
+  if (!(loses_it && online_) && wire_.read([this](const mqtt::Frame& frame) { on_frame(frame); })) return !online_;
   lost(true);
   return true;
 }

@@ -75,9 +75,9 @@ class Client {
   void work();
   /// Something came, or the connection went.
   void read();
-  /// The server was killed: takes what it had sent. False while the connection is there still; it stays when nobody
-  /// had accepted it.
-  bool read_rest();
+  /// The server was killed: takes what it had sent, or does not get that any more (`loses_it`). False while the
+  /// connection is there still; it stays when nobody had accepted it.
+  bool read_rest(bool loses_it);
 
  protected:
   virtual void on_opening() {}

@@ -34,6 +34,8 @@ void Publisher::act() {
     ++world_.ledger().published;
     publish(topic.name, make_payload(sequence, padding), topic.qos, false, sequence);
   }
+  if (online() && !world_.calm() && random.permille(5)) hang_up();  // and comes back at once
+  wanted_ = true;
 }
 
 void Publisher::on_acknowledged(const Flight& flight) {
