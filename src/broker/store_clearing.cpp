@@ -9,7 +9,7 @@ constexpr std::size_t kThingsPerTurn = 20'000;
 constexpr std::size_t kThingsAtATime = 256;
 // What is not worth to be cleared, and what can be written to a full disk.
 constexpr std::uint64_t kLittle = 64 * 1024;
-constexpr std::uint64_t kReserved = 12 * 1024;
+constexpr std::uint64_t kReserved = 6 * 1024;
 // What a live thing takes in the log, roughly.
 constexpr std::uint64_t kSessionBytes = 64;
 constexpr std::uint64_t kSubscriptionBytes = 48;

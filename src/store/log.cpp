@@ -15,7 +15,7 @@ namespace {
 
 // A piece of what waits is at most so large, so that written memory is given back soon.
 constexpr std::size_t kPieceBytes = 4u << 20;
-constexpr std::uint64_t kReserveMin = 16 * 1024;
+constexpr std::uint64_t kReserveMin = 8 * 1024;
 constexpr std::uint64_t kReserveMax = 1u << 20;
 constexpr std::size_t kBadKept = 4;
 // A segment that was filled in less, or in more milliseconds: the next one may have twice or half as much.
