@@ -146,12 +146,15 @@ TEST_F(ReadRunning, WhatAVanishedSegmentEndedDoesNotComeBack) {
   put("c", "3");
   // The first segment, with `a`, was read; the second, that ended it, is gone before it is.
   bool done = false;
+  int lists = 0;
   const Reading reading = read([&](const std::string& what) {
+    lists += what == "list" ? 1 : 0;
     if (what != segment_name(2) || std::exchange(done, true)) return;
     clear_oldest();
     clear_oldest();
   });
   EXPECT_TRUE(done);
+  EXPECT_EQ(lists, 4) << "nothing looked damaged";
   EXPECT_EQ(describe(reading.image), states.back());
   EXPECT_EQ(reading.content.segments.front().header.number, 3u);
 }
@@ -168,6 +171,21 @@ TEST_F(ReadRunning, WhatWasSaidAgainInANewSegmentIsFoundThere) {
     clear_oldest();
   });
   EXPECT_EQ(describe(reading.image), states.back());
+}
+
+TEST_F(ReadRunning, TheNewestSegmentIsReadAgainWhenItMayHaveGrown) {
+  put("a", "1");
+  fill_segment();
+  put("b", "2");
+  int lists = 0;
+  const Reading reading = read([&](const std::string& what) {
+    if (what == segment_name(1)) clear_oldest();
+    if (what != "list" || ++lists != 3) return;
+    put("late", "3");
+    fill_segment();
+  });
+  EXPECT_EQ(describe(reading.image), states.back());
+  EXPECT_EQ(lists, 4) << "nothing looked damaged";
 }
 
 TEST_F(ReadRunning, AListingThatLacksBothIsNotBelieved) {

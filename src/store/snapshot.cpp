@@ -82,10 +82,9 @@ Errno Snapshot::take(Directory& directory) {
       std::unique_ptr<File> file;
       const Errno error = directory.open(segment_name(number), file);
       if (error == ENOENT) {
-        // What was live in it, and in those before, was written again behind. In those before there may be what this
-        // one had ended.
+        // What was live in it, and in those before, was written again behind. The next listing has none of them: there
+        // may be what this one had ended.
         vanished = true;
-        held_.erase(held_.begin(), held_.upper_bound(number));
         continue;
       }
       if (error == 0) file = held(std::move(file));
