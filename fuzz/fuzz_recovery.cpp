@@ -191,7 +191,7 @@ class Program {
       case 4: {
         const std::uint64_t number = publish(detail);
         kept_.retained[messages_[number].topic] = number;
-        return batch.put(store::Retained{number});
+        return batch.put(store::Retained{number, messages_[number].topic});
       }
       case 5: {
         const std::string topic = "topic/" + std::to_string(detail % 5);

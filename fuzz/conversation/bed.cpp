@@ -4,6 +4,7 @@
 
 #include "mqtt/decode.hpp"
 #include "packet_cases/render.hpp"
+#include "store/describe.hpp"
 #include "target.hpp"
 
 namespace shoal::fuzz {
@@ -13,20 +14,30 @@ namespace {
 constexpr std::uint64_t kRetainedIndexMax = 30'000;
 // A message and four wills, which are not refused, may come when there is next to no room.
 constexpr std::uint64_t kMessageSizeMax = 22'000;
+// So small that segments are cleared all the time.
+constexpr std::uint64_t kSegmentBytes = 2'000;
+constexpr store::WallMs kWall = 1'700'000'000'000;
 
 }  // namespace
 
-Bed::Bed(BrokerOptions options)
-    : options_(std::move(options)),
-      shard_(std::make_unique<broker::Shard>(options_,
-                                             broker::ShardContext{.now = now_,
-                                                                  .timers = timers_,
-                                                                  .chunks = chunks_,
-                                                                  .log = log_,
-                                                                  .edge = edge_,
-                                                                  .authority = authority_,
-                                                                  .want_turn_end = [this] { turn_wanted_ = true; }})),
-      empty_bytes_(shard_->router().subscription_bytes()) {}
+Bed::Bed(BrokerOptions options, bool stored) : options_(std::move(options)), stored_(stored) { start(); }
+
+void Bed::start() {
+  shard_ =
+      std::make_unique<broker::Shard>(options_, broker::ShardContext{.now = now_,
+                                                                     .timers = timers_,
+                                                                     .chunks = chunks_,
+                                                                     .log = log_,
+                                                                     .edge = edge_,
+                                                                     .authority = authority_,
+                                                                     .want_turn_end = [this] { turn_wanted_ = true; }});
+  empty_bytes_ = shard_->router().subscription_bytes();
+  if (!stored_) return;
+  auto store = std::make_unique<store::MemoryStore>(disk_, kSegmentBytes);
+  store_ = store.get();
+  const auto wall = [this] { return kWall + base::duration_cast<base::milliseconds>(now_.time_since_epoch()).count(); };
+  shard_->use_store(std::move(store), disk_.image(), disk_.alive_until(), wall);
+}
 
 void Bed::trace(const Peer* peer, const char* direction, const mqtt::Frame& frame, mqtt::Version version) const {
   if (!traced_) return;
@@ -47,10 +58,17 @@ Peer& Bed::open(std::size_t place) {
   return *peers_[place];
 }
 
+// In the order in which the broker heard of them: answers may have waited for the store.
 void Bed::look() {
-  for (const auto& peer : peers_) {
-    if (peer) peer->look();
+  for (const std::size_t place : order_) {
+    if (peers_[place]) peers_[place]->look();
   }
+}
+
+void Bed::connects(const Peer& peer) {
+  const auto is_it = [&](std::size_t place) { return peers_[place].get() == &peer; };
+  const auto found = std::find_if(order_.begin(), order_.end(), is_it);
+  if (found != order_.end()) std::rotate(found, found + 1, order_.end());
 }
 
 SessionModel& Bed::take_over(const std::string& client_id, bool clean, bool& present) {
@@ -78,6 +96,7 @@ void Bed::turn() {
 }
 
 void Bed::advance(base::Duration time) {
+  if (stored_) turn();  // what is said takes until then, but no time
   const base::Time target = now_ + time;
   int spins = 0;
   for (base::Time next = std::min(timers_.next(), due()); next <= target; next = std::min(timers_.next(), due())) {
@@ -168,16 +187,56 @@ void Bed::check_all() {
         "what is kept is bounded");
 }
 
+void Bed::drop_all() {
+  for (const auto& peer : peers_) {
+    if (peer) peer->drop();
+  }
+  turn();
+}
+
+void Bed::restart() {
+  if (traced_) std::fprintf(stderr, stored_ ? "killed\n" : "all connections break\n");
+  drop_all();
+  if (!stored_) return;
+  for (auto& peer : peers_) peer.reset();
+  shard_->leave_store();
+  shard_.reset();
+  check(!timer_armed(), "no timer is left");
+  authority_.verifying.clear();
+  host_filters_ = 0;
+  start();
+  turn();
+}
+
+// All of it is told again, which must not change what it comes to.
+void Bed::check_store() {
+  if (!stored_) return;
+  store::Image::Missing missing;
+  const std::string before = store::describe(disk_.image(&missing));
+  check(missing == store::Image::Missing(), "nothing is missing in the store");
+  store_->begin_segment();
+  const store::Place first = store_->place();
+  store_->set_damaged(true);
+  shard_->store_changed();
+  const auto older = [&] { return static_cast<std::int16_t>(store_->oldest() - first) < 0; };
+  for (int turns = 0; older(); ++turns) {
+    check(turns < 10'000, "a store is cleared");
+    shard_->turn_end();
+  }
+  store_->set_damaged(false);
+  turn();
+  check(store::describe(disk_.image(&missing)) == before && missing == store::Image::Missing(),
+        "what is told again is the same");
+}
+
 void Bed::finish(bool politely) {
   turn();
   if (politely) {
     shard_->shut_down();
     look();
   }
-  for (const auto& peer : peers_) {
-    if (peer) peer->drop();
-  }
-  turn();
+  drop_all();
+  check_store();
   advance(base::seconds(options_.limits.session_expiry_s));
   const Stats stats = shard_->stats();
   check(stats.connections_now == 0 && stats.sessions_now == 0, "nobody is left");

@@ -11,6 +11,7 @@
 #include "conversation/peer.hpp"
 #include "conversation/published.hpp"
 #include "conversation/session_model.hpp"
+#include "store/memory_store.hpp"
 
 namespace shoal::fuzz {
 
@@ -36,7 +37,8 @@ class Bed {
  public:
   static constexpr std::size_t kPeers = 4;
 
-  explicit Bed(BrokerOptions options);
+  /// `stored`: with a store, which at the end has to have what there is.
+  Bed(BrokerOptions options, bool stored);
   Bed(const Bed&) = delete;
   Bed& operator=(const Bed&) = delete;
 
@@ -58,11 +60,15 @@ class Bed {
   /// The host publishes, subscribes.
   void publish(const Message& message);
   void subscribe(std::string_view filter, Qos qos, bool answers);
+  /// Every connection breaks and the broker is killed; another one goes on with what survived. Without a store only
+  /// the connections break.
+  void restart();
   /// Everything ends, at once or politely; then nothing may be left.
   void finish(bool politely);
 
   // For peers.
   broker::Shard& shard() { return *shard_; }
+  bool stored() const { return stored_; }
   base::Time now() const { return now_; }
   const Limits& limits() const { return options_.limits; }
   bool timer_armed() const { return timers_.next() != base::kNever; }
@@ -70,15 +76,21 @@ class Bed {
   Authority& authority() { return authority_; }
   /// Every peer looks at what was written to it.
   void look();
+  /// The broker has taken the peer's CONNECT.
+  void connects(const Peer& peer);
   /// The session that a client gets now. Nobody else is connected to it any more.
   SessionModel& take_over(const std::string& client_id, bool clean, bool& present);
   void forget(const std::string& client_id) { sessions_.erase(client_id); }
 
  private:
+  void drop_all();
+  void start();
+  void check_store();
   void check_all();
   base::Time due() const;
 
-  BrokerOptions options_;
+  const BrokerOptions options_;
+  const bool stored_;
   base::Time now_{base::seconds(1'000'000)};
   io::TimerQueue timers_;
   base::ChunkPool chunks_;
@@ -87,9 +99,12 @@ class Bed {
   Authority authority_;
   Published published_;
   std::map<std::string, SessionModel> sessions_;
+  store::MemoryStore::Disk disk_;
+  store::MemoryStore* store_ = nullptr;  // the shard's
   std::unique_ptr<broker::Shard> shard_;
   std::array<std::unique_ptr<Peer>, kPeers> peers_;  // before the shard goes
-  const std::uint64_t empty_bytes_;                  // of subscriptions, when there are none
+  std::array<std::size_t, kPeers> order_ = {0, 1, 2, 3};
+  std::uint64_t empty_bytes_ = 0;  // of subscriptions, when there are none
   std::size_t host_filters_ = 0;
   std::size_t unnamed_ = 0;
   bool turn_wanted_ = false;

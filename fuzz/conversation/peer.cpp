@@ -29,7 +29,9 @@ void Peer::send(base::Bytes bytes) {
 // One packet at a time, each in a block of its own, so that nothing may refer to it afterwards.
 void Peer::feed() {
   bed_.look();
-  while (live() && !client_->paused() && !input_.empty()) {
+  // Only with CONNACK is it known which session the rest is about.
+  const auto waits = [this] { return bed_.stored() && connect_seen_ && !connack_seen_; };
+  while (live() && !client_->paused() && !waits() && !input_.empty()) {
     mqtt::Frame frame;
     const mqtt::FrameStatus status = mqtt::cut_frame(input_, frame);
     const std::size_t size = status == mqtt::FrameStatus::complete ? frame.size : input_.size();
@@ -69,7 +71,8 @@ void Peer::look() {
       fresh = fresh.subspan(frame.size);
     }
   }
-  if (client_->ended()) ended();
+  // What waits for the store is still said.
+  if (client_->ended() && !client_->link().holds()) ended();
 }
 
 // The protocol has ended on the broker's side: the session goes on without a connection, or not at all.

@@ -67,13 +67,17 @@ void Peer::got_connack(const mqtt::Connack& packet) {
   session_->peer = this;
   session_->expiry_s = expiry_s;
   session_->ends = base::kNever;
-  session_->attached(hello_.packet_size_max != UINT32_MAX);
+  session_->attached(hello_.packet_size_max != UINT32_MAX, bed_.stored());
 }
 
 void Peer::got_publish(const mqtt::Publish& packet) {
   const std::string topic = resolve(packet);
   check(!packet.topic.empty() || packet.properties.has(PropertyId::topic_alias), "a message has a topic");
   if (!session_) return check(client_->ended(), "a message needs a session");
+  // Messages need not wait for the SUBACK that waits for the store.
+  for (const Asked& asked : subscribes_) {
+    for (const auto& [filter, qos] : asked.filters) session_->expects(filter, qos, asked.subscription_id);
+  }
   session_->allowed(topic, packet);
   if (topic.starts_with("$SYS/")) {
     check(!packet.retain || packet.qos <= 2, "the broker's own messages");

@@ -20,7 +20,7 @@ constexpr int kTimes_ms[] = {0, 1, 20, 100, 500, 1'000, 1'500, 5'000, 10'000, 60
 
 }  // namespace
 
-// Two bytes. Each bit that is set makes a limit so small that it is reached.
+// Two bytes. Each bit that is set, besides the first two, makes a limit so small that it is reached.
 BrokerOptions Program::options() {
   const unsigned low = byte();
   const unsigned bits = low | byte() << 8;
@@ -48,7 +48,8 @@ BrokerOptions Program::options() {
 }
 
 void Program::run() {
-  Bed bed(options());
+  const bool stored = !done() && (*data_ & 1) != 0;
+  Bed bed(options(), stored);
   while (!done()) step(bed);
   bed.finish(serial_ % 2 == 0);
 }
@@ -250,6 +251,7 @@ std::vector<std::uint8_t> Program::packet(unsigned command, Peer& peer) {
 
 void Program::host(Bed& bed) {
   const unsigned how = byte();
+  if (how >= 0xec && how < 0xf0) return bed.restart();
   if (how >= 0xf0) return bed.subscribe(how & 1 ? "a/#" : "b", static_cast<Qos>(how >> 1 & 1), (how & 4) != 0);
   mqtt::PropertyWriter none;
   const mqtt::Publish message = publish(none, PropertyPlace::publish);

@@ -9,7 +9,8 @@
 
 namespace shoal::fuzz {
 
-/// What the input of `fuzz_session` is made of. Two bytes choose the limits; then commands follow, each
+/// What the input of `fuzz_session` is made of. Two bytes choose the limits, and whether
+/// there is a store; then commands follow, each
 /// `command | place << 4 | flags`, then the bytes it takes (program.cpp says which).
 enum Command : unsigned {
   kConnect,
@@ -26,7 +27,7 @@ enum Command : unsigned {
   kRead,  ///< stalls, trickles, reads on
   kTime,
   kCredentials,
-  kHost,
+  kHost,  ///< publishes, subscribes; or all is killed and started again
   kAuth,
   kCommands,
 };

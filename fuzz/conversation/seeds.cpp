@@ -43,7 +43,7 @@ using namespace shoal::fuzz;
 std::vector<Seed> conversations() {
   std::vector<Seed> seeds;
   for (const unsigned version : {kV5, kV311, kV31}) {
-    for (const unsigned limits : {0u, 0x10u, 0x28u, 0xffu, 0xf000u}) {
+    for (const unsigned limits : {0u, 1u, 0x10u, 0x28u, 0xffu, 0xf000u, 0xf001u}) {
       // Every QoS, answered.
       Script flow(limits);
       flow(kConnect, 0, {version | kClean | id(0)})(kConnect, 1, {version | kClean | id(1)});
@@ -59,7 +59,7 @@ std::vector<Seed> conversations() {
       away(kConnect, 0, {version | id(0) | kWith, 3, 3, 1})(kSubscribe, 0, {0x81, 4, 2});
       away(kConnect, 1, {version | kClean | id(1)})(kPublish, 1, {2, kAB, 4})(kDrop, 0);
       for (unsigned n = 1; n < 5; ++n) away(kPublish, 1, {(1 + n % 2) | packet_id(n), kA, 200});
-      away(kTime, 0, {5})(kConnect, 2, {version | id(0) | kWith, 3, 3, 1});
+      away(kTime, 0, {5})(kHost, 0, {0xec})(kConnect, 2, {version | id(0) | kWith, 3, 3, 1});
       for (unsigned n = 1; n < 12; ++n) away(kAnswer, 2, {0});
       away(kConnect, 3, {version | id(0) | kWill, 1, kB, 9, 2})(kAck, 3, {6})(kAck, 3, {4 | 2});
       seeds.push_back(away(kDrop, 3)(kTime, 0, {9})(kTime, 0, {9}).seed());
@@ -71,7 +71,7 @@ std::vector<Seed> conversations() {
       kept(kConnect, 1, {version | id(1)})(kRead, 1, {0})(kSubscribe, 1, {0, 1, 1})(kRead, 1, {90});
       for (unsigned n = 0; n < 4; ++n) kept(kPublish, 0, {2 | packet_id(1 + n), kA, 200});
       for (unsigned n = 0; n < 5; ++n) kept(kPublish, 0, {0, kA, 254});
-      kept(kTime, 0, {2})(kRead, 1, {200})(kPublish, 0, {kRetain, kAB, 0})(kDrop, 0)(kRead, 1, {1});
+      kept(kHost, 0, {0xec})(kTime, 0, {2})(kRead, 1, {200})(kPublish, 0, {kRetain, kAB, 0})(kDrop, 0)(kRead, 1, {1});
       seeds.push_back(kept(kTime, 0, {8})(kUnsubscribe, 1, {0, 1}).seed());
 
       // Shared subscriptions, members that come and go.
@@ -83,7 +83,7 @@ std::vector<Seed> conversations() {
       for (unsigned n = 0; n < 9; ++n) shared(kPublish, 3, {n % 3 | packet_id(1 + n % 3), kAB, 3})(kRelease, 3, {0});
       shared(kAnswer, 0, {0})(kDrop, 1)(kAnswer, 2, {0x80})(kDrop, 0)(kDrop, 2);
       for (unsigned n = 0; n < 4; ++n) shared(kPublish, 3, {1, kAB, 3});
-      shared(kConnect, 1, {version | id(1)})(kUnsubscribe, 1, {4, 6, 7})(kTime, 0, {9});
+      shared(kHost, 0, {0xec})(kConnect, 1, {version | id(1)})(kUnsubscribe, 1, {4, 6, 7})(kTime, 0, {9});
       seeds.push_back(shared(kConnect, 0, {version | id(0)})(kAnswer, 0, {0})(kTime, 0, {9}).seed());
     }
   }

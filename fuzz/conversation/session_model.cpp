@@ -10,14 +10,19 @@ namespace shoal::fuzz {
 
 using mqtt::PacketType;
 
-void SessionModel::attached(bool lossy) {
+void SessionModel::attached(bool lossy, bool stored) {
   for (auto& [id, flow] : flows_) flow.here = flow.counts = false;
-  last_resent_ = 0;
+  last_resent_ = {};
+  one_order_ = !stored;
   if (lossy) flows_known_ = false;
 }
 
 void SessionModel::granted(std::string_view filter, std::uint8_t qos, std::uint32_t id) {
   filters_.insert(std::string(filter));
+  expects(filter, qos, id);
+}
+
+void SessionModel::expects(std::string_view filter, std::uint8_t qos, std::uint32_t id) {
   if (const auto shared = mqtt::split_shared(filter)) {
     filter = shared->filter;
     flows_known_ = false;  // while it is away its messages may go to others
@@ -55,8 +60,9 @@ void SessionModel::published(const mqtt::Publish& packet, const std::string& key
     check(!flow.here, "nothing is sent again on one connection");
     check(!flow.released, "no PUBLISH after PUBREC");
     check(flow.key == key && flow.qos == packet.qos, "what is sent again is the same");
-    check(flow.order > last_resent_, "sent again in the order it was sent first");
-    last_resent_ = flow.order;
+    unsigned& last_resent = last_resent_[one_order_ ? 0 : packet.qos];
+    check(flow.order > last_resent, "sent again in the order it was sent first");
+    last_resent = flow.order;
     flow.here = flow.counts = true;
   } else {
     const bool ended_unseen = found != flows_.end() && !found->second.here && !flows_known_;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <map>
 #include <set>
@@ -17,9 +18,12 @@ class SessionModel {
  public:
   /// A connection took the session up. `lossy`: its client does not take packets of every size, so that
   /// what was in flight may have ended without it.
-  void attached(bool lossy);
+  /// `stored`: QoS 2 messages wait for the store, which those at QoS 1 need not.
+  void attached(bool lossy, bool stored);
   /// SUBACK said yes.
   void granted(std::string_view filter, std::uint8_t qos, std::uint32_t id);
+  /// Messages may come that such a subscription allows.
+  void expects(std::string_view filter, std::uint8_t qos, std::uint32_t id);
   /// UNSUBACK.
   void removed(std::string_view filter) { filters_.erase(std::string(filter)); }
   /// A connection ended before its SUBACK or UNSUBACK was seen.
@@ -64,8 +68,9 @@ class SessionModel {
   std::set<std::string> filters_;
   std::map<std::uint16_t, Flow> flows_;
   unsigned next_order_ = 1;
-  unsigned last_resent_ = 0;
+  std::array<unsigned, 3> last_resent_{};  // by QoS
   bool filters_known_ = true;
+  bool one_order_ = true;    // at whatever QoS
   bool flows_known_ = true;  // none can have ended without the client
 };
 

@@ -78,7 +78,7 @@ void Kept::tell(store::RecordWriter& writer) const {
     }
     writer.put(store::GroupRecord{number, group.filter});
   }
-  for (const auto& [topic, number] : retained) writer.put(store::Retained{tell_message(number)});
+  for (const auto& [topic, number] : retained) writer.put(store::Retained{tell_message(number), topic});
 }
 
 std::string text(const store::Image& image) {

@@ -31,7 +31,7 @@ class Restoring {
     const store::MessageRecord& record = *image_.message(number);
     made = router_.messages().make(record.topic, record.payload, record.properties, record.qos,
                                    journal_.from_wall(record.expires));
-    made->set_stored(number, place(image_.message_segment(number)));
+    journal_.restore_message(*made, number, place(image_.message_segment(number)));
     return made;
   }
 

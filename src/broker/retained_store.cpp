@@ -50,7 +50,7 @@ RetainedStore::Tree::Place RetainedStore::restore(const session::MessageRef& mes
 std::uint64_t RetainedStore::told_bytes(Tree::Place node, session::Place place) {
   const Retained* const retained = tree_.at(node);
   constexpr std::uint64_t kEach = 64;
-  return retained && *retained && retained->place == place ? kEach + retained->message->size() : 0;
+  return retained && *retained && retained->place == place ? kEach + retained->message->topic().size() : 0;
 }
 
 void RetainedStore::tell_again(Tree::Place node, session::Place place) {

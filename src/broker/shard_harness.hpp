@@ -53,7 +53,7 @@ class FakeAuthority final : public Authority {
 struct Bed {
   /// `disk`: what the shard's store keeps, and finds when a bed was made with it before. Without one there is a store
   /// of its own when SHOAL_TEST_STORE is set, as it is for the tests' second run; otherwise none.
-  explicit Bed(BrokerOptions o = {}, store::MemoryStore::Disk* disk = nullptr);
+  explicit Bed(BrokerOptions o = {}, store::MemoryStore::Disk* disk = nullptr, std::uint64_t segment_bytes = 8u << 20);
   /// Checks that the store has what there is: its image is the same after everything was told again.
   ~Bed();
   Bed(const Bed&) = delete;

@@ -138,7 +138,7 @@ std::uint64_t SharedGroups::told_bytes(SharedGroup& group, session::Place place)
   std::uint64_t bytes = kEach + group.filter.size();
   for (std::size_t i = 0; i < group.queue.size(); ++i) {
     const GroupWaiting& waiting = group.queue.at(i);
-    if (waiting.place == place) bytes += kEach + waiting.message->size();
+    if (waiting.place == place) bytes += kEach;
   }
   return bytes;
 }

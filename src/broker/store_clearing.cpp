@@ -1,5 +1,7 @@
 #include "broker/store_clearing.hpp"
 
+#include <algorithm>
+
 namespace shoal::broker {
 namespace {
 
@@ -25,12 +27,25 @@ std::uint64_t StoreClearing::live_bytes(const Router& router) const {
          router.subscriptions() * kSubscriptionBytes;
 }
 
-// At most twice what is live, and a segment.
 bool StoreClearing::wanted(Router& router) {
   const store::Store& store = journal_.store();
   if (store.full()) return wanted_when_full(router);
   if (store.oldest() == store.place()) return false;
-  return store.damaged() || store.bytes() > 2 * live_bytes(router) + store.segment_bytes();
+  return store.damaged() || too_much(router);
+}
+
+// At most twice what is live, and a segment.
+bool StoreClearing::too_much(const Router& router) const {
+  const store::Store& store = journal_.store();
+  const double live = static_cast<double>(live_bytes(router)) * scale_;
+  return static_cast<double>(store.bytes()) > 2 * live + static_cast<double>(store.segment_bytes());
+}
+
+// What `live_bytes` leaves out, such as long names, may be most of what there is. When everything was told again and it
+// is still too much, then all of it is live.
+void StoreClearing::measure(const Router& router) {
+  const double live = static_cast<double>(std::max<std::uint64_t>(1, live_bytes(router)));
+  if (too_much(router)) scale_ = static_cast<double>(journal_.store().bytes()) / live;
 }
 
 // Everything that is dead is worth to be cleared then, but what is live in front of it must fit into what was reserved
@@ -47,7 +62,7 @@ bool StoreClearing::wanted_when_full(Router& router) {
 // About what is live in the oldest segment.
 std::uint64_t StoreClearing::cost_of_oldest(Router& router) {
   const StoreJournal::Segment& oldest = journal_.oldest();
-  std::uint64_t cost = 0;
+  std::uint64_t cost = oldest.messages.bytes(kReserved);
   for (const std::uint32_t slot : oldest.sessions) {
     ClientSession* const session = journal_.session_at(slot);
     if (!session) continue;
@@ -69,11 +84,18 @@ bool StoreClearing::step(Router& router) {
   if (!segment_) {
     if (!wanted(router)) return false;
     segment_ = journal_.take_oldest();
+    if (!pass_until_) {
+      pass_until_ = journal_.store().place();
+      scale_ = 1;
+    }
   }
   StoreJournal::Segment& segment = *segment_;
   const std::size_t end = journal_.store().batch().size() + kBytesPerTurn;
   for (std::size_t things = 0; things < kThingsPerTurn && journal_.store().batch().size() < end;) {
-    if (!segment.sessions.empty()) {
+    if (!segment.messages.empty()) {
+      ++things;
+      journal_.tell_again(segment.messages.front());
+    } else if (!segment.sessions.empty()) {
       things += kThingsAtATime;
       if (tell_session(router, segment.sessions.back())) continue;
       segment.sessions.pop_back();
@@ -89,9 +111,13 @@ bool StoreClearing::step(Router& router) {
       segment.groups.pop_back();
     } else {
       ++cleared_;
+      const bool passed = segment.place == pass_until_;
       segment_.reset();
       journal_.store().drop_oldest(journal_.empty() ? journal_.under_way() - 1 : journal_.under_way());
-      return wanted(router);
+      if (passed) measure(router);
+      const bool more = wanted(router);
+      if (passed || !more) pass_until_.reset();
+      return more;
     }
   }
   budget_.work.add(kThingsPerTurn / 4);

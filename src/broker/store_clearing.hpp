@@ -24,6 +24,8 @@ class StoreClearing {
 
  private:
   bool wanted(Router& router);
+  bool too_much(const Router& router) const;
+  void measure(const Router& router);
   bool wanted_when_full(Router& router);
   std::uint64_t cost_of_oldest(Router& router);
   bool tell_session(Router& router, std::uint32_t slot);
@@ -32,6 +34,8 @@ class StoreClearing {
   session::QueueBudget& budget_;
   std::optional<StoreJournal::Segment> segment_;  // that is being cleared
   session::Outbound::Cursor cursor_;              // in the session that is being told again
+  std::optional<session::Place> pass_until_;      // when that one is cleared everything was told again
+  double scale_ = 1;                              // how much larger what is live was than it is thought to be
   std::uint64_t cleared_ = 0;
 };
 

@@ -89,16 +89,29 @@ void StoreJournal::note(SharedGroup& group) {
   if (std::exchange(group.last, place_) != place_) segment(place_).groups.push_back(group.number);
 }
 
-// The message's number. It is in the same segment as the newest that refers to it, so that whoever tells the one
-// again tells the other.
+// The message's number. It is told once, however many refer to it, and stays in the segment where that was.
 std::uint64_t StoreJournal::tell(const session::MessageRef& message) {
-  std::uint64_t number = message->stored_number();
-  if (number != 0 && message->stored_place() == place_) return number;
-  if (number == 0) number = ++last_message_;
-  store_->batch().put(store::MessageRecord{number, to_wall(message->expires()), message->qos(), message->topic(),
-                                           message->properties(), message->payload()});
-  message->set_stored(number, place_);
-  return number;
+  if (message->stored_number() == 0) {
+    message->set_stored(++last_message_);
+    put(*message);
+  }
+  return message->stored_number();
+}
+
+void StoreJournal::put(const session::Message& message) {
+  store_->batch().put(store::MessageRecord{message.stored_number(), to_wall(message.expires()), message.qos(),
+                                           message.topic(), message.properties(), message.payload()});
+  segment(place_).messages.add(message);
+}
+
+void StoreJournal::tell_again(const session::Message& message) {
+  ++position_;
+  put(message);
+}
+
+void StoreJournal::restore_message(const session::Message& message, std::uint64_t number, Place place) {
+  message.set_stored(number);
+  segment(place).messages.add(message);
 }
 
 Place StoreJournal::queued(Stored& session, std::uint32_t sequence, const session::MessageRef& message,
@@ -201,7 +214,7 @@ void StoreJournal::unsubscribed(ClientSession& session, std::string_view filter)
 
 Place StoreJournal::retained(std::uint32_t node, const session::MessageRef& message) {
   ++position_;
-  store_->batch().put(store::Retained{tell(message)});
+  store_->batch().put(store::Retained{tell(message), message->topic()});
   segment(place_).retained.push_back(node);
   return place_;
 }

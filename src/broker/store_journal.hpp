@@ -26,6 +26,7 @@ class StoreJournal final : public session::Journal {
     std::vector<std::uint32_t> sessions{};  ///< their slots
     std::vector<std::uint32_t> retained{};  ///< nodes of the retained tree
     std::vector<std::uint32_t> groups{};    ///< their numbers
+    session::MessageList messages{};        ///< all that are in it, and nothing else
   };
 
   /// `now`: the turn's time; `wall`: the machine's clock.
@@ -79,6 +80,7 @@ class StoreJournal final : public session::Journal {
   /// Something of it is in that segment.
   void restore_place(ClientSession& session, session::Place place);
   void restore_place(SharedGroup& group, session::Place place);
+  void restore_message(const session::Message& message, std::uint64_t number, session::Place place);
   void restore_retained(std::uint32_t node, session::Place place) { segment(place).retained.push_back(node); }
 
   // For whoever clears segments.
@@ -87,6 +89,8 @@ class StoreJournal final : public session::Journal {
   const Segment& oldest() const { return segments_.front(); }
   /// The oldest segment, whose things are to be told again.
   Segment take_oldest();
+  /// Another segment has the message from now on.
+  void tell_again(const session::Message& message);
 
  private:
   void begin(session::Stored& session);
@@ -94,6 +98,7 @@ class StoreJournal final : public session::Journal {
   void note(SharedGroup& group);
   Segment& segment(session::Place place);
   std::uint64_t tell(const session::MessageRef& message);
+  void put(const session::Message& message);
   void refresh();
 
   std::unique_ptr<store::Store> store_;

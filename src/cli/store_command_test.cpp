@@ -57,7 +57,7 @@ class StoreCommandTest : public testing::Test {
     log->batch().put(store::MessageRecord{1, 0, 1, "t/1", {}, base::as_bytes("hello")});
     log->batch().put(store::Queued{1, 0, {1, 1, false, 0, {}}});
     log->batch().put(store::MessageRecord{2, 0, 1, "t/2", {}, base::as_bytes("kept")});
-    log->batch().put(store::Retained{2});
+    log->batch().put(store::Retained{2, "t/2"});
     log->end_batch(1'738'319'400'456);
   }
 
@@ -180,11 +180,11 @@ TEST_F(StoreCommandTest, RecordsAsTheyWereWritten) {
             "  batch 1 at byte 40: 19 bytes, 2025-01-31T10:30:00.123Z\n"
             "    session 1 client=pump expiry=3600 since=0\n"
             "    subscription session=1 filter=t/# qos=1 id=0\n"
-            "  batch 2 at byte 83: 36 bytes, 2025-01-31T10:30:00.456Z\n"
+            "  batch 2 at byte 83: 40 bytes, 2025-01-31T10:30:00.456Z\n"
             "    message 1 qos=1 expires=0 topic=t/1 properties=0 payload=hello\n"
             "    queued session=1 sequence=0 message=1 qos=1\n"
             "    message 2 qos=1 expires=0 topic=t/2 properties=0 payload=kept\n"
-            "    retained message=2\n");
+            "    retained message=2 topic=t/2\n");
 }
 
 TEST_F(StoreCommandTest, CheckTellsWhatIsDamagedAndWhatIsMissing) {

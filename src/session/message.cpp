@@ -60,19 +60,67 @@ MessageRef MessagePool::make(std::string_view topic, Bytes payload, Bytes proper
 
 void Message::destroy() { pool_->give(this); }
 
-void Message::set_stored(std::uint64_t number, std::uint16_t place) const {
-  if (stored_ == 0) {
-    ++pool_->stored_count_now_;
-    pool_->stored_bytes_now_ += size();
+void Message::set_stored(std::uint64_t number) const {
+  assert(stored_number_ == 0);
+  ++pool_->stored_count_now_;
+  pool_->stored_bytes_now_ += size();
+  stored_number_ = number;
+}
+
+MessageList& MessageList::operator=(MessageList&& other) noexcept {
+  if (this != &other) {
+    clear();
+    take(other);
   }
-  stored_ = number << 16 | place;
+  return *this;
+}
+
+void MessageList::take(MessageList& other) {
+  if (other.empty()) return;
+  ends_ = other.ends_;
+  ends_.before->behind = ends_.behind->before = &ends_;
+  other.ends_ = {&other.ends_, &other.ends_};
+}
+
+const Message& MessageList::front() const {
+  assert(!empty());
+  return static_cast<const Message&>(*ends_.behind);
+}
+
+void MessageList::add(const Message& message) {
+  // To be in a list is not part of what a message is.
+  auto& link = static_cast<MessageLink&>(const_cast<Message&>(message));
+  leave(link);
+  link = {ends_.before, &ends_};
+  ends_.before->behind = &link;
+  ends_.before = &link;
+}
+
+void MessageList::leave(MessageLink& link) {
+  if (!link.before) return;
+  link.before->behind = link.behind;
+  link.behind->before = link.before;
+  link = {};
+}
+
+std::uint64_t MessageList::bytes(std::uint64_t most) const {
+  std::uint64_t bytes = 0;
+  for (const MessageLink* link = ends_.behind; link != &ends_ && bytes <= most; link = link->behind) {
+    bytes += static_cast<const Message&>(*link).size();
+  }
+  return bytes;
+}
+
+void MessageList::clear() {
+  while (!empty()) leave(*ends_.behind);
 }
 
 void MessagePool::give(Message* message) {
   const std::size_t size_class = message->size_class_;
   bytes_now_ -= cost(message->size());
   --count_now_;
-  if (message->stored_ != 0) {
+  MessageList::leave(*message);
+  if (message->stored_number_ != 0) {
     --stored_count_now_;
     stored_bytes_now_ -= message->size();
   }

@@ -15,6 +15,40 @@ using base::Bytes;
 using base::Time;
 
 class MessagePool;
+class Message;
+
+/// A place in a MessageList.
+struct MessageLink {
+  MessageLink* before = nullptr;  ///< null: in none
+  MessageLink* behind = nullptr;
+};
+
+/// Messages that have something in common, such as a segment of the store's log. Each is in one list at most, and
+/// leaves it when nobody keeps it any more; the list itself keeps none. One thread.
+class MessageList {
+ public:
+  MessageList() { ends_ = {&ends_, &ends_}; }
+  MessageList(MessageList&& other) noexcept : MessageList() { take(other); }
+  MessageList& operator=(MessageList&& other) noexcept;
+  ~MessageList() { clear(); }
+
+  bool empty() const { return ends_.behind == &ends_; }
+  /// Not empty.
+  const Message& front() const;
+  /// Out of the list that it was in.
+  void add(const Message& message);
+  /// Bytes of topics, properties and payloads; counts no further than it takes to exceed `most`.
+  std::uint64_t bytes(std::uint64_t most) const;
+  void clear();
+
+ private:
+  friend class MessagePool;
+
+  static void leave(MessageLink& link);
+  void take(MessageList& other);
+
+  MessageLink ends_;
+};
 
 /// How long a message with an expiry of 0 seconds lives: those who can take it at once get it.
 inline constexpr base::Duration kMoment{1};
@@ -25,7 +59,7 @@ inline Time expires(Time now, std::uint32_t expiry_s) {
 
 /// An application message as it is kept: queued, in flight, retained or as a will. Immutable; one
 /// block of memory for everything. Made by a MessagePool.
-class Message final : public base::Shared {
+class Message final : public base::Shared, private MessageLink {
  public:
   std::string_view topic() const { return {reinterpret_cast<const char*>(bytes()), topic_size_}; }
   /// Properties to forward, encoded, without message expiry, alias and subscription identifiers.
@@ -37,15 +71,14 @@ class Message final : public base::Shared {
   /// What it counts against limits: topic, properties and payload.
   std::size_t size() const { return topic_size_ + properties_size_ + payload_size_; }
 
-  /// Its number in the store, below 2^48; 0: it is not there.
-  std::uint64_t stored_number() const { return stored_ >> 16; }
-  /// The segment of the store's log that it is in.
-  std::uint16_t stored_place() const { return static_cast<std::uint16_t>(stored_); }
-  /// It was written there. Whoever has the message may say so: nothing of the message changes.
-  void set_stored(std::uint64_t number, std::uint16_t place) const;
+  /// Its number in the store; 0: it is not there.
+  std::uint64_t stored_number() const { return stored_number_; }
+  /// It was written there, once and for all. Whoever has the message may say so: nothing of the message changes.
+  void set_stored(std::uint64_t number) const;
 
  private:
   friend class MessagePool;
+  friend class MessageList;
   Message() = default;
   ~Message() = default;
 
@@ -59,7 +92,7 @@ class Message final : public base::Shared {
   std::uint16_t topic_size_ = 0;
   std::uint8_t qos_ = 0;
   std::uint8_t size_class_ = 0;
-  mutable std::uint64_t stored_ = 0;  // number and place
+  mutable std::uint64_t stored_number_ = 0;
 };
 
 using MessageRef = base::Ref<Message>;

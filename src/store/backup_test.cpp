@@ -39,7 +39,7 @@ struct BackupTest : testing::Test {
     ASSERT_TRUE(log);
     log->batch().put(SessionRecord{log->number(), "client-" + payload, 60, 0, {}});
     log->batch().put(MessageRecord{log->number(), 0, 1, "t/" + payload, {}, base::as_bytes(payload)});
-    log->batch().put(Retained{log->number()});
+    log->batch().put(Retained{log->number(), "t/" + payload});
     log->end_batch(kNow - 5);
   }
   static std::unique_ptr<Log> open(const std::string& path) {

@@ -51,7 +51,9 @@ std::string text_of(const Received& r) { return fmt::format("received session={}
 std::string text_of(const Finished& r) { return fmt::format("finished session={} packet={}", r.session, r.id); }
 std::string text_of(const Taken& r) { return fmt::format("taken session={} packet={}", r.session, r.id); }
 std::string text_of(const Released& r) { return fmt::format("released session={} packet={}", r.session, r.id); }
-std::string text_of(const Retained& r) { return fmt::format("retained message={}", r.message); }
+std::string text_of(const Retained& r) {
+  return fmt::format("retained message={} topic={}", r.message, printable(r.topic));
+}
 std::string text_of(const RetainedGone& r) { return fmt::format("retained-gone topic={}", printable(r.topic)); }
 std::string text_of(const GroupRecord& r) { return fmt::format("group {} filter={}", r.number, printable(r.filter)); }
 std::string text_of(const GroupGone& r) { return fmt::format("group-gone {}", r.number); }

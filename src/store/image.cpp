@@ -28,8 +28,14 @@ Image::MakingGroup& Image::group(std::uint32_t number) {
   return making_groups_[number];
 }
 
+// A message may come behind those who refer to it: it was said again.
+std::uint64_t Image::refer(std::uint64_t message) {
+  last_message_ = std::max(last_message_, message);
+  return message;
+}
+
 Image::Copy Image::copy(const CopyRecord& r) {
-  return {r.message, r.group, r.qos, r.retain, {r.ids.begin(), r.ids.end()}};
+  return {refer(r.message), r.group, r.qos, r.retain, {r.ids.begin(), r.ids.end()}};
 }
 
 void Image::apply(const Record& record, std::uint64_t segment) {
@@ -50,6 +56,7 @@ void Image::on(const SessionRecord& r) {
   made.expiry_s = r.expiry_s;
   made.since = r.since;
   made.will = r.will;
+  if (r.will) refer(r.will->message);
 }
 void Image::on(const SessionGone& r) {
   MakingSession& made = session(r.number);
@@ -58,10 +65,7 @@ void Image::on(const SessionGone& r) {
 }
 void Image::on(const SubscriptionRecord& r) { own(r.session).subscriptions.insert_or_assign(r.filter, r); }
 void Image::on(const SubscriptionGone& r) { session(r.session).thing.subscriptions.erase(r.filter); }
-void Image::on(const MessageRecord& r) {
-  last_message_ = std::max(last_message_, r.number);
-  messages_.insert_or_assign(r.number, Message{r, segment_});
-}
+void Image::on(const MessageRecord& r) { messages_.insert_or_assign(refer(r.number), Message{r, segment_}); }
 void Image::on(const Queued& r) {
   session(r.session).queue.insert_or_assign(r.sequence, Waiting{r.sequence, segment_, copy(r.copy)});
 }
@@ -90,11 +94,7 @@ void Image::on(const Finished& r) { session(r.session).flights.erase(r.id); }
 void Image::on(const Taken& r) { own(r.session).taken.insert(r.id); }
 void Image::on(const Released& r) { session(r.session).thing.taken.erase(r.id); }
 void Image::on(const Retained& r) {
-  if (const MessageRecord* const known = message(r.message)) {
-    retained_by_topic_.insert_or_assign(known->topic, RetainedOne{r.message, segment_});
-  } else {
-    ++retained_missing_;
-  }
+  retained_by_topic_.insert_or_assign(r.topic, RetainedOne{refer(r.message), r.topic, segment_});
 }
 void Image::on(const RetainedGone& r) { retained_by_topic_.erase(r.topic); }
 void Image::on(const GroupRecord& r) {
@@ -109,13 +109,12 @@ void Image::on(const GroupGone& r) {
   made.gone = true;
 }
 void Image::on(const GroupQueued& r) {
-  group(r.group).queue.insert_or_assign(r.sequence, GroupWaiting{r.sequence, r.message, r.retain, segment_});
+  group(r.group).queue.insert_or_assign(r.sequence, GroupWaiting{r.sequence, refer(r.message), r.retain, segment_});
 }
 void Image::on(const GroupUnqueued& r) { group(r.group).queue.erase(r.sequence); }
 
 Image::Missing Image::finish() {
   Missing missing;
-  missing.messages = retained_missing_;
   const auto there = [&](std::uint64_t number) {
     if (messages_.contains(number)) return true;
     ++missing.messages;
@@ -162,7 +161,11 @@ Image::Missing Image::finish() {
   }
   making_groups_.clear();
   std::sort(groups_.begin(), groups_.end(), [](const Group& a, const Group& b) { return a.number < b.number; });
-  for (const auto& [topic, one] : retained_by_topic_) retained_.push_back(one);
+  for (const auto& [topic, one] : retained_by_topic_) {
+    const MessageRecord* const known = message(one.message);
+    if (known && known->topic == topic) retained_.push_back(one);
+    else ++missing.messages;
+  }
   retained_by_topic_.clear();
   std::sort(retained_.begin(), retained_.end(),
             [](const RetainedOne& a, const RetainedOne& b) { return a.message < b.message; });

@@ -93,11 +93,12 @@ class Image {
   std::uint64_t message_segment(std::uint64_t number) const { return messages_.at(number).segment; }
   struct RetainedOne {
     std::uint64_t message = 0;
+    std::string_view topic;
     std::uint64_t segment = 0;
   };
   const std::vector<RetainedOne>& retained() const { return retained_; }
   std::size_t messages() const { return messages_.size(); }
-  /// The highest numbers that were met.
+  /// The highest numbers that were met, those of messages that are not there included.
   std::uint64_t last_session() const { return last_session_; }
   std::uint64_t last_message() const { return last_message_; }
   std::uint32_t last_group() const { return last_group_; }
@@ -122,7 +123,8 @@ class Image {
   MakingSession& session(std::uint64_t number);
   Session& own(std::uint64_t number);
   MakingGroup& group(std::uint32_t number);
-  static Copy copy(const CopyRecord& record);
+  Copy copy(const CopyRecord& record);
+  std::uint64_t refer(std::uint64_t message);
 
   void on(const SessionRecord& r);
   void on(const SessionGone& r);
@@ -150,7 +152,6 @@ class Image {
   std::unordered_map<std::uint64_t, Message> messages_;
   std::unordered_map<std::string_view, RetainedOne> retained_by_topic_;
   std::uint64_t segment_ = 0;  // of the record that is applied
-  std::uint64_t retained_missing_ = 0;
   std::vector<Session> sessions_;
   std::vector<Group> groups_;
   std::vector<RetainedOne> retained_;

@@ -153,10 +153,23 @@ TEST_F(ImageTest, TakenIdentifiersAreReleased) {
 }
 
 TEST_F(ImageTest, LastRetainedMessageOfATopicCounts) {
-  apply(message(5, "a"), Retained{5}, message(6, "a"), Retained{6}, message(7, "b"), Retained{7}, message(8, "c"),
-        Retained{8}, RetainedGone{"b"}, RetainedGone{"never there"});
+  apply(message(5, "a"), Retained{5, "a"}, message(6, "a"), Retained{6, "a"}, message(7, "b"), Retained{7, "b"},
+        message(8, "c"), Retained{8, "c"}, RetainedGone{"b"}, RetainedGone{"never there"});
   EXPECT_EQ(finish(), kNone);
   EXPECT_THAT(retained(), ElementsAre(6, 8));
+}
+
+TEST_F(ImageTest, MessagesMayBeSaidBehindWhoeverRefersToThem) {
+  // The segment with these is gone: message(5, "a"), message(6, "b"), message(7, "b"). This was behind it:
+  apply(Retained{5, "a"}, Retained{6, "b"}, Retained{7, "b"}, session(1), queued(0, 5), in_flight(3, 0, 8),
+        GroupRecord{1, "$share/g/t"}, GroupQueued{1, 0, 5, false}, Finished{1, 3});
+  // And these were live of it.
+  apply(message(5, "a"), message(7, "b"));
+  EXPECT_EQ(finish(), kNone);
+  EXPECT_THAT(retained(), ElementsAre(5, 7));
+  EXPECT_EQ(queue(), "5");
+  EXPECT_EQ(image.groups().at(0).queue.size(), 1u);
+  EXPECT_EQ(image.last_message(), 8u) << "its number is not used again";
 }
 
 TEST_F(ImageTest, GroupsHaveQueuesOfTheirOwn) {
@@ -188,7 +201,7 @@ TEST_F(ImageTest, WhatWasWrittenAgainBehindIsThere) {
 
 TEST_F(ImageTest, ToldTwiceIsToldOnce) {
   for (int i = 0; i < 2; ++i) {
-    apply(session(1), message(5, "a"), message(6, "a"), queued(1, 5), in_flight(9, 3, 6), Taken{1, 2}, Retained{5},
+    apply(session(1), message(5, "a"), message(6, "a"), queued(1, 5), in_flight(9, 3, 6), Taken{1, 2}, Retained{5, "a"},
           GroupRecord{3, "$share/g/t"}, GroupQueued{3, 0, 5, false});
   }
   EXPECT_EQ(finish(), kNone);
@@ -209,7 +222,7 @@ TEST_F(ImageTest, TellsWhichSegmentThingsNeed) {
   in(5, Sent{1, 0, 7, 0});
   in(6, Received{1, 7});
   in(6, message(6, "b"));
-  in(6, Retained{6});
+  in(6, Retained{6, "b"});
   in(7, GroupRecord{1, "$share/g/t"});
   in(8, GroupQueued{1, 0, 5, false});
   EXPECT_EQ(finish(), kNone);
@@ -229,7 +242,7 @@ TEST_F(ImageTest, WhatIsToldAgainNeedsTheLaterSegmentOnly) {
     in(segment, message(5, "a"));
     in(segment, queued(0, 5));
     in(segment, in_flight(3, 0, 5));
-    in(segment, Retained{5});
+    in(segment, Retained{5, "a"});
     in(segment, GroupQueued{1, 0, 5, false});
     in(segment, GroupRecord{1, "$share/g/t"});
   }
@@ -273,9 +286,9 @@ TEST_F(ImageTest, EndsOfWhatIsNotThereChangeNothing) {
 
 TEST_F(ImageTest, WhatReferstoAMissingMessageIsCountedAndLeftOut) {
   apply(SessionRecord{1, "c", 60, 0, WillRecord{90, 0, {}, false}}, message(5), queued(0, 91), queued(1, 5),
-        in_flight(1, 0, 92), in_flight(2, 1, 5), Retained{93}, GroupRecord{1, "$share/g/t"},
-        GroupQueued{1, 0, 94, false}, GroupQueued{1, 1, 5, false});
-  EXPECT_EQ(finish(), (Image::Missing{.sessions = 0, .messages = 5, .groups = 0}));
+        in_flight(1, 0, 92), in_flight(2, 1, 5), Retained{93, "a"}, Retained{5, "not its topic"},
+        GroupRecord{1, "$share/g/t"}, GroupQueued{1, 0, 94, false}, GroupQueued{1, 1, 5, false});
+  EXPECT_EQ(finish(), (Image::Missing{.sessions = 0, .messages = 6, .groups = 0}));
   EXPECT_FALSE(only().will);
   EXPECT_EQ(queue(), "5");
   EXPECT_EQ(flights(), "#2:5");

@@ -67,7 +67,7 @@ struct ReadRunning : testing::Test {
   void say(const std::string& topic, Live& one) {
     one.place = log->place();
     log->batch().put(MessageRecord{one.message, 0, 1, topic, {}, base::as_bytes(one.payload)});
-    log->batch().put(Retained{one.message});
+    log->batch().put(Retained{one.message, topic});
   }
   void put(const std::string& topic, const std::string& payload) {
     live[topic] = {++messages, payload, 0};

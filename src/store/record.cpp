@@ -156,7 +156,7 @@ void RecordWriter::put(const Received& r) { Out(*this, kReceived).number(r.sessi
 void RecordWriter::put(const Finished& r) { Out(*this, kFinished).number(r.session).number(r.id); }
 void RecordWriter::put(const Taken& r) { Out(*this, kTaken).number(r.session).number(r.id); }
 void RecordWriter::put(const Released& r) { Out(*this, kReleased).number(r.session).number(r.id); }
-void RecordWriter::put(const Retained& r) { Out(*this, kRetained).number(r.message); }
+void RecordWriter::put(const Retained& r) { Out(*this, kRetained, r.topic.size()).number(r.message).text(r.topic); }
 void RecordWriter::put(const RetainedGone& r) { Out(*this, kRetainedGone, r.topic.size()).text(r.topic); }
 void RecordWriter::put(const GroupRecord& r) { Out(*this, kGroup, r.filter.size()).number(r.number).text(r.filter); }
 void RecordWriter::put(const GroupGone& r) { Out(*this, kGroupGone).number(r.number); }
@@ -339,7 +339,11 @@ bool RecordReader::next(Record& record) {
       else record = Released{session, id};
       break;
     }
-    case kRetained: record = Retained{in.name<U64>()}; break;
+    case kRetained: {
+      const auto message = in.name<U64>();
+      record = Retained{message, in.text()};
+      break;
+    }
     case kRetainedGone: record = RetainedGone{in.text()}; break;
     case kGroup: {
       GroupRecord r;

@@ -149,9 +149,10 @@ struct Released {
   bool operator==(const Released&) const = default;
 };
 
-/// A message is the retained one of its topic.
+/// A message is the retained one of its topic, which is said here, too: the message may come behind this.
 struct Retained {
   std::uint64_t message = 0;
+  std::string_view topic;
 
   bool operator==(const Retained&) const = default;
 };

@@ -76,8 +76,8 @@ void each_record(Each each) {
   each(Taken{kMax64, kMax16});
   each(Released{1, 1});
   each(Released{kMax64, kMax16});
-  each(Retained{1});
-  each(Retained{kMax64});
+  each(Retained{1, ""});
+  each(Retained{kMax64, kLongest});
   each(RetainedGone{""});
   each(RetainedGone{kLongest});
   each(GroupRecord{1, "$share/g/a"});

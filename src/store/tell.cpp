@@ -15,7 +15,7 @@ class Telling {
     for (const Image::Session& session : image_.sessions()) tell(session);
     for (const Image::RetainedOne& retained : image_.retained()) {
       message(retained.message);
-      put(Retained{retained.message});
+      put(Retained{retained.message, retained.topic});
     }
   }
 

@@ -69,8 +69,8 @@ TEST(Tell, EveryThingIsToldAsItIs) {
               MessageRecord{2, 5, 2, "t", base::as_bytes("properties"), base::as_bytes("p")}, message(3),
               message(4, "retained"), Queued{7, 0xffffffff, {2, 2, true, 4, ids}}, Queued{7, 0, {3, 1, false, 0, {}}},
               InFlight{7, 11, 0xfffffffe, false, {3, 1, true, 4, ids}}, InFlight{7, 12, 1, true, {0, 2, false, 4, {}}},
-              Taken{7, 5}, Taken{7, 6}, GroupQueued{4, 0xffffffff, 2, true}, GroupQueued{4, 0, 3, false}, Retained{4},
-              SessionRecord{9, "other", UINT32_MAX, 0, {}}, GroupRecord{6, "$share/empty/t"});
+              Taken{7, 5}, Taken{7, 6}, GroupQueued{4, 0xffffffff, 2, true}, GroupQueued{4, 0, 3, false},
+              Retained{4, "retained"}, SessionRecord{9, "other", UINT32_MAX, 0, {}}, GroupRecord{6, "$share/empty/t"});
   ASSERT_EQ(before->missing, Image::Missing());
   const auto after = told_again(before->image);
   EXPECT_EQ(after->missing, Image::Missing());
@@ -89,7 +89,7 @@ TEST(Tell, EveryThingIsToldAsItIs) {
 TEST(Tell, WhatNobodyRefersToIsLeftOutAndTheRestToldOnce) {
   const auto before = made_of(message(1), message(2), SessionRecord{1, "c", 60, 0, {}},
                               SessionRecord{2, "d", 60, 0, {}}, SessionRecord{3, "gone", 60, 0, {}}, SessionGone{3},
-                              Queued{1, 0, {2, 1, false, 0, {}}}, Queued{2, 0, {2, 1, false, 0, {}}}, Retained{2});
+                              Queued{1, 0, {2, 1, false, 0, {}}}, Queued{2, 0, {2, 1, false, 0, {}}}, Retained{2, "t"});
   const auto after = told_again(before->image);
   std::vector<std::uint64_t> messages;
   RecordReader reader(after->batches.at(0));
@@ -148,7 +148,7 @@ TEST(Tell, WhateverThereIsComesToTheSameAgain) {
         case 10: writer.put(Sent{session, sequence, id, sequence}); break;
         case 11: writer.put(Received{session, id}); break;
         case 12: writer.put(Taken{session, id}); break;
-        case 13: writer.put(Retained{number}); break;
+        case 13: writer.put(Retained{number, topics[number % 3]}); break;
         case 14: writer.put(GroupRecord{1 + below(2), topics[2]}); break;
         case 15: writer.put(GroupQueued{1 + below(2), sequence, number, true}); break;
         case 16: writer.put(InFlight{session, id, sequence, true, {0, 2, false, 0, {}}}); break;

@@ -2,7 +2,8 @@
 
 Every attack is made at the same time on an instance with a worker of its own and on one in a shared worker, while
 four well-behaved QoS 1 pairs exchange numbered messages: on both instances and on a neighbour of each.
-SHOAL_HOSTILE_SEED=SEED makes the same random choices again.
+SHOAL_HOSTILE_SEED=SEED makes the same random choices again, SHOAL_HOSTILE_PERSISTENCE=none runs the instances
+without the store that they have by default.
 """
 
 import json
@@ -25,6 +26,7 @@ from target import Target
 
 INSTANCES = {"alone": "own", "away": "own", "crowded": "small", "neighbour": "small"}
 ATTACKED = ("alone", "crowded")
+PERSISTENCE = os.environ.get("SHOAL_HOSTILE_PERSISTENCE", "crash_safe")
 GROWTH_MB = 64
 # With sanitizers every allocation has red zones, and what is freed waits in a quarantine.
 GROWTH_SANITIZED_MB = 256
@@ -109,7 +111,7 @@ def config():
     return f"""
 [defaults]
 auth = {{ anonymous = true }}
-persistence = "none"
+persistence = "{PERSISTENCE}"
 [defaults.limits]
 connects_per_second = 20000
 connect_timeout = "{attack_connecting.CONNECT_TIMEOUT_S}s"
