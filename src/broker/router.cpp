@@ -67,7 +67,8 @@ ReasonCode Router::publish(const Incoming& incoming, const ClientSession* publis
     deliveries_.hit(Bound::retained, incoming.topic);
     return refuse(ReasonCode::quota_exceeded);
   }
-  if (journal_ && journal_->store().full() && must_survive(incoming)) {
+  const std::size_t size = incoming.topic.size() + incoming.properties.size() + incoming.payload.size();
+  if (journal_ && (incoming.qos > 0 || incoming.retain) && !journal_->store().admits(size) && must_survive(incoming)) {
     deliveries_.hit(Bound::disk, incoming.topic);
     return refuse(ReasonCode::quota_exceeded);
   }

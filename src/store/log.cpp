@@ -259,15 +259,35 @@ Errno Log::write(std::uint64_t segment, std::uint32_t salt, base::Bytes bytes, W
   return 0;
 }
 
-// Room for what has to be written when the disk is full: that messages are gone.
-void Log::reserve() {
-  if (!tail_.can_reserve) return;
+// Room for what has to be written when the disk is full: that messages are gone. And for `least`: whether there was.
+bool Log::reserve(std::uint64_t least) {
+  if (!tail_.can_reserve) return true;
   const std::uint64_t size = tail_.file->size();
-  const std::uint64_t wanted = std::clamp(size / 4, 2 * kReserveMin, kReserveMax);
-  const Errno error = tail_.file->reserve(wanted);
-  if (error == 0) tail_.reserved = size + wanted;
-  else if (!no_space(error)) tail_.can_reserve = false;
-  tail_.full = no_space(error);
+  const auto take = [&](std::uint64_t wanted) {
+    const Errno error = tail_.file->reserve(wanted);
+    if (error == 0) tail_.reserved = size + wanted;
+    else if (!no_space(error)) tail_.can_reserve = false;
+    return !no_space(error);
+  };
+  const std::uint64_t usual = std::clamp(size / 4, 2 * kReserveMin, kReserveMax);
+  if (least > usual && take(least)) {
+    tail_.full = false;
+    return true;
+  }
+  tail_.full = !take(usual);
+  return !tail_.full && least <= usual;
+}
+
+// Where the file belongs to the background nobody can look; and it is not reserved for what nobody has asked yet.
+bool Log::admits(std::uint64_t bytes) {
+  if (full()) return false;
+  const bool mine = !running_ && tail_.file && tail_.segment == segments_.back().number;
+  if (!mine || !tail_.can_reserve) return true;
+  const std::uint64_t needed = waiting_bytes_ + batch_.size() + bytes + kReserveMin;
+  if (tail_.file->size() + needed <= tail_.reserved) return true;
+  const bool there = reserve(needed);
+  full_ = tail_.full;
+  return there;
 }
 
 // As many as possible. Those that cannot be relied on are written again later; where they are there already, the reader

@@ -91,6 +91,7 @@ class Log final : public Store {
   std::uint64_t committed() const override { return committed_; }
   std::uint64_t waiting_bytes() const override { return waiting_bytes_; }
   bool full() const override { return full_ || error_ != 0; }
+  bool admits(std::uint64_t bytes) override;
   void retry() override;
   std::uint64_t bytes() const override { return bytes_; }
   std::uint64_t segment_bytes() const override { return segment_bytes_; }
@@ -159,7 +160,7 @@ class Log final : public Store {
   Errno sync_tail();
   void close_tail();
   Errno write(std::uint64_t segment, std::uint32_t salt, base::Bytes bytes, WallMs now);
-  void reserve();
+  bool reserve(std::uint64_t least = 0);
   Written write_all(const std::deque<Piece>& pieces);
   void write_here();
   void write_behind();

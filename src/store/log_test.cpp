@@ -220,6 +220,32 @@ TEST_F(LogTest, IsFullWhenTheDiskIsAndNotWhenThereIsRoomAgain) {
   EXPECT_EQ(numbers.size(), committed);
 }
 
+TEST_F(LogTest, AdmitsWhatThereIsRoomFor) {
+  disk.set_capacity(100'000);
+  options.segment_bytes = 1 << 20;
+  open();
+  put_large(1000);
+  EXPECT_TRUE(log->admits(60'000));
+  put_large(60'000);
+  EXPECT_EQ(log->waiting_bytes(), 0u);
+  // Too large, but smaller ones are taken.
+  EXPECT_FALSE(log->admits(40'000));
+  EXPECT_FALSE(log->full());
+  EXPECT_TRUE(log->admits(1'000));
+  put_large(1000);
+  // What is in the batch already counts, too.
+  const std::string payload(10'000, 'x');
+  log->batch().put(MessageRecord{log->number(), 0, 1, "t", {}, base::as_bytes(payload)});
+  EXPECT_FALSE(log->admits(15'000));
+  log->end_batch(1);
+  EXPECT_EQ(log->waiting_bytes(), 0u);
+  while (!log->full()) put_large(1000);
+  EXPECT_FALSE(log->admits(1)) << "what is left is for what must not be refused";
+  disk.set_capacity(200'000);
+  log->retry();
+  EXPECT_TRUE(log->admits(40'000));
+}
+
 TEST_F(LogTest, RoomOfItsOwnThatIsDroppedIsRoomAgain) {
   disk.set_capacity(120'000);
   options.segment_bytes = 20'000;

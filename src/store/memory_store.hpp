@@ -39,6 +39,7 @@ class MemoryStore final : public Store {
   std::uint64_t committed() const override { return disk_.last_batch; }
   std::uint64_t waiting_bytes() const override;
   bool full() const override { return full_; }
+  bool admits(std::uint64_t bytes) override { return !full_ && bytes <= room_; }
   void retry() override {}
   std::uint64_t bytes() const override { return disk_.bytes() + waiting_bytes(); }
   std::uint64_t segment_bytes() const override { return segment_bytes_; }
@@ -50,6 +51,8 @@ class MemoryStore final : public Store {
   void hold(bool on);
   void commit();
   void set_full(bool full) { full_ = full; }
+  /// What `admits` goes by.
+  void set_room(std::uint64_t bytes) { room_ = bytes; }
   void begin_segment() override;
   /// Asks for the other segments to be cleared.
   void set_damaged(bool damaged) { damaged_ = damaged; }
@@ -70,6 +73,7 @@ class MemoryStore final : public Store {
   std::uint64_t next_;
   std::uint64_t oldest_;
   std::uint64_t segment_now_ = 0;  // bytes of the newest segment
+  std::uint64_t room_ = UINT64_MAX;
   bool hold_ = false;
   bool full_ = false;
   bool damaged_ = false;

@@ -30,6 +30,9 @@ class Store {
   virtual std::uint64_t waiting_bytes() const = 0;
   /// The disk is full, or broken: what may be refused should be. What is handed over all the same waits.
   virtual bool full() const = 0;
+  /// There is room for so many bytes more, as far as that can be known without waiting; false when it is `full`. What
+  /// may be refused and is large should be when there is not, since everything behind it would wait.
+  virtual bool admits(std::uint64_t bytes) = 0;
   /// While `full` or something waits: tries again. The owner calls it about once a second.
   virtual void retry() = 0;
 

@@ -7,7 +7,7 @@ import subprocess
 import time
 
 import pytest
-from clients import V311, V5, Paho, mosquitto_pub
+from clients import PATIENCE_S, V311, V5, Paho, mosquitto_pub
 from fleet import wait_until
 
 TWO = """
@@ -190,6 +190,12 @@ def test_a_full_disk_refuses_what_is_new_and_recovers_by_itself(make_fleet, smal
         return mosquitto_pub(port, "t", "after", "-q", "1", "-V", "5") == (0, "")
 
     wait_until(works, "it recovers")
+    # One that is larger than what is free is refused as well; nothing waits behind it, and smaller ones are taken.
+    for _ in range(3):
+        large = subprocess.run(["mosquitto_pub", "-p", str(port), "-t", "t", "-s", "-q", "1", "-V", "5"],
+                               input="x" * 900_000, capture_output=True, text=True, timeout=PATIENCE_S)
+        assert "uota" in large.stderr or large.returncode != 0
+    assert works()
     wait_until(lambda: "alarm" not in status(fleet, "own"), "the alarm ends")
     with Paho(port, "keeper", V311, clean=False) as keeper:
-        assert keeper.get().payload == b"after"
+        assert [m.payload for m in keeper.get(2)] == [b"after"] * 2
