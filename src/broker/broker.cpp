@@ -1,5 +1,7 @@
 #include "shoal/broker.hpp"
 
+#include <malloc.h>
+
 #include <algorithm>
 #include <future>
 
@@ -22,6 +24,8 @@ struct Broker::Impl {
 };
 
 namespace {
+
+constexpr std::uint64_t kLargeStore = 16u << 20;
 
 bool valid_name(const std::string& name) {
   const auto letter = [](char c) {
@@ -91,12 +95,16 @@ Result<std::unique_ptr<Broker>> Broker::start(Runtime& runtime, BrokerOptions op
   auto reactor = runtime.impl().next_reactor();
   if (!reactor) return std::move(reactor).error();
 
+  // Here, so that the reactor's other brokers do not wait for it.
+  auto survived = Instance::read_store(options);
+  if (!survived) return std::move(survived).error();
+
   auto impl = std::make_unique<Impl>(**reactor, options.name);
   const std::size_t listeners = options.listeners.size();
   Result<void> opened;
   const bool called = impl->reactor.call([&] {
     auto instance = Instance::open(impl->reactor, runtime.impl().passwords, runtime.impl().files, std::move(options),
-                                   std::move(*sockets));
+                                   std::move(*sockets), survived->get());
     if (!instance) {
       opened = std::move(instance).error();
       return;
@@ -106,6 +114,10 @@ Result<std::unique_ptr<Broker>> Broker::start(Runtime& runtime, BrokerOptions op
   });
   if (!called) return Error{ErrorCode::closed, "the runtime is stopped"};
   if (!opened) return std::move(opened).error();
+  // What it took to read a large store is not needed again.
+  const bool large = *survived && (*survived)->reading.content.report.bytes > kLargeStore;
+  survived->reset();
+  if (large) ::malloc_trim(0);
   return std::unique_ptr<Broker>(new Broker(std::move(impl)));
 }
 

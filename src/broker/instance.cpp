@@ -1,6 +1,5 @@
 #include "broker/instance.hpp"
 
-#include <malloc.h>
 #include <sys/random.h>
 
 #include <algorithm>
@@ -23,7 +22,10 @@ Result<std::shared_ptr<const auth::UserTable>> users_of(const AuthOptions& optio
   return auth::load_users(options.users_file);
 }
 
-constexpr std::uint64_t kLargeStore = 16u << 20;
+Error of_instance(const BrokerOptions& options, Error error) {
+  error.message = "instance " + options.name + ": " + error.message;
+  return error;
+}
 
 store::WallMs wall_now() {
   const auto since_1970 = std::chrono::system_clock::now().time_since_epoch();
@@ -33,14 +35,17 @@ store::WallMs wall_now() {
 }  // namespace
 
 Result<std::unique_ptr<Instance>> Instance::open(io::Reactor& reactor, auth::PasswordPool& pool, io::TaskPool& files,
-                                                 BrokerOptions options, std::vector<base::UniqueFd> sockets) {
+                                                 BrokerOptions options, std::vector<base::UniqueFd> sockets,
+                                                 Survived* survived) {
   auto users = users_of(options.auth);
   if (!users) return std::move(users).error();
   auto log = base::Log::open(options.log, options.name);
   if (!log) return std::move(log).error();
   std::unique_ptr<Instance> instance(
       new Instance(reactor, pool, files, std::move(options), std::move(*log), std::move(*users)));
-  if (auto opened = instance->open_store(); !opened) return std::move(opened).error();
+  if (survived) {
+    if (auto opened = instance->open_store(*survived); !opened) return std::move(opened).error();
+  }
   for (base::UniqueFd& socket : sockets) {
     instance->listeners_.push_back(std::make_unique<Listener>(*instance, std::move(socket)));
     if (auto opened = instance->listeners_.back()->open(); !opened) return std::move(opened).error();
@@ -84,43 +89,34 @@ void Instance::close() {
   log_.flush();
 }
 
-Result<void> Instance::open_store() {
-  if (options_.persistence == Persistence::none) return {};
-  const auto failed = [&](Error error) {
-    error.message = "instance " + options_.name + ": " + error.message;
-    return error;
-  };
-  auto directory = store::open_directory(options_.store_dir);
-  if (!directory) return failed(std::move(directory).error());
+Result<std::unique_ptr<Instance::Survived>> Instance::read_store(const BrokerOptions& options) {
+  if (options.persistence == Persistence::none) return std::unique_ptr<Survived>();
+  auto directory = store::open_directory(options.store_dir);
+  if (!directory) return of_instance(options, std::move(directory).error());
   auto content = store::read_log(**directory);
-  if (!content) return failed(std::move(content).error());
-  store::Image image;
-  store::WallMs alive_until = 0;
-  for (const auto& segment : content->segments) {
-    for (const store::Batch& batch : segment.batches) {
-      image.apply_all(batch.records, segment.header.number);
-      alive_until = std::max(alive_until, batch.at);
-    }
-  }
-  const store::Image::Missing missing = image.finish();
+  if (!content) return of_instance(options, std::move(content).error());
+  auto survived = std::make_unique<Survived>();
+  survived->directory = std::move(*directory);
+  survived->reading = store::comes_to(std::move(*content));
+  return survived;
+}
+
+Result<void> Instance::open_store(Survived& survived) {
+  const store::Reading& reading = survived.reading;
+  const store::LogReport& report = reading.content.report;
   const store::LogOptions log_options{.durability = options_.persistence == Persistence::power_safe
                                                         ? store::Durability::power
                                                         : store::Durability::process};
-  auto log = store::Log::open(std::move(*directory), log_options, *content, wall_now(), &background_);
-  if (!log) return failed(std::move(log).error());
+  auto log = store::Log::open(std::move(survived.directory), log_options, reading.content, wall_now(), &background_);
+  if (!log) return of_instance(options_, std::move(log).error());
   store_ = log->get();
   store_->set_on_commit([this] { shard_.store_changed(); });
-  shard_.use_store(std::move(*log), image, alive_until, wall_now);
-  note_damage(content->report, missing);
-  log_.info("store opened", {{"sessions", image.sessions().size()},
-                             {"retained", image.retained().size()},
-                             {"bytes", content->report.bytes},
-                             {"torn_bytes", content->report.torn_bytes}});
-  // What it took to read a large store is not needed again.
-  const bool large = content->report.bytes > kLargeStore;
-  image = {};
-  *content = {};
-  if (large) ::malloc_trim(0);
+  shard_.use_store(std::move(*log), reading.image, reading.alive_until, wall_now);
+  note_damage(report, reading.missing);
+  log_.info("store opened", {{"sessions", reading.image.sessions().size()},
+                             {"retained", reading.image.retained().size()},
+                             {"bytes", report.bytes},
+                             {"torn_bytes", report.torn_bytes}});
   return {};
 }
 

@@ -12,6 +12,7 @@
 #include "broker/shard.hpp"
 #include "broker/store_background.hpp"
 #include "io/reactor.hpp"
+#include "store/backup.hpp"
 #include "store/log.hpp"
 
 namespace shoal::broker {
@@ -20,9 +21,20 @@ namespace shoal::broker {
 /// of it on the reactor's thread.
 class Instance final : private Authority, private io::TurnEnd, private io::Timer {
  public:
-  /// Checks nothing that `BrokerOptions` promises; `Broker::start` did. Opens everything or nothing.
+  /// What survived, with the folder it is in, whose lock this holds.
+  struct Survived {
+    std::unique_ptr<store::Directory> directory;
+    store::Reading reading;
+  };
+  /// Reads the store, which may take long: on any thread. Null with Persistence::none. Errors: those of
+  /// `store::open_directory` and `store::read_log`.
+  static Result<std::unique_ptr<Survived>> read_store(const BrokerOptions& options);
+
+  /// Checks nothing that `BrokerOptions` promises; `Broker::start` did. Opens everything or nothing. `survived`: what
+  /// `read_store` found; only its folder is taken.
   static Result<std::unique_ptr<Instance>> open(io::Reactor& reactor, auth::PasswordPool& pool, io::TaskPool& files,
-                                                BrokerOptions options, std::vector<base::UniqueFd> sockets);
+                                                BrokerOptions options, std::vector<base::UniqueFd> sockets,
+                                                Survived* survived);
   ~Instance();
   /// Ends everything at once; nothing is called from here any more. What is left is memory, which must
   /// stay until the end of the turn (`Reactor::dispose`). Idempotent.
@@ -64,7 +76,7 @@ class Instance final : private Authority, private io::TurnEnd, private io::Timer
   void end_stale_input();
   void on_deadline(base::Time now) override;
   void finish_drain();
-  Result<void> open_store();
+  Result<void> open_store(Survived& survived);
   void close_store();
   void watch_store();
   void note_damage(const store::LogReport& report, const store::Image::Missing& missing);

@@ -236,7 +236,7 @@ TEST_F(LogTest, AdmitsWhatThereIsRoomFor) {
   // What is in the batch already counts, too.
   const std::string payload(10'000, 'x');
   log->batch().put(MessageRecord{log->number(), 0, 1, "t", {}, base::as_bytes(payload)});
-  EXPECT_FALSE(log->admits(15'000));
+  EXPECT_FALSE(log->admits(25'000));
   log->end_batch(1);
   EXPECT_EQ(log->waiting_bytes(), 0u);
   while (!log->full()) put_large(1000);

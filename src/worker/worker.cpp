@@ -6,11 +6,15 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <csignal>
 #include <cstring>
+#include <optional>
+#include <system_error>
 #include <utility>
 
+#include "base/signals_blocked.hpp"
 #include "link/fields.hpp"
 
 namespace shoal::worker {
@@ -18,6 +22,7 @@ namespace {
 
 using std::chrono::milliseconds;
 
+constexpr std::string_view kEnding = "its worker is ending";
 constexpr milliseconds kDrain{5'000};
 constexpr milliseconds kDrainMax{3'600'000};
 
@@ -26,11 +31,31 @@ milliseconds drain_of(const link::Message& message) {
   return asked ? std::min(milliseconds(std::min<std::uint64_t>(*asked, kDrainMax.count())), kDrainMax) : kDrain;
 }
 
+link::Message refusal(std::string_view name, std::string_view error) {
+  return link::Message(link::type::kRefused).add("name", name).add("error", error);
+}
+
+// From any thread.
+void happened(int events) {
+  const std::uint64_t one = 1;
+  [[maybe_unused]] const ssize_t written = ::write(events, &one, sizeof one);
+}
+
 Error system_error(const char* what) {
   return {ErrorCode::resource_exhausted, std::string(what) + ": " + std::strerror(errno)};
 }
 
 }  // namespace
+
+// An instance that is not there yet.
+struct Worker::Starting {
+  std::string name;
+  std::size_t listeners = 0;
+  BrokerOptions options;
+  Result<std::unique_ptr<Broker>> broker = std::unique_ptr<Broker>();
+  std::atomic<bool> done = false;
+  std::optional<milliseconds> stop;  // as soon as it is there
+};
 
 struct Worker::Hosted {
   std::unique_ptr<Broker> broker;
@@ -42,10 +67,12 @@ Worker::Worker(base::UniqueFd control, base::UniqueFd signals)
     : channel_(std::move(control)),
       signals_(std::move(signals)),
       poll_(::epoll_create1(EPOLL_CLOEXEC)),
-      drained_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
+      events_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
       runtime_({.threads = 1, .use_calling_thread = true}) {}
 
-Worker::~Worker() = default;
+Worker::~Worker() {
+  if (starter_.joinable()) starter_.join();
+}
 
 Result<void> Worker::run() {
   if (auto prepared = prepare(); !prepared) return prepared;
@@ -54,13 +81,13 @@ Result<void> Worker::run() {
 }
 
 Result<void> Worker::prepare() {
-  if (!poll_ || !drained_) return system_error("worker cannot wait for events");
+  if (!poll_ || !events_) return system_error("worker cannot wait for events");
   epoll_event interest{.events = EPOLLIN, .data = {}};
   if (::epoll_ctl(poll_.get(), EPOLL_CTL_ADD, channel_.fd(), &interest) != 0) {
     return system_error("worker cannot wait for the controller");
   }
   if (auto ok = runtime_.watch(poll_.get(), [this] { on_control(); }); !ok) return ok;
-  if (auto ok = runtime_.watch(drained_.get(), [this] { on_drained(); }); !ok) return ok;
+  if (auto ok = runtime_.watch(events_.get(), [this] { on_event(); }); !ok) return ok;
   if (!signals_) return {};
   return runtime_.watch(signals_.get(), [this] { on_signal(); });
 }
@@ -98,44 +125,89 @@ void Worker::obey(link::Received received) {
 
 void Worker::start(link::Received& received) {
   const std::string name(received.message.text("name"));
-  const auto refuse = [&](std::string_view error) {
-    send(link::Message(link::type::kRefused).add("name", std::string_view(name)).add("error", error));
-  };
+  const auto refuse = [&](std::string_view error) { send(refusal(name, error)); };
   auto options = link::options_from(received.message);
   if (!options) return refuse(options.error().message);
-  if (ending_) return refuse("its worker is ending");
-  if (hosted_.contains(name)) return refuse("its worker hosts it already");
+  if (ending_) return refuse(kEnding);
+  if (hosted_.contains(name) || find_starting(name)) return refuse("its worker hosts it already");
   if (received.fds.size() != options->listeners.size()) return refuse("its sockets did not arrive in the worker");
   for (std::size_t i = 0; i < received.fds.size(); ++i) options->listeners[i].fd = received.fds[i].release();
-  const std::size_t listeners = options->listeners.size();
+  auto starting = std::make_unique<Starting>();
+  starting->name = name;
+  starting->listeners = options->listeners.size();
+  starting->options = std::move(*options);
+  starting_.push_back(std::move(starting));
+  if (starting_.size() == 1) start_next();
+}
 
-  auto broker = Broker::start(runtime_, std::move(*options));
-  if (!broker) return refuse(broker.error().message);
-  link::Message ready(link::type::kReady);
-  ready.add("name", std::string_view(name));
-  for (std::size_t i = 0; i < listeners; ++i) ready.add("port", (*broker)->port(i));
-  auto hosted = std::make_unique<Hosted>();
-  hosted->broker = std::move(*broker);
-  hosted_.emplace(name, std::move(hosted));
-  send(ready);
+// One after the other, each by a thread of its own that then tells this one.
+void Worker::start_next() {
+  Starting& next = *starting_.front();
+  const auto start = [this, &next] {
+    next.broker = Broker::start(runtime_, std::move(next.options));
+    next.done = true;
+    happened(events_.get());
+  };
+  const base::SignalsBlocked blocked;
+  try {
+    starter_ = std::thread(start);
+  } catch (const std::system_error&) {
+    start();  // the others wait, then
+  }
+}
+
+void Worker::on_started() {
+  while (!starting_.empty() && starting_.front()->done) {
+    if (starter_.joinable()) starter_.join();
+    const std::unique_ptr<Starting> started = std::move(starting_.front());
+    starting_.pop_front();
+    if (!started->broker) {
+      send(refusal(started->name, started->broker.error().message));
+    } else {
+      link::Message ready(link::type::kReady);
+      ready.add("name", std::string_view(started->name));
+      for (std::size_t i = 0; i < started->listeners; ++i) ready.add("port", (*started->broker)->port(i));
+      auto hosted = std::make_unique<Hosted>();
+      hosted->broker = std::move(*started->broker);
+      hosted_.emplace(started->name, std::move(hosted));
+      send(ready);
+    }
+    if (started->stop) stop(started->name, *started->stop);
+    if (!starting_.empty()) start_next();
+  }
 }
 
 void Worker::stop(const std::string& name, milliseconds drain) {
+  if (Starting* const starting = find_starting(name)) {
+    starting->stop = drain;
+    return;
+  }
   const auto found = hosted_.find(name);
   if (found == hosted_.end()) return send(link::Message(link::type::kStopped).add("name", std::string_view(name)));
   Hosted& hosted = *found->second;
   if (std::exchange(hosted.draining, true)) return;
   // The broker cannot be stopped from its own callback: the eventfd brings that to a later turn.
-  hosted.broker->drain(drain, [&hosted, done = drained_.get()] {
+  hosted.broker->drain(drain, [&hosted, events = events_.get()] {
     hosted.drained = true;
-    const std::uint64_t one = 1;
-    [[maybe_unused]] const ssize_t written = ::write(done, &one, sizeof one);
+    happened(events);
   });
 }
 
-void Worker::on_drained() {
+Worker::Starting* Worker::find_starting(std::string_view name) {
+  const auto found =
+      std::find_if(starting_.begin(), starting_.end(), [&](const auto& one) { return one->name == name; });
+  return found == starting_.end() ? nullptr : found->get();
+}
+
+void Worker::on_event() {
   std::uint64_t count = 0;
-  [[maybe_unused]] const ssize_t got = ::read(drained_.get(), &count, sizeof count);
+  [[maybe_unused]] const ssize_t got = ::read(events_.get(), &count, sizeof count);
+  on_started();
+  end_drained();
+  end_when_empty();
+}
+
+void Worker::end_drained() {
   for (auto at = hosted_.begin(); at != hosted_.end();) {
     if (!at->second->drained) {
       ++at;
@@ -146,14 +218,16 @@ void Worker::on_drained() {
     at = hosted_.erase(at);
     send(stopped);
   }
-  end_when_empty();
 }
 
 void Worker::reload_users(const std::string& name) {
   link::Message reply(link::type::kReply);
   reply.add("name", std::string_view(name)).add("to", link::type::kReloadUsers);
   const auto found = hosted_.find(name);
-  if (found == hosted_.end()) {
+  if (find_starting(name)) {
+    // It may have read them already.
+    reply.add("error", std::string_view("it is being started"));
+  } else if (found == hosted_.end()) {
     reply.add("error", std::string_view("its worker does not host it"));
   } else if (auto reloaded = found->second->broker->reload_users(); !reloaded) {
     reply.add("error", std::string_view(reloaded.error().message));
@@ -180,11 +254,13 @@ void Worker::tell_stats(std::string_view name) {
 void Worker::shutdown(milliseconds drain) {
   ending_ = true;
   for (auto& [name, hosted] : hosted_) stop(name, drain);
+  for (; starting_.size() > 1; starting_.pop_back()) send(refusal(starting_.back()->name, kEnding));
+  if (!starting_.empty()) starting_.front()->stop = drain;
   end_when_empty();
 }
 
 void Worker::end_when_empty() {
-  if (ending_ && hosted_.empty()) runtime_.stop();
+  if (ending_ && hosted_.empty() && starting_.empty()) runtime_.stop();
 }
 
 void Worker::lose_controller() {

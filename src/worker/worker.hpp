@@ -1,9 +1,11 @@
 #pragma once
 
 #include <chrono>
+#include <deque>
 #include <map>
 #include <memory>
 #include <string>
+#include <thread>
 
 #include "base/unique_fd.hpp"
 #include "link/channel.hpp"
@@ -13,7 +15,8 @@
 namespace shoal::worker {
 
 /// Hosts instances for a controller, which it hears through a control channel. Uses the public API
-/// only. A resource; everything happens on the thread of `run`.
+/// only. A resource; everything happens on the thread of `run`, but that brokers are started by another one: to read
+/// what survived may take long, and the others go on meanwhile.
 class Worker {
  public:
   /// `control`: connected SOCK_SEQPACKET socket to the controller. `signals`: a signalfd of TERM (drain
@@ -29,11 +32,16 @@ class Worker {
 
  private:
   struct Hosted;
+  struct Starting;
 
   Result<void> prepare();
   void on_control();
   void on_signal();
-  void on_drained();
+  void on_event();
+  Starting* find_starting(std::string_view name);
+  void start_next();
+  void on_started();
+  void end_drained();
   void obey(link::Received received);
   void start(link::Received& received);
   void stop(const std::string& name, std::chrono::milliseconds drain);
@@ -48,13 +56,15 @@ class Worker {
 
   link::Channel channel_;
   base::UniqueFd signals_;
-  base::UniqueFd poll_;     // epoll of the channel, so that waiting to write can be watched as reading
-  base::UniqueFd drained_;  // eventfd: some instance is drained
+  base::UniqueFd poll_;    // epoll of the channel, so that waiting to write can be watched as reading
+  base::UniqueFd events_;  // eventfd: some instance is started, or drained
   bool connected_ = true;
   bool write_wanted_ = false;
   bool ending_ = false;
   Runtime runtime_;
   std::map<std::string, std::unique_ptr<Hosted>, std::less<>> hosted_;  // gone before the runtime
+  std::deque<std::unique_ptr<Starting>> starting_;                      // the first one is being started
+  std::thread starter_;                                                 // while there is one
 };
 
 /// What shoal-worker does: dispositions of signals, limits, then a Worker on `control_fd`. Returns the

@@ -166,6 +166,33 @@ TEST_F(WorkerTest, ShutdownDrainsEverything) {
   EXPECT_EQ(hear().type(), "end");
 }
 
+TEST_F(WorkerTest, StopsWhatIsBeingStarted) {
+  hear();
+  start(lab());
+  say(Message(type::kStop).add("name", std::string_view("lab")).add("drain_ms", 1000u));
+  EXPECT_EQ(hear().type(), type::kReady);
+  EXPECT_EQ(hear().type(), type::kStopped);
+}
+
+TEST_F(WorkerTest, ShutdownEndsWhatIsBeingStartedAndRefusesTheRest) {
+  hear();
+  std::map<std::string, std::string> last;
+  for (int i = 0; i < 20; ++i) {
+    BrokerOptions options = lab();
+    options.name = "lab" + std::to_string(i);
+    start(options);
+    last[options.name];
+  }
+  say(Message(type::kShutdown).add("drain_ms", 1000u));
+  for (Message message = hear(); message.type() != "end"; message = hear()) {
+    last[std::string(message.text("name"))] = message.type();
+  }
+  EXPECT_EQ(last.size(), 20u);
+  for (const auto& [name, type] : last) {
+    EXPECT_TRUE(type == link::type::kStopped || type == link::type::kRefused) << name << ' ' << type;
+  }
+}
+
 TEST_F(WorkerTest, EndsWhenTheControllerIsGone) {
   hear();
   start(lab());
