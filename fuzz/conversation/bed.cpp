@@ -36,7 +36,9 @@ void Bed::start() {
   auto store = std::make_unique<store::MemoryStore>(disk_, kSegmentBytes);
   store_ = store.get();
   const auto wall = [this] { return kWall + base::duration_cast<base::milliseconds>(now_.time_since_epoch()).count(); };
-  shard_->use_store(std::move(store), disk_.image(), disk_.alive_until(), wall);
+  const store::Image image = disk_.image();
+  shard_->use_store(std::move(store), image, disk_.alive_until(), wall);
+  while (shard_->restore_some(5)) shard_->turn_end();
 }
 
 void Bed::trace(const Peer* peer, const char* direction, const mqtt::Frame& frame, mqtt::Version version) const {

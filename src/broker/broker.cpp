@@ -99,18 +99,23 @@ Result<std::unique_ptr<Broker>> Broker::start(Runtime& runtime, BrokerOptions op
   auto survived = Instance::read_store(options);
   if (!survived) return std::move(survived).error();
 
-  auto impl = std::make_unique<Impl>(**reactor, options.name);
   const std::size_t listeners = options.listeners.size();
+  std::unique_ptr<Broker> broker(new Broker(std::make_unique<Impl>(**reactor, options.name)));
+  Impl& impl = *broker->impl_;
   Result<void> opened;
-  const bool called = impl->reactor.call([&] {
-    auto instance = Instance::open(impl->reactor, runtime.impl().passwords, runtime.impl().files, std::move(options),
-                                   std::move(*sockets), survived->get());
-    if (!instance) {
-      opened = std::move(instance).error();
-      return;
-    }
-    impl->instance = std::move(*instance);
-    for (std::size_t i = 0; i < listeners; ++i) impl->ports.push_back(impl->instance->port(i));
+  bool more = false;
+  bool called = impl.reactor.call([&] {
+    auto instance = Instance::open(impl.reactor, runtime.impl().passwords, runtime.impl().files, std::move(options),
+                                   survived->get());
+    if (instance) impl.instance = std::move(*instance);
+    else opened = std::move(instance).error();
+    more = impl.instance && impl.instance->restore_some();
+  });
+  while (called && more) called = impl.reactor.call([&] { more = impl.instance->restore_some(); });
+  called = called && impl.reactor.call([&] {
+    if (!impl.instance) return;
+    opened = impl.instance->listen(std::move(*sockets));
+    for (std::size_t i = 0; opened && i < listeners; ++i) impl.ports.push_back(impl.instance->port(i));
   });
   if (!called) return Error{ErrorCode::closed, "the runtime is stopped"};
   if (!opened) return std::move(opened).error();
@@ -118,7 +123,7 @@ Result<std::unique_ptr<Broker>> Broker::start(Runtime& runtime, BrokerOptions op
   const bool large = *survived && (*survived)->reading.content.report.bytes > kLargeStore;
   survived->reset();
   if (large) ::malloc_trim(0);
-  return std::unique_ptr<Broker>(new Broker(std::move(impl)));
+  return broker;
 }
 
 Broker::Broker(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}

@@ -35,8 +35,7 @@ store::WallMs wall_now() {
 }  // namespace
 
 Result<std::unique_ptr<Instance>> Instance::open(io::Reactor& reactor, auth::PasswordPool& pool, io::TaskPool& files,
-                                                 BrokerOptions options, std::vector<base::UniqueFd> sockets,
-                                                 Survived* survived) {
+                                                 BrokerOptions options, Survived* survived) {
   auto users = users_of(options.auth);
   if (!users) return std::move(users).error();
   auto log = base::Log::open(options.log, options.name);
@@ -46,13 +45,23 @@ Result<std::unique_ptr<Instance>> Instance::open(io::Reactor& reactor, auth::Pas
   if (survived) {
     if (auto opened = instance->open_store(*survived); !opened) return std::move(opened).error();
   }
-  for (base::UniqueFd& socket : sockets) {
-    instance->listeners_.push_back(std::make_unique<Listener>(*instance, std::move(socket)));
-    if (auto opened = instance->listeners_.back()->open(); !opened) return std::move(opened).error();
-  }
-  instance->log_.info("instance started", {{"listeners", instance->listeners_.size()}});
-  instance->want_turn_end();
   return instance;
+}
+
+bool Instance::restore_some() {
+  constexpr std::size_t kThings = 1'000;
+  if (restoring_) restoring_ = shard_.restore_some(kThings);
+  return restoring_;
+}
+
+Result<void> Instance::listen(std::vector<base::UniqueFd> sockets) {
+  for (base::UniqueFd& socket : sockets) {
+    listeners_.push_back(std::make_unique<Listener>(*this, std::move(socket)));
+    if (auto opened = listeners_.back()->open(); !opened) return opened;
+  }
+  log_.info("instance started", {{"listeners", listeners_.size()}});
+  want_turn_end();
+  return {};
 }
 
 Instance::Instance(io::Reactor& reactor, auth::PasswordPool& pool, io::TaskPool& files, BrokerOptions options,
@@ -112,6 +121,7 @@ Result<void> Instance::open_store(Survived& survived) {
   store_ = log->get();
   store_->set_on_commit([this] { shard_.store_changed(); });
   shard_.use_store(std::move(*log), reading.image, reading.alive_until, wall_now);
+  restoring_ = true;
   note_damage(report, reading.missing);
   log_.info("store opened", {{"sessions", reading.image.sessions().size()},
                              {"retained", reading.image.retained().size()},

@@ -30,11 +30,14 @@ class Instance final : private Authority, private io::TurnEnd, private io::Timer
   /// `store::open_directory` and `store::read_log`.
   static Result<std::unique_ptr<Survived>> read_store(const BrokerOptions& options);
 
-  /// Checks nothing that `BrokerOptions` promises; `Broker::start` did. Opens everything or nothing. `survived`: what
-  /// `read_store` found; only its folder is taken.
+  /// Checks nothing that `BrokerOptions` promises; `Broker::start` did. Serves nobody yet. `survived`: what
+  /// `read_store` found; its folder is taken, the rest stays until `restore_some` is done.
   static Result<std::unique_ptr<Instance>> open(io::Reactor& reactor, auth::PasswordPool& pool, io::TaskPool& files,
-                                                BrokerOptions options, std::vector<base::UniqueFd> sockets,
-                                                Survived* survived);
+                                                BrokerOptions options, Survived* survived);
+  /// For a millisecond or so: goes on with what survived. False when all is there.
+  bool restore_some();
+  /// Then: serves. Takes all of the sockets, or there is an error.
+  Result<void> listen(std::vector<base::UniqueFd> sockets);
   ~Instance();
   /// Ends everything at once; nothing is called from here any more. What is left is memory, which must
   /// stay until the end of the turn (`Reactor::dispose`). Idempotent.
@@ -109,6 +112,7 @@ class Instance final : private Authority, private io::TurnEnd, private io::Timer
   store::Log* store_ = nullptr;  // the shard's; null: none
   std::string store_damage_;     // what could not be read when it was opened
   bool store_troubled_ = false;  // the log says so
+  bool restoring_ = false;       // not all that survived is there yet
   bool exhausted_ = false;
   bool input_full_ = false;          // at the turn's end some connections have to go
   std::shared_ptr<Instance*> self_;  // what answers from the password pool look for; none when closed

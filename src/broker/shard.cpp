@@ -4,7 +4,6 @@
 #include <span>
 #include <utility>
 
-#include "broker/restore.hpp"
 #include "mqtt/topic_name.hpp"
 #include "mqtt/utf8.hpp"
 
@@ -136,22 +135,31 @@ void Shard::store_changed() {
 
 void Shard::use_store(std::unique_ptr<store::Store> store, const store::Image& image, store::WallMs alive_until,
                       std::function<store::WallMs()> wall) {
-  journal_ = std::make_unique<StoreJournal>(std::move(store), context_.now, std::move(wall));
+  auto journal = std::make_unique<StoreJournal>(std::move(store), context_.now, std::move(wall));
+  StoreJournal& told = *journal;
+  restoring_.reset(new Restoring{std::move(journal), image, {image, alive_until, told, router_, sessions_}});
+}
+
+bool Shard::restore_some(std::size_t things) {
+  if (restoring_->restoration.step(things)) return true;
+  const std::unique_ptr<Restoring> restored = std::move(restoring_);
+  journal_ = std::move(restored->journal);
   clearing_ = std::make_unique<StoreClearing>(*journal_, budget_);
-  restore(image, alive_until, *journal_, router_, sessions_);
   router_.set_journal(journal_.get());
   sessions_.set_journal(journal_.get());
-  for (const store::Image::Session& session : image.sessions()) {
+  for (const store::Image::Session& session : restored->image.sessions()) {
     if (session.since == 0) journal_->session(*sessions_.find(session.client_id));
   }
   commit();
   context_.want_turn_end();
+  return false;
 }
 
 void Shard::leave_store() {
   router_.set_journal(nullptr);
   sessions_.set_journal(nullptr);
   clearing_.reset();
+  restoring_.reset();
   journal_.reset();
 }
 

@@ -14,6 +14,7 @@
 #include "base/log.hpp"
 #include "broker/client.hpp"
 #include "broker/rate_limit.hpp"
+#include "broker/restore.hpp"
 #include "broker/router.hpp"
 #include "broker/session_table.hpp"
 #include "broker/store_clearing.hpp"
@@ -100,10 +101,12 @@ class Shard final : private Deliveries, private io::Timer {
   // For clients.
   const BrokerOptions& options() const { return options_; }
   const Limits& limits() const { return options_.limits; }
-  /// Goes on with what survived, and tells the store from now on: before anybody connects. `alive_until`: when the
-  /// instance was last there. Without this call nothing survives.
+  /// Begins to go on with what survived, before anybody connects; `restore_some` does it. `alive_until`: when the
+  /// instance was last there. `image` stays as long. Without this call nothing survives.
   void use_store(std::unique_ptr<store::Store> store, const store::Image& image, store::WallMs alive_until,
                  std::function<store::WallMs()> wall);
+  /// About so many things more are there again. False when all are: the store is told from now on.
+  bool restore_some(std::size_t things);
   /// The store has committed more, or takes things again: what waits for that goes on.
   void store_changed();
   /// Tells the store nothing more; what it has not committed is its own affair.
@@ -200,6 +203,13 @@ class Shard final : private Deliveries, private io::Timer {
   SessionTable sessions_;
   std::unique_ptr<StoreJournal> journal_;  // null: nothing survives
   std::unique_ptr<StoreClearing> clearing_;
+  // What survived while it is not all there yet, with the journal of then.
+  struct Restoring {
+    std::unique_ptr<StoreJournal> journal;
+    const store::Image& image;
+    Restoration restoration;
+  };
+  std::unique_ptr<Restoring> restoring_;
   SysTopics sys_;
   std::unordered_map<std::uint64_t, Client*> clients_;
   std::deque<std::uint64_t> half_open_;  // by age; also some that are not any more

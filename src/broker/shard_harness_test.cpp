@@ -110,7 +110,9 @@ Bed::Bed(BrokerOptions o, store::MemoryStore::Disk* given, std::uint64_t segment
   if (disk->alive_until() != 0) now = base::Time(base::milliseconds(disk->alive_until() - kWall));
   auto made = std::make_unique<store::MemoryStore>(*disk, segment_bytes);
   store = made.get();
-  shard.use_store(std::move(made), disk->image(), disk->alive_until(), [this] { return wall(); });
+  const store::Image image = disk->image();
+  shard.use_store(std::move(made), image, disk->alive_until(), [this] { return wall(); });
+  while (shard.restore_some(3)) turn();
   turn();
 }
 
