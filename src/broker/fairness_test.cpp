@@ -183,6 +183,21 @@ TEST(Fairness, WillsThatEndTheNextOneDoNotPileUp) {
   EXPECT_EQ(bed.shard.stats().connections_dropped, dropped + kClients);
 }
 
+// They have to stay behind the retained ones that a slow reader has still to get.
+TEST(QueuedBytesTotal, BoundsTheServersOwnMessagesToo) {
+  Bed bed(with([](BrokerOptions& o) {
+    o.limits.queued_bytes_total = 10'000;
+    o.limits.output_bytes = 100;
+  }));
+  std::vector<std::unique_ptr<Peer>> readers;
+  for (int i = 0; i < 20; ++i) {
+    readers.push_back(std::make_unique<Peer>(bed));
+    readers.back()->connect({std::to_string(i)}).stall(true).subscribe("$SYS/#", 0);
+  }
+  for (int i = 0; i < 100; ++i) bed.advance(base::seconds(10));
+  EXPECT_LT(bed.shard.router().messages().bytes_now() + bed.shard.budget().entry_bytes_now, 30'000u);
+}
+
 TEST(Fairness, MessagesInFlightAndWillsCountAsKept) {
   Bed bed(with([](BrokerOptions& o) { o.limits.queued_bytes_total = 10'000; }));
   Peer source(bed);

@@ -93,6 +93,7 @@ void Router::publish_will(const Incoming& incoming, const ClientSession& publish
 
 void Router::publish_own(std::string_view topic, std::string_view value, base::Time now) {
   const Incoming incoming{.topic = topic, .payload = base::as_bytes(value), .properties = {}, .retain = true};
+  budget_.exhausted = exhausted();
   start(incoming, now);
   retained_.set_own(publication_.message());
   route(incoming, nullptr);
