@@ -20,6 +20,8 @@ namespace {
 // Units of `session::Work`, besides what routing adds.
 constexpr std::uint64_t kPacketWork = 4;
 constexpr std::uint64_t kFinishWork = 100;
+// Whoever waits in line has been heard by then, most often.
+constexpr base::Duration kTurnComes = base::milliseconds(100);
 
 constexpr ProtocolError violated(const char* id, const char* what) { return {ReasonCode::protocol_error, id, what}; }
 
@@ -429,6 +431,8 @@ void Client::finish(std::string_view why) {
 
 void Client::on_deadline(base::Time now) {
   if (state_ == State::awaiting_connect) {
+    // What it has said waits for its turn.
+    if (throttled) return shard_.context().timers.arm(*this, now + kTurnComes);
     shard_.hit(Bound::connect_timeout, transport_.peer());
     fail({ReasonCode::protocol_error, "MQTT-3.1.4", "no CONNECT in time"});
     return;

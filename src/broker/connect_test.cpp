@@ -310,6 +310,25 @@ TEST(Connect, EnhancedAuthenticationIsNotThere) {  // 4.12
   EXPECT_TRUE(peer.closed());
 }
 
+TEST(Connect, TimeoutIsNotForWhoWaitsForTheServer) {
+  Bed bed(with([](BrokerOptions& o) { o.limits.connect_timeout_s = 3; }));
+  Peer first(bed);
+  Peer second(bed);
+  bed.shard.pause(first.client(), {});  // it is in line, and whoever says something comes behind it
+  mqtt::Connect connect;
+  connect.client_id = "c";
+  std::vector<std::uint8_t> bytes;
+  mqtt::encode(connect, Version::v5, bytes);
+  second.give(bytes);
+  ASSERT_TRUE(second.client().paused());
+  bed.now += base::seconds(4);
+  bed.timers.run(bed.now);
+  bed.turn();
+  EXPECT_THAT(second.got(), ElementsAre("CONNACK 0"));
+  bed.advance(base::seconds(1));
+  EXPECT_TRUE(first.closed());
+}
+
 TEST(Connect, NoConnectInTime) {
   Bed bed(with([](BrokerOptions& o) { o.limits.connect_timeout_s = 3; }));
   Peer peer(bed);
