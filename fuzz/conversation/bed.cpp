@@ -52,25 +52,16 @@ void Bed::trace(const Peer* peer, const char* direction, const mqtt::Frame& fram
 }
 
 Peer& Bed::open(std::size_t place) {
-  if (peers_[place]) {
-    peers_[place]->drop();
-    turn();
-  }
+  if (peers_[place]) peers_[place]->drop();
+  if (peers_[place] || stored_) turn();  // one CONNACK may wait for the store, and a later one need not
   peers_[place] = std::make_unique<Peer>(*this);
   return *peers_[place];
 }
 
-// In the order in which the broker heard of them: answers may have waited for the store.
 void Bed::look() {
-  for (const std::size_t place : order_) {
-    if (peers_[place]) peers_[place]->look();
+  for (const auto& peer : peers_) {
+    if (peer) peer->look();
   }
-}
-
-void Bed::connects(const Peer& peer) {
-  const auto is_it = [&](std::size_t place) { return peers_[place].get() == &peer; };
-  const auto found = std::find_if(order_.begin(), order_.end(), is_it);
-  if (found != order_.end()) std::rotate(found, found + 1, order_.end());
 }
 
 SessionModel& Bed::take_over(const std::string& client_id, bool clean, bool& present) {
@@ -126,6 +117,8 @@ base::Time Bed::due() const {
 }
 
 void Bed::verified(bool accepted) {
+  if (authority_.verifying.empty()) return;
+  if (stored_) turn();
   if (authority_.verifying.empty()) return;
   const std::uint64_t client = authority_.verifying.front();
   authority_.verifying.erase(authority_.verifying.begin());

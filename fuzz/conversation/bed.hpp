@@ -76,8 +76,6 @@ class Bed {
   Authority& authority() { return authority_; }
   /// Every peer looks at what was written to it.
   void look();
-  /// The broker has taken the peer's CONNECT.
-  void connects(const Peer& peer);
   /// The session that a client gets now. Nobody else is connected to it any more.
   SessionModel& take_over(const std::string& client_id, bool clean, bool& present);
   void forget(const std::string& client_id) { sessions_.erase(client_id); }
@@ -103,8 +101,7 @@ class Bed {
   store::MemoryStore* store_ = nullptr;  // the shard's
   std::unique_ptr<broker::Shard> shard_;
   std::array<std::unique_ptr<Peer>, kPeers> peers_;  // before the shard goes
-  std::array<std::size_t, kPeers> order_ = {0, 1, 2, 3};
-  std::uint64_t empty_bytes_ = 0;  // of subscriptions, when there are none
+  std::uint64_t empty_bytes_ = 0;                    // of subscriptions, when there are none
   std::size_t host_filters_ = 0;
   std::size_t unnamed_ = 0;
   bool turn_wanted_ = false;

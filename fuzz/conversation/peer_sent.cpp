@@ -58,7 +58,6 @@ void Peer::took(const mqtt::Frame& frame) {
 }
 
 void Peer::took_connect(const mqtt::Connect& packet) {
-  bed_.connects(*this);
   const mqtt::Properties& properties = packet.properties;
   hello_.version = packet.version;
   hello_.client_id = packet.client_id;
