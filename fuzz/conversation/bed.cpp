@@ -177,7 +177,9 @@ void Bed::check_all() {
   check(router.shared().groups() != 0 || (stats.queued_messages_now <= stats.sessions_now * limits.queued_messages &&
                                           stats.queued_bytes_now <= stats.sessions_now * limits.queued_bytes),
         "queues are bounded");
-  check(router.messages().bytes_now() - router.retained().message_bytes() + shard_->budget().entry_bytes_now <=
+  const session::MessagePool& messages = router.messages();
+  check(messages.bytes_now() + messages.absent_bytes_now() - router.retained().message_bytes() +
+                shard_->budget().entry_bytes_now <=
             limits.queued_bytes_total + (1 + kPeers) * kMessageSizeMax,
         "what is kept is bounded");
 }
@@ -239,7 +241,8 @@ void Bed::finish(bool politely) {
   check(stats.queued_messages_now == 0 && stats.queued_bytes_now == 0, "no queue is left");
   check(!timer_armed(), "no timer is left");
   broker::Router& router = shard_->router();
-  check(router.messages().bytes_now() == router.retained().message_bytes(), "no message is left");
+  check(router.messages().bytes_now() == router.retained().message_bytes() && router.messages().absent_bytes_now() == 0,
+        "no message is left");
   check(shard_->budget().entry_bytes_now == 0, "no entry of a queue is left");
   check(shard_->counters().output_bytes_now == 0 && shard_->counters().input_bytes_now == 0, "no bytes are left");
   check(host_filters_ != 0 || router.subscription_bytes() == empty_bytes_, "no memory of subscriptions is left");

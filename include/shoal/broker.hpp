@@ -82,12 +82,16 @@ struct Stats {
   std::uint64_t bytes_received = 0;
   std::uint64_t bytes_sent = 0;
   std::uint64_t auth_failures = 0;
-  std::uint64_t store_bytes_now = 0;    ///< on disk, dead records included; 0 without a store
-  std::uint64_t store_live_now = 0;     ///< of that, about what is needed
-  std::uint64_t store_waiting_now = 0;  ///< bytes that are to be written, and what they tell of waits for it
-  std::uint64_t store_batches = 0;      ///< written
-  std::uint64_t store_cleared = 0;      ///< segments of the log that went because most of it was dead
-  std::uint64_t store_errors = 0;       ///< attempts to write that failed
+  std::uint64_t store_bytes_now = 0;            ///< on disk, dead records included; 0 without a store
+  std::uint64_t store_live_now = 0;             ///< of that, about what is needed
+  std::uint64_t store_waiting_now = 0;          ///< bytes that are to be written, and what they tell of waits for it
+  std::uint64_t store_batches = 0;              ///< written
+  std::uint64_t store_cleared = 0;              ///< segments of the log that went because most of it was dead
+  std::uint64_t store_absent_messages_now = 0;  ///< queued messages whose payloads are on disk only
+  std::uint64_t store_absent_bytes_now = 0;     ///< memory that they do not take
+  std::uint64_t store_read_back = 0;            ///< messages that were brought back from there
+  std::uint64_t store_lost = 0;                 ///< messages that could not be
+  std::uint64_t store_errors = 0;               ///< attempts to write or read that failed
   /// What is wrong with the instance's store, a line for a person; empty: nothing.
   std::string alarm{};
   /// Times a bound was reached, by `Bound`.

@@ -21,6 +21,8 @@ class Shared {
   Shared() = default;
   ~Shared() = default;
 
+  std::uint32_t uses() const { return uses_; }
+
  private:
   virtual void destroy() = 0;
 

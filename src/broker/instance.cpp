@@ -169,7 +169,8 @@ void Instance::watch_store() {
   }
   store_troubled_ = !trouble.empty();
   if (!store_troubled_) return log_.info("store is written again", {{"folder", store_->path()}});
-  log_.error("store cannot be written", {{"folder", store_->path()}, {"error", trouble}});
+  const char* const what = store_->full() ? "store cannot be written" : "store cannot be read";
+  log_.error(what, {{"folder", store_->path()}, {"error", trouble}});
   reactor_.timers().arm(store_retry_, reactor_.now() + base::seconds(1));
 }
 
@@ -190,10 +191,15 @@ Stats Instance::stats() const {
   stats.bytes_sent = counters_.bytes_sent;
   if (!store_) return stats;
   stats.store_errors = store_->errors();
+  const auto also = [](const std::string& what) { return what.empty() ? what : "; " + what; };
   stats.alarm = store_damage_;
-  const std::string trouble = store_->trouble();
-  if (!trouble.empty())
-    stats.alarm = "store cannot be written: " + trouble + (stats.alarm.empty() ? "" : "; ") + stats.alarm;
+  if (stats.store_lost != 0) {
+    stats.alarm = "store damaged: " + std::to_string(stats.store_lost) + " queued messages lost" + also(stats.alarm);
+  }
+  if (const std::string trouble = store_->trouble(); !trouble.empty()) {
+    stats.alarm =
+        (store_->full() ? "store cannot be written: " : "store cannot be read: ") + trouble + also(stats.alarm);
+  }
   return stats;
 }
 

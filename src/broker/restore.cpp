@@ -48,7 +48,7 @@ session::MessageRef Restoration::message(std::uint64_t number) {
   const store::MessageRecord& record = *image_.message(number);
   made = router_.messages().make(record.topic, record.payload, record.properties, record.qos,
                                  journal_.from_wall(record.expires));
-  journal_.restore_message(*made, number, place(image_.message_segment(number)));
+  journal_.restore_message(*made, number, {place(image_.message_segment(number)), image_.message_offset(number)});
   return made;
 }
 

@@ -99,14 +99,33 @@ void Shard::turn_end() {
   end_overflowed();
   turns_.begin();
   if (journal_) {
-    if (counters_.connections_now != 0) journal_->alive();
-    if (clearing_->step(router_)) context_.want_turn_end();
+    keep_store();
     commit();
   }
   flush_dirty();
   // What was sent by that is told in the next turn.
-  if (journal_ && !journal_->empty()) context_.want_turn_end();
+  if (journal_ && (!journal_->empty() || eviction_->due())) context_.want_turn_end();
   turns_.begin();
+}
+
+// What the store has to do besides what is told: some of it in each turn.
+void Shard::keep_store() {
+  if (counters_.connections_now != 0) journal_->alive();
+  read_back_->step(sessions_, [this](ClientSession& session) {
+    session.pump(router_.scratch(), now());
+    flush_later(*session.client);
+  });
+  note_lost();
+  if (eviction_->step()) context_.want_turn_end();
+  if (clearing_->step(router_)) context_.want_turn_end();
+}
+
+void Shard::note_lost() {
+  const std::uint64_t lost = read_back_->lost();
+  if (lost == noted_lost_) return;
+  log_limited(LogLevel::error, "queued messages lost: the store cannot give them back",
+              {{"count", lost - noted_lost_}});
+  noted_lost_ = lost;
 }
 
 void Shard::commit() {
@@ -131,6 +150,7 @@ void Shard::store_changed() {
     flush_later(*client);
     return !(client->holding = client->link().holds());
   });
+  if (eviction_->due()) context_.want_turn_end();
 }
 
 void Shard::use_store(std::unique_ptr<store::Store> store, const store::Image& image, store::WallMs alive_until,
@@ -144,7 +164,10 @@ bool Shard::restore_some(std::size_t things) {
   if (restoring_->restoration.step(things)) return true;
   const std::unique_ptr<Restoring> restored = std::move(restoring_);
   journal_ = std::move(restored->journal);
-  clearing_ = std::make_unique<StoreClearing>(*journal_, budget_);
+  read_back_ = std::make_unique<StoreReadBack>(*journal_, context_.want_turn_end);
+  journal_->set_read_back(read_back_.get());
+  eviction_ = std::make_unique<StoreEviction>(*journal_, budget_.work);
+  clearing_ = std::make_unique<StoreClearing>(*journal_, *read_back_, budget_);
   router_.set_journal(journal_.get());
   sessions_.set_journal(journal_.get());
   for (const store::Image::Session& session : restored->image.sessions()) {
@@ -159,6 +182,8 @@ void Shard::leave_store() {
   router_.set_journal(nullptr);
   sessions_.set_journal(nullptr);
   clearing_.reset();
+  eviction_.reset();
+  read_back_.reset();
   restoring_.reset();
   journal_.reset();
 }
@@ -363,6 +388,10 @@ Stats Shard::stats() const {
     stats.store_waiting_now = store.waiting_bytes();
     stats.store_batches = store.committed();
     stats.store_cleared = clearing_->cleared();
+    stats.store_absent_messages_now = router_.messages().absent_count_now();
+    stats.store_absent_bytes_now = router_.messages().absent_bytes_now();
+    stats.store_read_back = read_back_->count();
+    stats.store_lost = read_back_->lost();
   }
   return stats;
 }

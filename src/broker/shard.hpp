@@ -18,7 +18,9 @@
 #include "broker/router.hpp"
 #include "broker/session_table.hpp"
 #include "broker/store_clearing.hpp"
+#include "broker/store_eviction.hpp"
 #include "broker/store_journal.hpp"
+#include "broker/store_read_back.hpp"
 #include "broker/sys_topics.hpp"
 #include "broker/turns.hpp"
 #include "store/image.hpp"
@@ -184,6 +186,8 @@ class Shard final : private Deliveries, private io::Timer {
   void run_line();
   void flush_dirty();
   void commit();
+  void keep_store();
+  void note_lost();
   void release(Client& client);
   void spend_now(Client& client, std::size_t bytes);
   void wait_for_store_now(Client& client);
@@ -201,7 +205,9 @@ class Shard final : private Deliveries, private io::Timer {
   ShardCounters counters_;
   Router router_;
   SessionTable sessions_;
-  std::unique_ptr<StoreJournal> journal_;  // null: nothing survives
+  std::unique_ptr<StoreJournal> journal_;     // null: nothing survives
+  std::unique_ptr<StoreReadBack> read_back_;  // these with it
+  std::unique_ptr<StoreEviction> eviction_;
   std::unique_ptr<StoreClearing> clearing_;
   // What survived while it is not all there yet, with the journal of then.
   struct Restoring {
@@ -221,6 +227,7 @@ class Shard final : private Deliveries, private io::Timer {
   RateLimit bytes_out_;
   std::uint64_t spent_messages_out_ = 0;  // of the budget's totals
   std::uint64_t spent_bytes_out_ = 0;
+  std::uint64_t noted_lost_ = 0;  // messages
   std::uint64_t next_number_ = 1;
   std::uint64_t next_client_id_ = 1;
   const auth::KeyedHash id_hash_ = auth::KeyedHash::with_random_key();

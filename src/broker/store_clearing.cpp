@@ -9,6 +9,9 @@ namespace {
 constexpr std::size_t kBytesPerTurn = 256 * 1024;
 constexpr std::size_t kThingsPerTurn = 20'000;
 constexpr std::size_t kThingsAtATime = 256;
+// What is read back at a time.
+constexpr std::size_t kBodies = 256;
+constexpr std::size_t kBodyBytes = 1024 * 1024;
 // What is not worth to be cleared, and what can be written to a full disk.
 constexpr std::uint64_t kLittle = 64 * 1024;
 constexpr std::uint64_t kReserved = 6 * 1024;
@@ -38,7 +41,9 @@ bool StoreClearing::wanted(Router& router) {
 bool StoreClearing::too_much(const Router& router) const {
   const store::Store& store = journal_.store();
   const double live = static_cast<double>(live_bytes(router)) * scale_;
-  return static_cast<double>(store.bytes()) > 2 * live + static_cast<double>(store.segment_bytes());
+  // With what was just told: it would be too much again in the next turn, and again.
+  const std::uint64_t bytes = store.bytes() + journal_.store().batch().size();
+  return static_cast<double>(bytes) > 2 * live + static_cast<double>(store.segment_bytes());
 }
 
 // What `live_bytes` leaves out, such as long names, may be most of what there is. When everything was told again and it
@@ -55,14 +60,14 @@ bool StoreClearing::wanted_when_full(Router& router) {
   const std::uint64_t live = live_bytes(router);
   if (store.waiting_bytes() != 0 || store.bytes() < live + live / 4 + kLittle) return false;
   if (store.oldest() != store.place()) return cost_of_oldest(router) <= kReserved;
-  if (live <= kReserved) store.begin_segment();
+  if (live <= kReserved) journal_.begin_segment();
   return false;
 }
 
 // About what is live in the oldest segment.
 std::uint64_t StoreClearing::cost_of_oldest(Router& router) {
   const StoreJournal::Segment& oldest = journal_.oldest();
-  std::uint64_t cost = oldest.messages.bytes(kReserved);
+  std::uint64_t cost = oldest.messages.bytes(kReserved) + oldest.looked_at.bytes(kReserved);
   for (const std::uint32_t slot : oldest.sessions) {
     ClientSession* const session = journal_.session_at(slot);
     if (!session) continue;
@@ -94,7 +99,10 @@ bool StoreClearing::step(Router& router) {
   for (std::size_t things = 0; things < kThingsPerTurn && journal_.store().batch().size() < end;) {
     if (!segment.messages.empty()) {
       ++things;
-      journal_.tell_again(segment.messages.front());
+      const session::Message& message = segment.messages.front();
+      if (message.lost()) segment.messages.drop_front();
+      else if (!message.absent()) journal_.tell_again(message);
+      else if (waits_for_bodies()) return false;
     } else if (!segment.sessions.empty()) {
       things += kThingsAtATime;
       if (tell_session(router, segment.sessions.back())) continue;
@@ -121,6 +129,13 @@ bool StoreClearing::step(Router& router) {
     }
   }
   budget_.work.add(kThingsPerTurn / 4);
+  return true;
+}
+
+// For those of the segment that are next.
+bool StoreClearing::waits_for_bodies() {
+  if (read_back_.pending(reading_)) return true;
+  reading_ = read_back_.start(segment_->messages.absent(kBodies, kBodyBytes));
   return true;
 }
 

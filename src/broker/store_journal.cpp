@@ -5,6 +5,8 @@
 #include <utility>
 
 #include "broker/receiver.hpp"
+#include "broker/store_read_back.hpp"
+#include "store/read_back.hpp"
 
 namespace shoal::broker {
 
@@ -60,10 +62,27 @@ StoreJournal::Segment& StoreJournal::segment(Place place) {
   return segments_[index];
 }
 
+StoreJournal::Segment* StoreJournal::find(Place place) {
+  const std::size_t index = static_cast<Place>(place - segments_.front().place);
+  return index < segments_.size() ? &segments_[index] : nullptr;
+}
+
+void StoreJournal::note_resident(Place place) {
+  if (Segment* const segment = find(place)) segment->resident = true;
+}
+
+void StoreJournal::begin_segment() {
+  // What was told so far is in the segment where it was said to be.
+  commit();
+  store_->begin_segment();
+  refresh();
+}
+
 StoreJournal::Segment StoreJournal::take_oldest() {
   Segment oldest = std::move(segments_.front());
   assert(oldest.place != place_);
   segments_.pop_front();
+  oldest.messages.append(oldest.looked_at);
   if (segments_.empty()) segments_.push_back({.place = static_cast<Place>(oldest.place + 1)});
   for (auto* list : {&oldest.sessions, &oldest.retained, &oldest.groups}) {
     std::sort(list->begin(), list->end());
@@ -101,7 +120,16 @@ std::uint64_t StoreJournal::tell(const session::MessageRef& message) {
 void StoreJournal::put(const session::Message& message) {
   store_->batch().put(store::MessageRecord{message.stored_number(), to_wall(message.expires()), message.qos(),
                                            message.topic(), message.properties(), message.payload()});
-  segment(place_).messages.add(message);
+  assert(place_ == store_->place());
+  const std::size_t span = store::body_span(message.topic_size(), message.properties_size(), message.payload_size());
+  add(message, {place_, store_->offset() - span});
+}
+
+void StoreJournal::add(const session::Message& message, session::Message::Spot spot) {
+  Segment& segment = this->segment(spot.place);
+  segment.messages.add(message);
+  segment.resident |= message.large();
+  message.set_spot(spot);
 }
 
 void StoreJournal::tell_again(const session::Message& message) {
@@ -109,9 +137,13 @@ void StoreJournal::tell_again(const session::Message& message) {
   put(message);
 }
 
-void StoreJournal::restore_message(const session::Message& message, std::uint64_t number, Place place) {
+void StoreJournal::restore_message(const session::Message& message, std::uint64_t number, session::Message::Spot spot) {
   message.set_stored(number);
-  segment(place).messages.add(message);
+  add(message, spot);
+}
+
+std::uint32_t StoreJournal::read_back(std::string_view client_id, std::vector<session::MessageRef> messages) {
+  return read_back_->start(client_id, std::move(messages));
 }
 
 Place StoreJournal::queued(Stored& session, std::uint32_t sequence, const session::MessageRef& message,

@@ -15,6 +15,7 @@ namespace shoal::broker {
 
 struct ClientSession;
 struct SharedGroup;
+class StoreReadBack;
 
 /// Writes into the store what of an instance has to survive, as it happens: the way from the things of the broker to
 /// records. The shard's thread.
@@ -26,7 +27,9 @@ class StoreJournal final : public session::Journal {
     std::vector<std::uint32_t> sessions{};  ///< their slots
     std::vector<std::uint32_t> retained{};  ///< nodes of the retained tree
     std::vector<std::uint32_t> groups{};    ///< their numbers
-    session::MessageList messages{};        ///< all that are in it, and nothing else
+    session::MessageList messages{};        ///< all that are in it, and nothing else, together with
+    session::MessageList looked_at{};       ///< those that whoever goes through them has seen
+    bool resident = false;                  ///< large ones may be in memory
   };
 
   /// `now`: the turn's time; `wall`: the machine's clock.
@@ -43,6 +46,9 @@ class StoreJournal final : public session::Journal {
   void finished(session::Stored& session, std::uint16_t id) override;
   void taken(session::Stored& session, std::uint16_t id) override;
   void released(session::Stored& session, std::uint16_t id) override;
+  std::uint32_t read_back(std::string_view client_id, std::vector<session::MessageRef> messages) override;
+  /// Who does that. Outlives this or is taken away.
+  void set_read_back(StoreReadBack* read_back) { read_back_ = read_back; }
 
   /// The session is new, or its connection, expiry or will changed.
   void session(ClientSession& session);
@@ -67,6 +73,10 @@ class StoreJournal final : public session::Journal {
   void alive();
   bool empty() { return store_->batch().empty(); }
   std::uint64_t committed() const { return committed_; }
+  /// The segment that is written to.
+  session::Place place() const { return place_; }
+  /// Goes on in another one.
+  void begin_segment();
   store::Store& store() { return *store_; }
 
   store::WallMs to_wall(base::Time time) const;
@@ -80,10 +90,14 @@ class StoreJournal final : public session::Journal {
   /// Something of it is in that segment.
   void restore_place(ClientSession& session, session::Place place);
   void restore_place(SharedGroup& group, session::Place place);
-  void restore_message(const session::Message& message, std::uint64_t number, session::Place place);
+  void restore_message(const session::Message& message, std::uint64_t number, session::Message::Spot spot);
   void restore_retained(std::uint32_t node, session::Place place) { segment(place).retained.push_back(node); }
 
-  // For whoever clears segments.
+  // For whoever goes through segments, or clears them.
+  /// Null: it was cleared, or never was.
+  Segment* find(session::Place place);
+  /// A large message that is there has come back into memory.
+  void note_resident(session::Place place);
   ClientSession* session_at(std::uint32_t slot) { return slot < slots_.size() ? slots_[slot] : nullptr; }
   std::size_t sessions() const { return slots_.size() - free_.size(); }
   const Segment& oldest() const { return segments_.front(); }
@@ -99,9 +113,11 @@ class StoreJournal final : public session::Journal {
   Segment& segment(session::Place place);
   std::uint64_t tell(const session::MessageRef& message);
   void put(const session::Message& message);
+  void add(const session::Message& message, session::Message::Spot spot);
   void refresh();
 
   std::unique_ptr<store::Store> store_;
+  StoreReadBack* read_back_ = nullptr;
   const base::Time& now_;
   std::function<store::WallMs()> wall_;
   std::int64_t wall_offset_ms_ = 0;  // from the turn's time to the machine's clock

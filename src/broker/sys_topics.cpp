@@ -71,7 +71,7 @@ void SysTopics::refresh() {
   const Router& router = shard_.router();
   const std::uint64_t packets_sent = budget.delivered + budget.acks + counters.packets_sent;
   const std::uint64_t dropped =
-      stats.messages_dropped_queue + stats.messages_dropped_slow + stats.messages_dropped_size;
+      stats.messages_dropped_queue + stats.messages_dropped_slow + stats.messages_dropped_size + budget.lost;
   const session::MessagePool& messages = shard_.router().messages();
   const std::uint64_t bytes = messages.bytes_now() + budget.entry_bytes_now + router.subscription_bytes() +
                               (router.retained().bytes() - router.retained().content_bytes());
@@ -91,7 +91,7 @@ void SysTopics::refresh() {
   set("messages/sent", packets_sent);
   set("messages/stored", messages.count_now());
   set("store/messages/count", messages.count_now());
-  set("store/messages/bytes", messages.bytes_now());
+  set("store/messages/bytes", messages.bytes_now() + messages.absent_bytes_now());
   set("retained messages/count", stats.retained_now);
   set("subscriptions/count", stats.subscriptions_now);
   set("shared_subscriptions/count", shard_.router().shared().size());

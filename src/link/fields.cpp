@@ -92,6 +92,10 @@ void for_each_counter(S& s, Visit&& visit) {
   visit("store_waiting_now", s.store_waiting_now);
   visit("store_batches", s.store_batches);
   visit("store_cleared", s.store_cleared);
+  visit("store_absent_messages_now", s.store_absent_messages_now);
+  visit("store_absent_bytes_now", s.store_absent_bytes_now);
+  visit("store_read_back", s.store_read_back);
+  visit("store_lost", s.store_lost);
   visit("store_errors", s.store_errors);
   for (std::size_t bound = 0; bound < kBounds; ++bound) {
     visit("limit_hits." + std::string(to_string(static_cast<Bound>(bound))), s.limit_hits[bound]);

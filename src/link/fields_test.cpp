@@ -18,12 +18,13 @@ Limits numbered_limits() {
 
 Stats numbered_stats() {
   Stats stats;
-  auto& [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t, u, v, w, x, y, z, alarm, aa] = stats;
+  auto& [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t, u, v, w, x, y, z, aa, ab, ac, ad, alarm, bounds] =
+      stats;
   std::uint64_t next = UINT64_MAX;
   const auto number = [&](auto&... field) { ((field = next--), ...); };
-  number(a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t, u, v, w, x, y, z);
+  number(a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t, u, v, w, x, y, z, aa, ab, ac, ad);
   alarm = "no space left";
-  for (std::uint64_t& hits : aa) hits = next--;
+  for (std::uint64_t& hits : bounds) hits = next--;
   return stats;
 }
 

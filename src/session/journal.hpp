@@ -2,14 +2,13 @@
 
 #include <cstdint>
 #include <memory>
+#include <string_view>
+#include <vector>
 
 #include "session/kept_copy.hpp"
 #include "session/message.hpp"
 
 namespace shoal::session {
-
-/// Which segment of the store's log something is in (store::Place).
-using Place = std::uint16_t;
 
 /// How a session is known to the store.
 struct Stored {
@@ -46,6 +45,10 @@ class Journal {
   /// A QoS 2 message was taken from the client; PUBREL came, or it was refused.
   virtual void taken(Stored& session, std::uint16_t id) = 0;
   virtual void released(Stored& session, std::uint16_t id) = 0;
+
+  /// Asks for the bodies of these absent messages, for the session with that client id. Never in the middle of this
+  /// they come, or are known to be lost, and `Outbound::arrived` is called with what this returns, which is not 0.
+  virtual std::uint32_t read_back(std::string_view client_id, std::vector<MessageRef> messages) = 0;
 
  protected:
   ~Journal() = default;

@@ -5,6 +5,7 @@
 #include <cassert>
 #include <cstring>
 #include <new>
+#include <utility>
 
 namespace shoal::session {
 namespace {
@@ -29,28 +30,46 @@ MessagePool::~MessagePool() {
   }
 }
 
+void* MessagePool::take(std::size_t size, std::size_t size_class) {
+  if (size_class >= kClasses || !free_[size_class]) {
+    return ::operator new(size_class < kClasses ? class_bytes(size_class) : size);
+  }
+  kept_bytes_ -= class_bytes(size_class);
+  return std::exchange(free_[size_class], free_[size_class]->next);
+}
+
+void MessagePool::put_back(void* block, std::size_t size_class) {
+  if (size_class >= kClasses || kept_bytes_ + class_bytes(size_class) > kKeptBytesMax) {
+    ::operator delete(block);
+    return;
+  }
+  free_[size_class] = new (block) Free{free_[size_class]};
+  kept_bytes_ += class_bytes(size_class);
+}
+
 MessageRef MessagePool::make(std::string_view topic, Bytes payload, Bytes properties, std::uint8_t qos, Time expires) {
   assert(topic.size() <= 0xffff);
-  const std::size_t size = sizeof(Message) + topic.size() + payload.size() + properties.size();
-  const std::size_t size_class = std::min(class_of(size), kClasses);
-  void* memory;
-  if (size_class < kClasses && free_[size_class]) {
-    memory = std::exchange(free_[size_class], free_[size_class]->next);
-    kept_bytes_ -= class_bytes(size_class);
-  } else {
-    memory = ::operator new(size_class < kClasses ? class_bytes(size_class) : size);
-  }
-  bytes_now_ += size;
+  const std::size_t size = topic.size() + payload.size() + properties.size();
+  const bool large = size >= Message::kLarge;
+  const std::size_t block = sizeof(Message) + (large ? sizeof(Message::Apart) : size);
+  const std::size_t block_class = class_of(block);
+  const std::size_t size_class = large ? std::min(class_of(size), kClasses) : block_class;
+  auto* message = new (take(block, block_class)) Message();
+  bytes_now_ += cost(size);
   ++count_now_;
-  auto* message = new (memory) Message();
   message->pool_ = this;
   message->expires_ = expires;
   message->topic_size_ = static_cast<std::uint16_t>(topic.size());
   message->properties_size_ = static_cast<std::uint32_t>(properties.size());
   message->payload_size_ = static_cast<std::uint32_t>(payload.size());
-  message->qos_ = qos;
+  message->qos_ = qos & 3;
+  message->large_ = large;
   message->size_class_ = static_cast<std::uint8_t>(size_class);
   auto* out = reinterpret_cast<std::uint8_t*>(message + 1);
+  if (large) {
+    out = static_cast<std::uint8_t*>(take(size, size_class));
+    (new (message + 1) Message::Apart())->body = out;
+  }
   for (const Bytes part : {base::as_bytes(topic), properties, payload}) {
     if (!part.empty()) std::memcpy(out, part.data(), part.size());
     out += part.size();
@@ -67,19 +86,36 @@ void Message::set_stored(std::uint64_t number) const {
   stored_number_ = number;
 }
 
+void Message::set_spot(Spot spot) const {
+  if (!large_) return;
+  apart().place = spot.place;
+  apart().offset = spot.offset;
+}
+
+void Message::evict(std::uint32_t checksum) const {
+  assert(evictable());
+  pool_->put_back(std::exchange(apart().body, nullptr), size_class_);
+  apart().checksum = checksum;
+  pool_->bytes_now_ -= size();
+  ++pool_->absent_count_now_;
+  pool_->absent_bytes_now_ += size();
+}
+
+void Message::bring_back(Bytes body) const {
+  assert(absent() && !lost() && body.size() == size());
+  apart().body = static_cast<std::uint8_t*>(pool_->take(size(), size_class_));
+  std::memcpy(apart().body, body.data(), body.size());
+  pool_->bytes_now_ += size();
+  --pool_->absent_count_now_;
+  pool_->absent_bytes_now_ -= size();
+}
+
 MessageList& MessageList::operator=(MessageList&& other) noexcept {
   if (this != &other) {
     clear();
-    take(other);
+    append(other);
   }
   return *this;
-}
-
-void MessageList::take(MessageList& other) {
-  if (other.empty()) return;
-  ends_ = other.ends_;
-  ends_.before->behind = ends_.behind->before = &ends_;
-  other.ends_ = {&other.ends_, &other.ends_};
 }
 
 const Message& MessageList::front() const {
@@ -94,6 +130,29 @@ void MessageList::add(const Message& message) {
   link = {ends_.before, &ends_};
   ends_.before->behind = &link;
   ends_.before = &link;
+}
+
+void MessageList::append(MessageList& other) noexcept {
+  if (other.empty()) return;
+  ends_.before->behind = other.ends_.behind;
+  other.ends_.behind->before = ends_.before;
+  ends_.before = other.ends_.before;
+  ends_.before->behind = &ends_;
+  other.ends_ = {&other.ends_, &other.ends_};
+}
+
+std::vector<MessageRef> MessageList::absent(std::size_t count_max, std::size_t bytes_max) const {
+  std::vector<MessageRef> found;
+  std::size_t bytes = 0;
+  for (MessageLink* link = ends_.behind; link != &ends_ && found.size() < count_max; link = link->behind) {
+    auto& message = static_cast<Message&>(*link);
+    if (!message.absent() || message.lost()) continue;
+    bytes += message.size();
+    if (!found.empty() && bytes > bytes_max) break;
+    message.retain();
+    found.push_back(MessageRef::adopt(&message));
+  }
+  return found;
 }
 
 void MessageList::leave(MessageLink& link) {
@@ -116,21 +175,25 @@ void MessageList::clear() {
 }
 
 void MessagePool::give(Message* message) {
+  const std::size_t size = message->size();
   const std::size_t size_class = message->size_class_;
-  bytes_now_ -= cost(message->size());
+  const bool large = message->large_;
+  bytes_now_ -= cost(size);
   --count_now_;
   MessageList::leave(*message);
   if (message->stored_number_ != 0) {
     --stored_count_now_;
-    stored_bytes_now_ -= message->size();
+    stored_bytes_now_ -= size;
+  }
+  if (large && message->absent()) {
+    bytes_now_ += size;
+    --absent_count_now_;
+    absent_bytes_now_ -= size;
+  } else if (large) {
+    put_back(message->apart().body, size_class);
   }
   message->~Message();
-  if (size_class >= kClasses || kept_bytes_ + class_bytes(size_class) > kKeptBytesMax) {
-    ::operator delete(message);
-    return;
-  }
-  free_[size_class] = new (message) Free{free_[size_class]};
-  kept_bytes_ += class_bytes(size_class);
+  put_back(message, large ? class_of(sizeof(Message) + sizeof(Message::Apart)) : size_class);
 }
 
 }  // namespace shoal::session

@@ -11,6 +11,9 @@ constexpr std::size_t kSlotsMin = 8;
 constexpr std::size_t kSlotsMax = 65'535;
 constexpr std::size_t kQueueKept = 64;
 constexpr std::uint64_t kSendWork = 2;  // units of `Work`
+// What is read back at a time, and stays in memory until it is sent.
+constexpr std::size_t kReadBackMax = 64;
+constexpr std::size_t kReadBackBytesMax = 1024 * 1024;
 
 // Wrap-around safe: what is in flight spans far less than half of the numbers.
 bool before(std::uint32_t a, std::uint32_t b) { return static_cast<std::int32_t>(a - b) < 0; }
@@ -85,12 +88,7 @@ Outcome Outbound::write(Publication& publication, const Copy& copy, Link& link, 
 Outcome Outbound::enqueue(Publication& publication, const Copy& copy, bool online, bool keep) {
   KeptCopy kept(copy);
   const std::size_t size = publication.size() + kept.bytes();
-  const auto drop = [&] {
-    const Queued dropped = pop();
-    if (dropped.stored && journal()) journal()->unqueued(*stored_, dropped.sequence);
-    ++budget_->dropped_full;
-  };
-  if (!share_.make_room(*budget_, size, drop)) {
+  if (!share_.make_room(*budget_, size, [&] { discard(budget_->dropped_full); })) {
     ++budget_->dropped_full;
     const bool disconnect = online && budget_->when_full == QueueFull::disconnect;
     return disconnect ? Outcome::disconnect : Outcome::dropped;
@@ -106,13 +104,22 @@ Outcome Outbound::enqueue(Publication& publication, const Copy& copy, bool onlin
 
 void Outbound::push(Queued item) {
   share_.add(*budget_, item.bytes(), item.entry_bytes());
+  item.message->enter_queue();
   queue_.push(std::move(item));
 }
 
 Outbound::Queued Outbound::pop() {
   Queued item = queue_.pop();
   share_.remove(*budget_, item.bytes(), item.entry_bytes());
+  if (!item.pinned) item.message->leave_queue();
   return item;
+}
+
+// The front is not sent.
+void Outbound::discard(std::uint64_t& counter) {
+  const Queued item = pop();
+  if (item.stored && journal()) journal()->unqueued(*stored_, item.sequence);
+  ++counter;
 }
 
 std::uint16_t Outbound::acquire() {
@@ -194,6 +201,11 @@ void Outbound::detach() {
   outstanding_ = 0;
   resend_.clear();
   resend_at_ = 0;
+  // Nobody takes what was read back; it may leave memory again.
+  for (std::size_t i = 0; i < queue_.size() && queue_.at(i).pinned; ++i) {
+    queue_.at(i).pinned = false;
+    queue_.at(i).message->enter_queue();
+  }
   queue_.shrink();
 }
 
@@ -334,9 +346,18 @@ bool Outbound::pull(Source& source, Publication& scratch, Link& link, bool keep,
 
 bool Outbound::pump(Publication& scratch, Link& link, bool keep, Time now) {
   bool wrote = resend_at_ < resend_.size() && resend(scratch, link, now);
+  starved_ = false;
   if (resend_.empty() && retained_waiting()) wrote |= pull(*retained_, scratch, link, keep, now);
   while (resend_.empty() && !retained_waiting() && !queue_.empty() && link.has_room()) {
+    const Message& first = *queue_.front().message;
+    // What nobody gets is not read.
+    if (first.absent() && (first.lost() || first.expires() <= now)) {
+      discard(first.lost() ? budget_->lost : budget_->expired);
+      budget_->work.add(kSendWork);
+      continue;
+    }
     if (queue_.front().copy.qos() != 0 && !window_open(link)) break;
+    if ((starved_ = first.absent())) break;
     const Queued item = pop();
     std::uint32_t single = 0;
     scratch.start(item.message, now);
@@ -347,6 +368,27 @@ bool Outbound::pump(Publication& scratch, Link& link, bool keep, Time now) {
   // A small block stays with a connected session: it may be needed for every other message.
   if (queue_.capacity() > kQueueKept) queue_.shrink();
   return wrote;
+}
+
+void Outbound::read_back(std::string_view client_id) {
+  if (reading_ != 0 || !budget_->journal) return;
+  std::vector<MessageRef> messages;
+  std::size_t bytes = 0;
+  for (std::size_t i = 0; i < std::min(queue_.size(), kReadBackMax); ++i) {
+    Queued& item = queue_.at(i);
+    bytes += item.message->size();
+    if (i > 0 && bytes > kReadBackBytesMax) break;
+    if (!std::exchange(item.pinned, true)) item.message->leave_queue();
+    const bool asked = !messages.empty() && messages.back().get() == item.message.get();
+    if (item.message->absent() && !item.message->lost() && !asked) messages.push_back(item.message);
+  }
+  if (!messages.empty()) reading_ = budget_->journal->read_back(client_id, std::move(messages));
+}
+
+bool Outbound::arrived(std::uint32_t request) {
+  if (request != reading_) return false;
+  reading_ = 0;
+  return true;
 }
 
 }  // namespace shoal::session

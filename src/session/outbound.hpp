@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <string_view>
 #include <vector>
 
 #include "base/ring.hpp"
@@ -66,6 +67,12 @@ class Outbound {
   /// retained messages, then the queue, then what waits for shared subscriptions. Returns false when
   /// there was nothing to send.
   bool pump(Publication& scratch, Link& link, bool keep, Time now);
+  /// The last `pump` ended before a message whose body is not in memory.
+  bool starved() const { return starved_; }
+  /// Asks the journal for bodies at the front of the queue, when it is not asked already. `client_id`: of the session.
+  void read_back(std::string_view client_id);
+  /// What `read_back` asked for has come, as far as it will. False when it was not this that asked.
+  bool arrived(std::uint32_t request);
 
   bool has_backlog() const { return !queue_.empty() || resend_at_ < resend_.size() || retained_waiting(); }
   bool shared_waiting() const { return shared_ && shared_->waiting(); }
@@ -130,6 +137,7 @@ class Outbound {
     std::uint32_t sequence = 0;
     Place place = 0;
     bool stored = false;  // the journal was told
+    bool pinned = false;  // its message stays in memory until it is sent
 
     std::size_t entry_bytes() const { return sizeof(Queued) + copy.bytes(); }
     std::size_t bytes() const { return message->size() + copy.bytes(); }
@@ -152,6 +160,7 @@ class Outbound {
   std::uint64_t pending() const { return journal() ? journal()->pending(stored_) : 0; }
   void push(Queued item);
   Queued pop();
+  void discard(std::uint64_t& counter);
   bool resend(Publication& scratch, Link& link, Time now);
   bool pull(Source& source, Publication& scratch, Link& link, bool keep, Time now);
 
@@ -169,6 +178,8 @@ class Outbound {
   std::uint16_t inflight_ = 0;     // slots in use
   std::uint16_t outstanding_ = 0;  // of these, sent on this connection: what receive maximum bounds
   std::uint16_t cursor_ = 0;       // where the search for a free slot starts
+  std::uint32_t reading_ = 0;      // the request for bodies that has not been answered; 0: none
+  bool starved_ = false;
 };
 
 }  // namespace shoal::session

@@ -25,12 +25,14 @@ struct QueueBudget {
   std::uint64_t connected_bytes_now = 0;        ///< messages in queues of connected sessions, for each session
   std::uint64_t connected_entry_bytes_now = 0;  ///< what these queues take besides
   std::uint64_t floor_entry_bytes_now = 0;      ///< of these, what each may have in any case
-  std::uint64_t kept_bytes_now = 0;  ///< all messages that are queued or in flight, once each; its owner tells
-  bool exhausted = false;            ///< the instance keeps all it may: no QoS 0 message waits for a reader
-  std::uint64_t dropped_full = 0;    ///< QoS 1 and 2 for a full queue
-  std::uint64_t dropped_slow = 0;    ///< QoS 0 for a slow reader
-  std::uint64_t dropped_size = 0;    ///< larger than the client takes
+  /// All messages that are queued or in flight, once each, absent ones as if they were there; its owner tells.
+  std::uint64_t kept_bytes_now = 0;
+  bool exhausted = false;          ///< the instance keeps all it may: no QoS 0 message waits for a reader
+  std::uint64_t dropped_full = 0;  ///< QoS 1 and 2 for a full queue
+  std::uint64_t dropped_slow = 0;  ///< QoS 0 for a slow reader
+  std::uint64_t dropped_size = 0;  ///< larger than the client takes
   std::uint64_t expired = 0;
+  std::uint64_t lost = 0;             ///< were queued, and the store could not give them back
   std::uint64_t delivered = 0;        ///< PUBLISH packets written
   std::uint64_t delivered_bytes = 0;  ///< their size
   std::uint64_t acks = 0;             ///< acknowledgements written, PUBREL included

@@ -67,9 +67,13 @@ class Session {
   bool can_take(std::uint8_t qos) const { return link_ && outbound_.can_take(qos, *link_); }
   /// Sends what waits as far as window and link allow. True when bytes were written.
   bool pump(Publication& scratch, Time now) {
-    return link_ && (outbound_.has_backlog() || outbound_.shared_waiting()) &&
-           outbound_.pump(scratch, *link_, expiry_s_ != 0, now);
+    if (!link_ || (!outbound_.has_backlog() && !outbound_.shared_waiting())) return false;
+    const bool wrote = outbound_.pump(scratch, *link_, expiry_s_ != 0, now);
+    if (outbound_.starved()) outbound_.read_back(client_id_);
+    return wrote;
   }
+  /// What was read back for this session has come; see `Outbound::arrived`.
+  bool arrived(std::uint32_t request) { return outbound_.arrived(request); }
 
   /// PUBACK, PUBREC and PUBCOMP; writes the PUBREL that follows. False when it does not fit to the message
   /// with that identifier. An identifier that is not in use is no error: the client may not know.

@@ -139,7 +139,7 @@ Reading comes_to(LogContent content) {
   reading.content = std::move(content);
   for (const LogContent::Segment& segment : reading.content.segments) {
     for (const Batch& batch : segment.batches) {
-      if (!reading.image.apply_all(batch.records, segment.header.number)) {
+      if (!reading.image.apply_all(batch.records, segment.header.number, batch.offset + kBatchHeaderBytes)) {
         reading.content.report.damages.push_back(
             {segment.name, "the batch at byte " + std::to_string(batch.offset) + " has a record that is none"});
       }

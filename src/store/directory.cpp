@@ -144,6 +144,8 @@ Result<base::UniqueFd> open_folder(const std::string& path) {
 
 }  // namespace
 
+bool is_damage(Errno error) { return error == EIO || error == EBADMSG || error == EUCLEAN || error == EILSEQ; }
+
 Result<std::unique_ptr<Directory>> open_directory(const std::string& path) {
   const std::string parent = std::filesystem::path(path).parent_path().string();
   if (!parent.empty() && ::mkdir(parent.c_str(), 0750) != 0 && errno != EEXIST) return refused(path, errno);

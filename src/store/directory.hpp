@@ -14,6 +14,9 @@ namespace shoal::store {
 /// 0, or the errno of what the operating system refused.
 using Errno = int;
 
+/// What a disk says that has lost something. All else is about this process, or the moment.
+bool is_damage(Errno error);
+
 /// A file that only grows at its end. A resource; one thread at a time.
 class File {
  public:
@@ -33,8 +36,8 @@ class File {
   virtual Errno read(std::uint64_t offset, std::span<std::uint8_t> to, std::size_t& got) const = 0;
 };
 
-/// The folder of one instance's store, which nobody else has. A resource; one thread at a time. Names are those of
-/// files in it.
+/// The folder of one instance's store, which nobody else has. A resource; any thread, but what changes one file comes
+/// from one at a time. Names are those of files in it.
 class Directory {
  public:
   virtual ~Directory() = default;

@@ -43,9 +43,12 @@ void Image::apply(const Record& record, std::uint64_t segment) {
   std::visit([this](const auto& one) { on(one); }, record);
 }
 
-bool Image::apply_all(base::Bytes records, std::uint64_t segment) {
+bool Image::apply_all(base::Bytes records, std::uint64_t segment, std::uint64_t offset) {
+  records_ = records.data();
+  offset_ = offset;
   RecordReader reader(records);
   for (Record record; reader.next(record);) apply(record, segment);
+  records_ = nullptr;
   return !reader.malformed();
 }
 
@@ -65,7 +68,11 @@ void Image::on(const SessionGone& r) {
 }
 void Image::on(const SubscriptionRecord& r) { own(r.session).subscriptions.insert_or_assign(r.filter, r); }
 void Image::on(const SubscriptionGone& r) { session(r.session).thing.subscriptions.erase(r.filter); }
-void Image::on(const MessageRecord& r) { messages_.insert_or_assign(refer(r.number), Message{r, segment_}); }
+void Image::on(const MessageRecord& r) {
+  const auto* const topic = reinterpret_cast<const std::uint8_t*>(r.topic.data());
+  const std::uint64_t offset = records_ ? offset_ + static_cast<std::uint64_t>(topic - records_) : 0;
+  messages_.insert_or_assign(refer(r.number), Message{r, segment_, offset});
+}
 void Image::on(const Queued& r) {
   session(r.session).queue.insert_or_assign(r.sequence, Waiting{r.sequence, segment_, copy(r.copy)});
 }

@@ -77,8 +77,9 @@ class Image {
 
   /// `segment`: the number of the one that it was read from.
   void apply(const Record& record, std::uint64_t segment = 0);
-  /// All records of a batch. False when they are none from some point on; those before it count.
-  bool apply_all(base::Bytes records, std::uint64_t segment = 0);
+  /// All records of a batch, which are so many bytes behind the start of that segment. False when they are none from
+  /// some point on; those before it count.
+  bool apply_all(base::Bytes records, std::uint64_t segment = 0, std::uint64_t offset = 0);
   /// Puts in order, leaves out what nothing refers to or what cannot be made.
   Missing finish();
 
@@ -91,6 +92,8 @@ class Image {
   }
   /// The segment of a message's record.
   std::uint64_t message_segment(std::uint64_t number) const { return messages_.at(number).segment; }
+  /// Where its topic begins in there.
+  std::uint64_t message_offset(std::uint64_t number) const { return messages_.at(number).offset; }
   struct RetainedOne {
     std::uint64_t message = 0;
     std::string_view topic;
@@ -107,6 +110,7 @@ class Image {
   struct Message {
     MessageRecord record;
     std::uint64_t segment = 0;
+    std::uint64_t offset = 0;
   };
   // A session or group while records come: its queue by sequence.
   template <class Thing, class Item>
@@ -152,6 +156,9 @@ class Image {
   std::unordered_map<std::uint64_t, Message> messages_;
   std::unordered_map<std::string_view, RetainedOne> retained_by_topic_;
   std::uint64_t segment_ = 0;  // of the record that is applied
+  // Of the batch that is applied: where its records are, in memory and in the segment.
+  const std::uint8_t* records_ = nullptr;
+  std::uint64_t offset_ = 0;
   std::vector<Session> sessions_;
   std::vector<Group> groups_;
   std::vector<RetainedOne> retained_;

@@ -134,7 +134,8 @@ void Log::sync_older(const LogContent& content) {
 
 Log::~Log() {
   on_commit_ = nullptr;
-  while (running_ || removing_) background_->finish();
+  closing_ = true;
+  while (running_ || removing_ || reading_ != 0) background_->finish();
   if (!waiting_.empty()) write_here();
   if (tail_.file) (void)tail_.file->truncate(tail_.file->size());
 }
@@ -353,6 +354,8 @@ void Log::failed(Errno error) {
 }
 
 void Log::retry() {
+  read_error_ = 0;
+  for (const auto& reading : std::exchange(put_off_, {})) start_reading(reading);
   if (running_) return;
   removal_failed_ = false;
   if (waiting_.empty()) {
@@ -416,6 +419,37 @@ void Log::removed(Errno error) {
   else ++errors_;
 }
 
+void Log::read(std::vector<Wanted> wanted, std::function<void(std::vector<Body>)> done) {
+  auto reading = std::make_shared<Reading>();
+  reading->done = std::move(done);
+  for (const Wanted& each : wanted) {
+    const auto behind = static_cast<Place>(each.place - oldest());
+    reading->wanted.push_back({behind < segments_.size() ? segments_[behind].number : 0, each});
+  }
+  start_reading(reading);
+}
+
+void Log::start_reading(const std::shared_ptr<Reading>& reading) {
+  const auto work = [this, reading] { reading->error = read_back(*directory_, reading->wanted, reading->bodies); };
+  if (!background_) {
+    work();
+    return has_read(reading);
+  }
+  ++reading_;
+  background_->run(work, [this, reading] {
+    --reading_;
+    has_read(reading);
+  });
+}
+
+void Log::has_read(const std::shared_ptr<Reading>& reading) {
+  if (closing_) return;
+  if (reading->error == 0) return reading->done(std::move(reading->bodies));
+  read_error_ = reading->error;
+  ++errors_;
+  put_off_.push_back(reading);
+}
+
 Result<void> Log::flush() {
   end_batch(now_);
   while (running_) background_->finish();
@@ -426,7 +460,8 @@ Result<void> Log::flush() {
 
 std::string Log::trouble() const {
   if (error_ != 0) return std::strerror(error_);
-  return full_ ? "no room left to reserve on the disk" : "";
+  if (full_) return "no room left to reserve on the disk";
+  return read_error_ != 0 ? std::strerror(read_error_) : "";
 }
 
 }  // namespace shoal::store

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "store/directory.hpp"
+#include "store/read_back.hpp"
 #include "store/segment.hpp"
 #include "store/store.hpp"
 
@@ -87,12 +88,15 @@ class Log final : public Store {
   RecordWriter& batch() override { return batch_; }
   std::uint64_t number() const override { return next_; }
   Place place() const override { return static_cast<Place>(segments_.back().number); }
+  std::uint64_t offset() const override { return segments_.back().bytes + batch_.size(); }
   void end_batch(WallMs now) override;
   std::uint64_t committed() const override { return committed_; }
   std::uint64_t waiting_bytes() const override { return waiting_bytes_; }
   bool full() const override { return full_ || error_ != 0; }
   bool admits(std::uint64_t bytes) override;
   void retry() override;
+  /// By the background, behind what it has to do already. What cannot be read at the moment waits for `retry`.
+  void read(std::vector<Wanted> wanted, std::function<void(std::vector<Body>)> done) override;
   std::uint64_t bytes() const override { return bytes_; }
   std::uint64_t segment_bytes() const override { return segment_bytes_; }
   void begin_segment() override;
@@ -104,7 +108,7 @@ class Log final : public Store {
   void set_on_commit(std::function<void()> on_commit) { on_commit_ = std::move(on_commit); }
   /// Waits until everything handed over survives, or cannot. Errors: the disk's.
   Result<void> flush();
-  /// Why nothing is written at the moment; empty: it is.
+  /// Why nothing is written at the moment, or, when it is not `full`, not all can be read; empty: all is well.
   std::string trouble() const;
   /// Errors of the disk so far.
   std::uint64_t errors() const { return errors_; }
@@ -141,6 +145,14 @@ class Log final : public Store {
     bool damaged = false;
   };
 
+  // A call of `read`.
+  struct Reading {
+    std::vector<WantedFrom> wanted;
+    std::vector<Body> bodies;
+    Errno error = 0;
+    std::function<void(std::vector<Body>)> done;
+  };
+
   struct Written {
     Errno error = 0;
     std::size_t pieces = 0;  // so many from the first on survive
@@ -169,6 +181,8 @@ class Log final : public Store {
   Errno remove(const Dropped& dropped);
   void removed(Errno error);
   void remove_dropped();
+  void start_reading(const std::shared_ptr<Reading>& reading);
+  void has_read(const std::shared_ptr<Reading>& reading);
 
   std::unique_ptr<Directory> directory_;
   LogOptions options_;
@@ -179,6 +193,7 @@ class Log final : public Store {
   std::deque<Dropped> dropped_;
   std::deque<Piece> waiting_;
   std::deque<Piece> writing_;
+  std::vector<std::shared_ptr<Reading>> put_off_;  // could not be read
   Tail tail_;
   WallMs now_ = 0;
   WallMs begun_at_ = 0;              // when the last segment was begun
@@ -189,8 +204,11 @@ class Log final : public Store {
   std::uint64_t waiting_bytes_ = 0;  // of `writing_`, too
   std::uint64_t bytes_ = 0;
   std::uint64_t errors_ = 0;
-  Errno error_ = 0;  // of the last attempt to write
+  Errno error_ = 0;       // of the last attempt to write
+  Errno read_error_ = 0;  // of those that are put off
   bool full_ = false;
+  bool closing_ = false;
+  std::size_t reading_ = 0;      // so many are read in the background
   bool running_ = false;         // `writing_` is being written in the background
   bool slow_ = false;            // to write takes long, so it is done there
   bool removing_ = false;        // the first of `dropped_` is being removed there

@@ -1,12 +1,15 @@
 #include "store/memory_store.hpp"
 
+#include <algorithm>
 #include <utility>
+
+#include "store/read_back.hpp"
 
 namespace shoal::store {
 
 Image MemoryStore::Disk::image(Image::Missing* missing) const {
   Image image;
-  for (const Batch& batch : batches) image.apply_all(batch.records, batch.segment);
+  for (const Batch& batch : batches) image.apply_all(batch.records, batch.segment, batch.offset);
   const Image::Missing result = image.finish();
   if (missing) *missing = result;
   return image;
@@ -27,7 +30,7 @@ MemoryStore::MemoryStore(Disk& disk, std::uint64_t segment_bytes)
 void MemoryStore::end_batch(WallMs now) {
   if (batch_.empty()) return;
   const auto bytes = batch_.bytes();
-  waiting_.push_back({disk_.last_segment, now, {bytes.begin(), bytes.end()}});
+  waiting_.push_back({disk_.last_segment, segment_now_, now, {bytes.begin(), bytes.end()}});
   segment_now_ += bytes.size();
   ++next_;
   batch_.clear();
@@ -57,6 +60,40 @@ void MemoryStore::commit() {
     ++disk_.last_batch;
   }
   remove_dropped();
+}
+
+void MemoryStore::read(std::vector<Wanted> wanted, std::function<void(std::vector<Body>)> done) {
+  reads_ += wanted.size();
+  held_reads_.push_back([this, wanted = std::move(wanted), done = std::move(done)] {
+    std::vector<Body> bodies;
+    for (const Wanted& each : wanted) bodies.push_back(find(each));
+    done(std::move(bodies));
+  });
+  if (!hold_reads_) finish_reads();
+}
+
+Body MemoryStore::find(const Wanted& wanted) const {
+  for (const Disk::Batch& batch : disk_.batches) {
+    if (static_cast<Place>(batch.segment) != wanted.place || wanted.offset < batch.offset) continue;
+    const std::uint64_t at = wanted.offset - batch.offset;
+    if (at >= batch.records.size()) continue;
+    const std::size_t span = body_span(wanted.topic_size, wanted.properties_size, wanted.payload_size);
+    return take_body(wanted, {batch.records.data() + at, std::min<std::size_t>(span, batch.records.size() - at)});
+  }
+  return {};
+}
+
+void MemoryStore::hold_reads(bool on) {
+  hold_reads_ = on;
+  if (!on) finish_reads();
+}
+
+void MemoryStore::finish_reads() {
+  while (!held_reads_.empty()) {
+    const auto read = std::move(held_reads_.front());
+    held_reads_.pop_front();
+    read();
+  }
 }
 
 void MemoryStore::drop_oldest(std::uint64_t number) {

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <vector>
 
 #include "store/image.hpp"
@@ -16,6 +17,7 @@ class MemoryStore final : public Store {
   struct Disk {
     struct Batch {
       std::uint64_t segment = 0;
+      std::uint64_t offset = 0;  ///< in the segment
       WallMs at = 0;
       std::vector<std::uint8_t> records;
     };
@@ -35,12 +37,14 @@ class MemoryStore final : public Store {
   RecordWriter& batch() override { return batch_; }
   std::uint64_t number() const override { return next_; }
   Place place() const override { return static_cast<Place>(disk_.last_segment); }
+  std::uint64_t offset() const override { return segment_now_ + batch_.size(); }
   void end_batch(WallMs now) override;
   std::uint64_t committed() const override { return disk_.last_batch; }
   std::uint64_t waiting_bytes() const override;
   bool full() const override { return full_; }
   bool admits(std::uint64_t bytes) override { return !full_ && bytes <= room_; }
   void retry() override {}
+  void read(std::vector<Wanted> wanted, std::function<void(std::vector<Body>)> done) override;
   std::uint64_t bytes() const override { return disk_.bytes() + waiting_bytes(); }
   std::uint64_t segment_bytes() const override { return segment_bytes_; }
   Place oldest() const override { return static_cast<Place>(oldest_); }
@@ -50,6 +54,11 @@ class MemoryStore final : public Store {
   /// With true nothing is committed until `commit` or false.
   void hold(bool on);
   void commit();
+  /// With true nothing is read until `finish_reads` or false.
+  void hold_reads(bool on);
+  void finish_reads();
+  /// Bodies that were asked for.
+  std::uint64_t reads() const { return reads_; }
   void set_full(bool full) { full_ = full; }
   /// What `admits` goes by.
   void set_room(std::uint64_t bytes) { room_ = bytes; }
@@ -59,6 +68,7 @@ class MemoryStore final : public Store {
 
  private:
   void remove_dropped();
+  Body find(const Wanted& wanted) const;
 
   struct Dropped {
     std::uint64_t segment = 0;
@@ -70,11 +80,14 @@ class MemoryStore final : public Store {
   RecordWriter batch_;
   std::deque<Disk::Batch> waiting_;
   std::deque<Dropped> dropped_;
+  std::deque<std::function<void()>> held_reads_;
   std::uint64_t next_;
   std::uint64_t oldest_;
   std::uint64_t segment_now_ = 0;  // bytes of the newest segment
   std::uint64_t room_ = UINT64_MAX;
+  std::uint64_t reads_ = 0;
   bool hold_ = false;
+  bool hold_reads_ = false;
   bool full_ = false;
   bool damaged_ = false;
 };

@@ -12,9 +12,6 @@ namespace {
 // Parts that cannot be read, of all segments together, before a whole segment counts as one.
 constexpr unsigned kUnreadableMax = 1000;
 
-// What a disk says that has lost something. All else is about this process, or the moment.
-bool is_damage(Errno error) { return error == EIO || error == EBADMSG || error == EUCLEAN || error == EILSEQ; }
-
 class Reader {
  public:
   explicit Reader(Directory& directory) : directory_(directory) {}

@@ -1,6 +1,8 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <vector>
 
 #include "store/record.hpp"
 
@@ -8,6 +10,23 @@ namespace shoal::store {
 
 /// Which of the log's segments a record is in, from 0 to 65,535 and on from 0: there are never so many at a time.
 using Place = std::uint16_t;
+
+/// A message whose body (topic, properties and payload) is to be read back: where it was written, and what has to be
+/// there.
+struct Wanted {
+  Place place = 0;
+  std::uint64_t offset = 0;   ///< of the topic in the segment
+  std::uint64_t message = 0;  ///< its number
+  std::size_t topic_size = 0;
+  std::size_t properties_size = 0;
+  std::size_t payload_size = 0;
+  std::uint32_t checksum = 0;  ///< CRC-32C of the body
+
+  std::size_t body_size() const { return topic_size + properties_size + payload_size; }
+};
+
+/// The three parts, one behind the other; nothing when they are not there any more.
+using Body = std::vector<std::uint8_t>;
 
 /// What survives of an instance: it is told in batches, each of which counts as a whole or not at all. Belongs to the
 /// instance's thread.
@@ -21,6 +40,8 @@ class Store {
   virtual std::uint64_t number() const = 0;
   /// Where its records will be.
   virtual Place place() const = 0;
+  /// Where in that segment's file the next record of the batch will be, as far as the disk does what it is told.
+  virtual std::uint64_t offset() const = 0;
   /// Ends it, when there is something in it, and hands it over: once `committed` has its number it survives what the
   /// instance was promised. `now`: see WallMs.
   virtual void end_batch(WallMs now) = 0;
@@ -35,6 +56,10 @@ class Store {
   virtual bool admits(std::uint64_t bytes) = 0;
   /// While `full` or something waits: tries again. The owner calls it about once a second.
   virtual void retry() = 0;
+
+  /// Reads bodies of messages whose batches are committed and whose segments were not dropped. `done` gets as many, in
+  /// the same order, some time, on this thread; it may be before this returns, and never when the store goes first.
+  virtual void read(std::vector<Wanted> wanted, std::function<void(std::vector<Body>)> done) = 0;
 
   /// All that is in segments, dead records included.
   virtual std::uint64_t bytes() const = 0;
