@@ -210,7 +210,7 @@ void Log::wait(const Segment& segment, std::uint64_t number, base::Bytes bytes) 
 Errno Log::open_tail(std::uint64_t segment, std::uint32_t salt, WallMs now) {
   if (tail_.segment == segment && tail_.file) return 0;
   if (tail_.file) (void)tail_.file->truncate(tail_.file->size());
-  Tail next{.segment = segment, .file = nullptr, .can_reserve = tail_.can_reserve};
+  Tail next{.segment = segment, .file = nullptr, .last_write = tail_.last_write, .can_reserve = tail_.can_reserve};
   const std::string name = segment_name(segment);
   Errno error = directory_->create(name, next.file);
   if (error == EEXIST) error = directory_->open(name, next.file);
@@ -256,6 +256,7 @@ Errno Log::write(std::uint64_t segment, std::uint32_t salt, base::Bytes bytes, W
     tail_.reserved = 0;
     return error;
   }
+  tail_.last_write = bytes.size();
   if (file.size() + kReserveMin > tail_.reserved) reserve();
   return 0;
 }
@@ -270,13 +271,15 @@ bool Log::reserve(std::uint64_t least) {
     else if (!no_space(error)) tail_.can_reserve = false;
     return !no_space(error);
   };
-  const std::uint64_t usual = std::clamp(size / 4, 2 * kReserveMin, kReserveMax);
-  if (least > usual && take(least)) {
+  const std::uint64_t needed = std::clamp(size / 4, 2 * kReserveMin, kReserveMax);
+  // So much that it lasts for some writes.
+  const std::uint64_t usual = std::max(needed, std::min(8 * tail_.last_write, kReserveMax));
+  if (least > usual && (take(least + usual) || take(least))) {
     tail_.full = false;
     return true;
   }
-  tail_.full = !take(usual);
-  return !tail_.full && least <= usual;
+  tail_.full = !take(usual) && !take(needed);
+  return !tail_.full && (!tail_.can_reserve || size + least <= tail_.reserved);
 }
 
 // Where the file belongs to the background nobody can look; and it is not reserved for what nobody has asked yet.

@@ -133,10 +133,11 @@ class Log final : public Store {
   struct Tail {
     std::uint64_t segment = 0;  // 0: none is open
     std::unique_ptr<File> file;
-    std::uint64_t reserved = 0;  // up to there room was taken
-    std::uint64_t synced = 0;    // up to there it survives a power cut; 0: not even the header
-    bool can_reserve = true;     // the file system knows how
-    bool full = false;           // it had none
+    std::uint64_t reserved = 0;    // up to there room was taken
+    std::uint64_t last_write = 0;  // bytes
+    std::uint64_t synced = 0;      // up to there it survives a power cut; 0: not even the header
+    bool can_reserve = true;       // the file system knows how
+    bool full = false;             // it had none
   };
   // A segment that goes once the batch `after` survives.
   struct Dropped {
