@@ -88,7 +88,8 @@ bool SharedGroups::subscribe(ClientSession& session, std::string_view filter, mq
   group.members.push_back(mine.back().get());
   ++memberships_;
   if (session.client) place(*mine.back(), true);
-  if (journal_ && !group.stored && session.protocol.survives()) store(group);
+  if (journal_ && group.stored) store_member(session);
+  else if (journal_ && session.protocol.survives()) store(group);
   return true;
 }
 
@@ -108,9 +109,16 @@ SharedGroup* SharedGroups::find(std::uint32_t number) const {
   return found == by_number_.end() ? nullptr : found->second;
 }
 
+// Its session is known to the store, also when it ends with its connection: so is what it does not acknowledge, which
+// is for the other members then.
+void SharedGroups::store_member(ClientSession& session) {
+  if (!session.protocol.stored()) journal_->session(session);
+}
+
 // From now on it survives, with what waits already.
 void SharedGroups::store(SharedGroup& group) {
   journal_->group(group);
+  for (const Membership* const member : group.members) store_member(member->member.session());
   for (std::size_t i = 0; i < group.queue.size(); ++i) {
     GroupWaiting& waiting = group.queue.at(i);
     waiting.place = journal_->group_queued(group, waiting.sequence, waiting.message, waiting.retain);
@@ -235,7 +243,7 @@ bool SharedGroups::offer(SharedGroup& group, session::Publication& publication, 
     const std::uint8_t qos = std::min(membership.options.qos, publication.qos());  // MQTT-4.8.2-3
     if (!session.protocol.can_take(qos)) continue;
     const std::span<const std::uint32_t> ids(&membership.id, membership.id != 0 ? 1 : 0);
-    const session::Copy copy{qos, membership.options.retain_as_published && retain, ids, group.number};
+    const session::Copy copy{qos, membership.options.retain_as_published && retain, ids, group.number, group.stored};
     if (session.protocol.deliver(publication, copy) == session::Outcome::sent) deliveries_.wrote(*session.client);
     return true;
   }

@@ -121,6 +121,7 @@ class SharedGroups {
   SharedGroup& make(std::string_view filter, std::uint32_t number);
   void end(SharedGroup& group);
   void store(SharedGroup& group);
+  void store_member(ClientSession& session);
   void push(SharedGroup& group, session::MessageRef message, bool retain, bool first);
   void push(SharedGroup& group, GroupWaiting waiting, bool first);
   void pop(SharedGroup& group);

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <map>
+#include <set>
 
 #include "broker/shard_harness.hpp"
 #include "conformance/covers.hpp"
@@ -28,6 +29,37 @@ struct Shared : testing::Test {
   Peer source;
   std::uint16_t id = 0;
 };
+
+// The session of a member that keeps none ends with the process, and its messages are for the others then.
+TEST(SharedAndStored, WhatACleanMemberHasNotAcknowledgedIsThereForTheOthersAfterACrash) {
+  store::MemoryStore::Disk disk;
+  const auto options = with([](BrokerOptions&) {});
+  {
+    Bed bed(options, &disk);
+    Peer early(bed), kept(bed), late(bed), source(bed);
+    early.connect({"early"}).subscribe("$share/g/t", 1);
+    kept.connect({.id = "kept", .clean = false, .expiry_s = 1000}).subscribe("$share/g/t", 1).drop();
+    early.skip();
+    source.connect({"source"}).publish("t", "1", {.qos = 1, .id = 1}).publish("t", "2", {.qos = 1, .id = 2});
+    EXPECT_THAT(early.got(), ElementsAre("PUBLISH t=1 q1 #1", "PUBLISH t=2 q1 #2"));
+    early.ack(PacketType::puback, 1);
+    late.connect({"late"}).subscribe("$share/g/t", 2).skip();
+    for (std::uint16_t id = 3; id < 7; ++id) source.publish("t", std::to_string(id), {.qos = 1, .id = id});
+    source.publish("t", "as QoS 1", {.qos = 2, .id = 7}).publish("t", "as QoS 2", {.qos = 2, .id = 8});
+    bed.crash();
+  }
+  Bed bed(options, &disk);
+  bed.advance({});  // those two end
+  EXPECT_EQ(bed.shard.stats().sessions_now, 1u);
+  Peer kept(bed);
+  kept.connect({.id = "kept", .clean = false, .expiry_s = 1000});
+  std::multiset<std::string> got;
+  for (const Sent& packet : kept.take()) {
+    if (packet.type == PacketType::publish) got.emplace(base::as_text(packet.as<mqtt::Publish>().payload));
+  }
+  EXPECT_THAT(got, ElementsAre("2", "3", "4", "5", "6", "as QoS 1"))
+      << "not 1, which was acknowledged, nor what a member got at QoS 2 (MQTT-4.8.2-5)";
+}
 
 TEST_F(Shared, MembersTakeTurns) {
   Peer a(bed), b(bed, Version::v3_1_1), c(bed);

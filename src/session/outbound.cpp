@@ -44,7 +44,9 @@ Outcome Outbound::deliver(Publication& publication, const Copy& copy, Link* link
 }
 
 Outcome Outbound::write(Publication& publication, const Copy& copy, Link& link, bool keep, const Queued* waited) {
-  Journal* const journal = keep ? this->journal() : nullptr;
+  // Also when the session ends with its connection: another member gets it then (4.8.2).
+  const bool goes_on = copy.group_survives && copy.qos == 1;
+  Journal* const journal = keep || goes_on ? this->journal() : nullptr;
   const bool told = waited && waited->stored && this->journal();
   const std::uint16_t id = copy.qos == 0 ? std::uint16_t{0} : acquire();
   const std::size_t before = link.size();
@@ -64,7 +66,6 @@ Outcome Outbound::write(Publication& publication, const Copy& copy, Link& link, 
   budget_->work.add_bytes(written);
   if (id != 0) {
     Slot& slot = slots_[id - 1];
-    // Also when the session ends with its connection: another member gets it then.
     if (keep || (copy.group != 0 && copy.qos == 1)) {
       slot.message = publication.message();
       slot.copy = KeptCopy(copy);

@@ -17,6 +17,7 @@ struct Copy {
   bool retain = false;
   std::span<const std::uint32_t> ids;  ///< subscription identifiers
   std::uint32_t group = 0;             ///< the shared subscription's number; 0: ordinary ones
+  bool group_survives = false;         ///< what of it this session does not acknowledge is kept for the others
 };
 
 /// What an appended PUBLISH came to.

@@ -225,7 +225,8 @@ def test_clients_of_both_versions_meet(lab):
         old.publish("mixed/1", "from 3.1.1", 2)
         new.publish("mixed/2", "from 5.0", 1)
         for c in (old, new):
-            assert [(m.topic, m.qos) for m in c.get(2)] == [("mixed/1", 2), ("mixed/2", 1)]
+            # At QoS 2 paho has it when the flow is over, which may be after the other one came.
+            assert sorted((m.topic, m.qos) for m in c.get(2)) == [("mixed/1", 2), ("mixed/2", 1)]
 
 
 GARBAGE = {
