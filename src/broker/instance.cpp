@@ -27,6 +27,11 @@ Error of_instance(const BrokerOptions& options, Error error) {
   return error;
 }
 
+// When it has trouble.
+std::string what_fails(const store::Log& log) {
+  return log.full() ? "store cannot be written" : "store cannot be read";
+}
+
 store::WallMs wall_now() {
   const auto since_1970 = std::chrono::system_clock::now().time_since_epoch();
   return static_cast<store::WallMs>(base::duration_cast<base::milliseconds>(since_1970).count());
@@ -168,9 +173,8 @@ void Instance::watch_store() {
     return;
   }
   store_troubled_ = !trouble.empty();
-  if (!store_troubled_) return log_.info("store is written again", {{"folder", store_->path()}});
-  const char* const what = store_->full() ? "store cannot be written" : "store cannot be read";
-  log_.error(what, {{"folder", store_->path()}, {"error", trouble}});
+  if (!store_troubled_) return log_.info("store works again", {{"folder", store_->path()}});
+  log_.error(what_fails(*store_), {{"folder", store_->path()}, {"error", trouble}});
   reactor_.timers().arm(store_retry_, reactor_.now() + base::seconds(1));
 }
 
@@ -197,8 +201,7 @@ Stats Instance::stats() const {
     stats.alarm = "store damaged: " + std::to_string(stats.store_lost) + " queued messages lost" + also(stats.alarm);
   }
   if (const std::string trouble = store_->trouble(); !trouble.empty()) {
-    stats.alarm =
-        (store_->full() ? "store cannot be written: " : "store cannot be read: ") + trouble + also(stats.alarm);
+    stats.alarm = what_fails(*store_) + ": " + trouble + also(stats.alarm);
   }
   return stats;
 }

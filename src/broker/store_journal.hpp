@@ -84,7 +84,7 @@ class StoreJournal final : public session::Journal {
 
   // What comes out of the store again.
   void restore_numbers(std::uint64_t last_session, std::uint64_t last_message);
-  /// The session is in the store as `number`; something of it is in the segments from `first` to `last`.
+  /// The session is in the store as `number`; `first`: the oldest segment with something of its own.
   void restore_session(ClientSession& session, std::uint64_t number, session::Place first);
   void restore_group(SharedGroup& group, session::Place first);
   /// Something of it is in that segment.
