@@ -102,6 +102,7 @@ class Instance final : private Authority, private io::TurnEnd, private io::Timer
   auth::Authenticator authenticator_;
   EdgeCounters counters_;
   RateLimit accepts_;
+  io::Reactor::Guest guest_{reactor_};
   StoreBackground background_;
   StoreRetry store_retry_{*this};
   Shard shard_;

@@ -13,6 +13,9 @@ using mqtt::ReasonCode;
 
 namespace {
 
+// What nobody waits for may be lost with the process for so long.
+constexpr base::Duration kCommitDelay = base::milliseconds(10);
+
 session::QueueBudget make_budget(const BrokerOptions& options) {
   session::QueueBudget budget;
   budget.inflight_max = options.limits.inflight;
@@ -100,11 +103,13 @@ void Shard::turn_end() {
   turns_.begin();
   if (journal_) {
     keep_store();
-    commit();
+    commit_if_due();
   }
   flush_dirty();
-  // What was sent by that is told in the next turn.
-  if (journal_ && (!journal_->empty() || eviction_->due())) context_.want_turn_end();
+  // What was sent by that, and who waits for it, comes in the next turn.
+  if (journal_ && ((journal_->awaited() && !journal_->empty()) || eviction_->due())) context_.want_turn_end();
+  if (journal_ && !journal_->empty() && !commit_delay_.armed())
+    context_.timers.arm(commit_delay_, now() + kCommitDelay);
   turns_.begin();
 }
 
@@ -130,6 +135,18 @@ void Shard::note_lost() {
 
 void Shard::commit() {
   journal_->commit();
+  context_.timers.cancel(commit_delay_);
+  release_dirty();
+}
+
+// What nobody waits for comes with the next batch that somebody does, or a little later: acknowledgements of what was
+// sent, for instance. When they are lost with the process, it is sent once more.
+void Shard::commit_if_due() {
+  if (journal_->awaited()) return commit();
+  release_dirty();
+}
+
+void Shard::release_dirty() {
   for (Client* client : dirty_) {
     if (client && client->link().holds()) release(*client);
   }
@@ -144,7 +161,7 @@ void Shard::release(Client& client) {
 
 void Shard::store_changed() {
   if (!journal_) return;
-  journal_->commit();
+  journal_->refresh();
   std::erase_if(holding_, [&](Client* client) {
     if (client->link().holds()) client->link().release(journal_->committed());
     flush_later(*client);
@@ -179,6 +196,7 @@ bool Shard::restore_some(std::size_t things) {
 }
 
 void Shard::leave_store() {
+  context_.timers.cancel(commit_delay_);
   router_.set_journal(nullptr);
   sessions_.set_journal(nullptr);
   clearing_.reset();

@@ -118,7 +118,7 @@ class Shard final : private Deliveries, private io::Timer {
   /// For packets that tell of what the store has to have: what was told since `journal_position` was that, or 0.
   std::uint64_t journal_position() const { return journal_ ? journal_->position() : 0; }
   std::uint64_t told_since(std::uint64_t position) const {
-    return journal_ && journal_->position() != position ? journal_->under_way() : 0;
+    return journal_ && journal_->position() != position ? journal_->pending(journal_->under_way()) : 0;
   }
   /// The session has a connection, or another expiry or will.
   void store_session(ClientSession& session);
@@ -182,10 +182,23 @@ class Shard final : private Deliveries, private io::Timer {
     base::Time until;
   };
 
+  /// When what nobody waits for is committed, too.
+  class CommitDelay final : public io::Timer {
+   public:
+    explicit CommitDelay(Shard& shard) : shard_(shard) {}
+
+   private:
+    void on_deadline(base::Time) override { shard_.commit(); }
+
+    Shard& shard_;
+  };
+
   void wait_in_line(Client& client);
   void run_line();
   void flush_dirty();
   void commit();
+  void commit_if_due();
+  void release_dirty();
   void keep_store();
   void note_lost();
   void release(Client& client);
@@ -206,6 +219,7 @@ class Shard final : private Deliveries, private io::Timer {
   Router router_;
   SessionTable sessions_;
   std::unique_ptr<StoreJournal> journal_;     // null: nothing survives
+  CommitDelay commit_delay_{*this};
   std::unique_ptr<StoreReadBack> read_back_;  // these with it
   std::unique_ptr<StoreEviction> eviction_;
   std::unique_ptr<StoreClearing> clearing_;

@@ -24,6 +24,7 @@ class StoreBackground final : public store::Background {
 
   void run(std::function<void()> work, std::function<void()> done) override;
   void finish() override;
+  bool alone() const override { return reactor_.guests() <= 1; }
 
  private:
   struct Job {

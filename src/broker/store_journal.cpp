@@ -210,6 +210,7 @@ void StoreJournal::session(ClientSession& session) {
     protocol.set_stored(std::move(stored));
   }
   begin(*protocol.stored());
+  awaited_ = under_way_;
   store::SessionRecord record{protocol.stored()->number,
                               protocol.client_id(),
                               protocol.expiry_s(),
@@ -225,6 +226,7 @@ void StoreJournal::session(ClientSession& session) {
 void StoreJournal::session_gone(ClientSession& session) {
   Stored& stored = *session.protocol.stored();
   begin(stored);
+  awaited_ = under_way_;
   store_->batch().put(store::SessionGone{stored.number});
   slots_[stored.slot] = nullptr;
   free_.push_back(stored.slot);

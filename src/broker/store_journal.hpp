@@ -72,6 +72,11 @@ class StoreJournal final : public session::Journal {
   /// To be called in turns that happen anyway: now and then it is told that the instance is there.
   void alive();
   bool empty() { return store_->batch().empty(); }
+  /// A packet waits for the batch under way, or it says that a session has begun or ended, or its client has: no
+  /// packet tells of that, but others see it.
+  bool awaited() const { return awaited_ == under_way_; }
+  /// Learns what the store has committed meanwhile.
+  void refresh();
   std::uint64_t committed() const { return committed_; }
   /// The segment that is written to.
   session::Place place() const { return place_; }
@@ -114,7 +119,6 @@ class StoreJournal final : public session::Journal {
   std::uint64_t tell(const session::MessageRef& message);
   void put(const session::Message& message);
   void add(const session::Message& message, session::Message::Spot spot);
-  void refresh();
 
   std::unique_ptr<store::Store> store_;
   StoreReadBack* read_back_ = nullptr;

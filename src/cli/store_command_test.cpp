@@ -159,7 +159,7 @@ TEST_F(StoreCommandTest, TotalsOfAStore) {
   fill("lab");
   for (const std::string& what : {std::string("lab"), store_of("lab"), home + "/state/lab"}) {
     ASSERT_EQ(inspect(what), kDone) << err.str();
-    EXPECT_THAT(out.str(), StartsWith("store            " + store_of("lab") + "\nformat           1\n"));
+    EXPECT_THAT(out.str(), StartsWith("store            " + store_of("lab") + "\nformat           2\n"));
     EXPECT_THAT(out.str(), HasSubstr("\nsessions         1\nsubscriptions    1\nqueued           1\n"));
     EXPECT_THAT(out.str(), HasSubstr("\nlast written     2025-01-31T10:30:00.456Z\ndamage           none\n"));
   }
@@ -176,7 +176,7 @@ TEST_F(StoreCommandTest, RecordsAsTheyWereWritten) {
   fill("lab");
   ASSERT_EQ(inspect("lab", InspectForm::records), kDone);
   EXPECT_EQ(out.str(),
-            "0000000000000001.log: segment 1, format 1, made 1970-01-01T00:00:01.000Z\n"
+            "0000000000000001.log: segment 1, format 2, made 1970-01-01T00:00:01.000Z\n"
             "  batch 1 at byte 40: 19 bytes, 2025-01-31T10:30:00.123Z\n"
             "    session 1 client=pump expiry=3600 since=0\n"
             "    subscription session=1 filter=t/# qos=1 id=0\n"

@@ -54,6 +54,19 @@ class Reactor {
   Reactor(const Reactor&) = delete;
   Reactor& operator=(const Reactor&) = delete;
 
+  /// One of those who are served here, as long as it lives.
+  class Guest {
+   public:
+    explicit Guest(Reactor& reactor) : reactor_(reactor) { ++reactor_.guests_; }
+    ~Guest() { --reactor_.guests_; }
+    Guest(const Guest&) = delete;
+    Guest& operator=(const Guest&) = delete;
+
+   private:
+    Reactor& reactor_;
+  };
+  std::size_t guests() const { return guests_; }
+
   /// Makes the calling thread the loop's thread ahead of `run`, so that it can set things up there.
   void adopt_thread() { thread_ = std::this_thread::get_id(); }
   /// Turns until `stop`. The calling thread becomes the loop's thread.
@@ -106,6 +119,7 @@ class Reactor {
   TimerQueue timers_;
   base::ChunkPool chunks_;
   std::unique_ptr<std::uint8_t[]> scratch_;
+  std::size_t guests_ = 0;
   std::vector<TurnEnd*> ends_;
   std::vector<TurnEnd*> ending_;
   std::vector<std::shared_ptr<void>> disposed_;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <string_view>
@@ -25,9 +26,13 @@ class Journal {
  public:
   /// Number of the batch under way.
   std::uint64_t under_way() const { return under_way_; }
-  /// What a packet has to wait for that tells of what `batch` says; 0: of nothing.
-  std::uint64_t pending(std::uint64_t batch) const { return batch > committed_ ? batch : 0; }
-  std::uint64_t pending(const Stored* session) const { return session ? pending(session->last_batch) : 0; }
+  /// What a packet has to wait for that tells of what `batch` says; 0: of nothing. Such a packet waits from now on.
+  std::uint64_t pending(std::uint64_t batch) {
+    if (batch <= committed_) return 0;
+    awaited_ = std::max(awaited_, batch);
+    return batch;
+  }
+  std::uint64_t pending(const Stored* session) { return session ? pending(session->last_batch) : 0; }
 
   /// A message waits in the session's queue. Where that is said.
   virtual Place queued(Stored& session, std::uint32_t sequence, const MessageRef& message, const Copy& copy) = 0;
@@ -55,6 +60,7 @@ class Journal {
 
   std::uint64_t under_way_ = 1;
   std::uint64_t committed_ = 0;
+  std::uint64_t awaited_ = 0;  // the last batch that a packet waits for
 };
 
 }  // namespace shoal::session

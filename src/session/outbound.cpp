@@ -51,7 +51,7 @@ Outcome Outbound::write(Publication& publication, const Copy& copy, Link& link, 
   const std::uint16_t id = copy.qos == 0 ? std::uint16_t{0} : acquire();
   const std::size_t before = link.size();
   // At QoS 2 the client remembers the identifier, so it must not be forgotten here.
-  const std::uint64_t batch = journal && copy.qos == 2 ? journal->under_way() : 0;
+  const std::uint64_t batch = journal && copy.qos == 2 ? journal->pending(journal->under_way()) : 0;
   const Written result = publication.write(link, copy, id, false, batch);
   if (result != Written::yes) {
     ++(result == Written::expired ? budget_->expired : budget_->dropped_size);

@@ -168,7 +168,7 @@ TEST_F(BackupTest, DamagedIsRefusedWithWhatIsWrong) {
   EXPECT_THAT(changed([](std::string& bytes) { bytes[3] ^= 1; }), StartsWith(damaged + "has no header"));
   EXPECT_THAT(changed([](std::string& bytes) { bytes[kSegmentHeaderBytes + 40] ^= 1; }), StartsWith(damaged));
   EXPECT_THAT(changed([](std::string& bytes) { bytes += "xyz"; }), damaged + "has 3 bytes behind its end");
-  EXPECT_EQ(changed([](std::string& bytes) { bytes[8] = 2; }),
+  EXPECT_EQ(changed([](std::string& bytes) { bytes[8] ^= 1; }),
             damaged + "has no header of a segment; nothing in it is used");
   for (std::size_t size = 0; size < whole.size(); ++size) {
     EXPECT_THAT(changed([&](std::string& bytes) { bytes.resize(size); }), StartsWith(damaged)) << size;
@@ -184,10 +184,10 @@ TEST_F(BackupTest, OfANewerFormatIsRefused) {
   run("1");
   back_up();
   change([](std::string& bytes) {
-    encode({.version = 2, .salt = 1, .number = 1, .created = 1}, reinterpret_cast<std::uint8_t*>(bytes.data()));
+    encode({.version = kFormatVersion + 1, .salt = 1, .number = 1, .created = 1}, reinterpret_cast<std::uint8_t*>(bytes.data()));
   });
   EXPECT_EQ(why_not(), "the backup " + file +
-                           " was written by a newer Shoal (it has format 2, this one reads up to 1); use that version");
+                           " was written by a newer Shoal (it has format 3, this one reads up to 2); use that version");
 }
 
 TEST_F(BackupTest, ASegmentOfAStoreIsNone) {

@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -42,6 +43,12 @@ class PosixFile final : public File {
       if (errno != EINTR) return errno;
     }
     return 0;
+  }
+
+  std::uint64_t room() const override {
+    struct statvfs status {};
+    if (::fstatvfs(fd_.get(), &status) != 0 || status.f_blocks == 0) return UINT64_MAX;
+    return std::uint64_t{status.f_bavail} * status.f_frsize;
   }
 
   Errno truncate(std::uint64_t size) override {

@@ -28,6 +28,8 @@ class File {
   /// Takes room on the disk for `bytes` behind the end, so that appending that much cannot fail for want of it.
   /// EOPNOTSUPP where the file system cannot.
   virtual Errno reserve(std::uint64_t bytes) = 0;
+  /// What the file system has left, the most there is when it does not know. May take as long as `append`.
+  virtual std::uint64_t room() const = 0;
   /// Cuts what is behind `size`, room that was reserved included.
   virtual Errno truncate(std::uint64_t size) = 0;
   /// What was appended survives a power cut. May take long.

@@ -101,6 +101,12 @@ void Image::on(const Finished& r) { session(r.session).flights.erase(r.id); }
 void Image::on(const Taken& r) { own(r.session).taken.insert(r.id); }
 void Image::on(const Released& r) { session(r.session).thing.taken.erase(r.id); }
 void Image::on(const Retained& r) {
+  if (r.topic.empty()) {
+    const MessageRecord* const known = message(r.message);
+    if (known) on(Retained{r.message, known->topic});
+    else ++retained_missing_;
+    return;
+  }
   retained_by_topic_.insert_or_assign(r.topic, RetainedOne{refer(r.message), r.topic, segment_});
 }
 void Image::on(const RetainedGone& r) { retained_by_topic_.erase(r.topic); }
@@ -122,6 +128,7 @@ void Image::on(const GroupUnqueued& r) { group(r.group).queue.erase(r.sequence);
 
 Image::Missing Image::finish() {
   Missing missing;
+  missing.messages = retained_missing_;
   const auto there = [&](std::uint64_t number) {
     if (messages_.contains(number)) return true;
     ++missing.messages;

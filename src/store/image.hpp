@@ -155,6 +155,7 @@ class Image {
   std::unordered_map<std::uint32_t, MakingGroup> making_groups_;
   std::unordered_map<std::uint64_t, Message> messages_;
   std::unordered_map<std::string_view, RetainedOne> retained_by_topic_;
+  std::uint64_t retained_missing_ = 0;  // whose topic is not known, either
   std::uint64_t segment_ = 0;  // of the record that is applied
   // Of the batch that is applied: where its records are, in memory and in the segment.
   const std::uint8_t* records_ = nullptr;

@@ -92,6 +92,7 @@ Errno Log::resume(const LogContent& content) {
     Segment& last = segments_.back();
     const LogContent::Segment& found = content.segments.back();
     const bool whole = !last.damaged && last.number == content.last_number;
+    const bool goes_on = whole && found.header.version == kFormatVersion;
     error = open_tail(last.number, last.salt, now_);
     if (found.whole < found.size && whole) {
       if (error == 0) error = tail_.file->truncate(found.whole);
@@ -107,7 +108,7 @@ Errno Log::resume(const LogContent& content) {
     if (error == 0 && whole) {
       bytes_ -= last.bytes - found.whole;
       last.bytes = found.whole;
-      if (last.bytes < options_.segment_bytes) {
+      if (goes_on && last.bytes < options_.segment_bytes) {
         reserve();
         return 0;
       }
@@ -173,14 +174,14 @@ void Log::end_batch(WallMs now) {
   seal_batch(bytes, segment.salt, number, now);
   segment.bytes += bytes.size();
   bytes_ += bytes.size();
-  const bool here = !survives_power_cuts() && !slow_ && waiting_.empty() && !running_;
+  const bool now_here = here() && waiting_.empty() && !running_;
   Errno error = 0;
-  if (here) {
+  if (now_here) {
     const Clock::time_point before = Clock::now();
     error = write(segment.number, segment.salt, bytes, now);
     slow_ = background_ && Clock::now() - before > options_.slow;
   }
-  if (here && error == 0) {
+  if (now_here && error == 0) {
     committed_ = number;
     error_ = 0;
     full_ = tail_.full;
@@ -282,12 +283,12 @@ bool Log::reserve(std::uint64_t least) {
   return !tail_.full && (!tail_.can_reserve || size + least <= tail_.reserved);
 }
 
-// Where the file belongs to the background nobody can look; and it is not reserved for what nobody has asked yet.
+// The file belongs to the background where that writes, so there it goes by what the last write has seen.
 bool Log::admits(std::uint64_t bytes) {
   if (full()) return false;
-  const bool mine = !running_ && tail_.file && tail_.segment == segments_.back().number;
-  if (!mine || !tail_.can_reserve) return true;
   const std::uint64_t needed = waiting_bytes_ + batch_.size() + bytes + kReserveMin;
+  if (running_ || !here()) return needed <= room_;
+  if (!tail_.file || tail_.segment != segments_.back().number || !tail_.can_reserve) return true;
   if (tail_.file->size() + needed <= tail_.reserved) return true;
   const bool there = reserve(needed);
   full_ = tail_.full;
@@ -308,9 +309,12 @@ Log::Written Log::write_all(const std::deque<Piece>& pieces) {
     if ((result.error = write(piece.segment, piece.salt, piece.bytes, piece.at)) != 0) break;
   }
   if (survives_power_cuts() && result.pieces < done) {
-    if (const Errno error = sync_tail()) return {error, result.pieces};
+    if (const Errno error = sync_tail()) return {.error = error, .pieces = result.pieces};
   }
   result.pieces = done;
+  const File* const file = tail_.file.get();
+  if (file) result.room = file->room();
+  if (file && result.room != kUnknown) result.room += tail_.reserved - std::min(tail_.reserved, file->size());
   return result;
 }
 
@@ -341,6 +345,7 @@ void Log::write_behind() {
 
 void Log::wrote(Written written) {
   full_ = tail_.full;
+  room_ = written.room;
   for (; written.pieces > 0; --written.pieces, writing_.pop_front()) {
     committed_ = writing_.front().last;
     waiting_bytes_ -= writing_.front().bytes.size();
@@ -366,7 +371,7 @@ void Log::retry() {
     if (const Errno error = open_tail(segments_.back().number, segments_.back().salt, now_)) return failed(error);
     reserve();
     full_ = tail_.full;
-  } else if (survives_power_cuts()) {
+  } else if (!here()) {
     error_ = 0;
     return write_behind();
   } else {

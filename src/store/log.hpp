@@ -27,6 +27,8 @@ class Background {
   virtual void run(std::function<void()> work, std::function<void()> done) = 0;
   /// Waits until all of that is over; what `done` would be called for now is called by it.
   virtual void finish() = 0;
+  /// Nobody but the owner is served by the owner's thread: it may wait for a moment itself.
+  virtual bool alone() const = 0;
 
  protected:
   ~Background() = default;
@@ -75,7 +77,7 @@ struct LogContent {
 Result<LogContent> read_log(Directory& directory);
 
 /// The store in files: an append-only log in segments. Batches are written as they end; where that may take long, or
-/// did, by `background`. A resource of the instance's thread.
+/// did, and where others would have to wait, too, by `background`. A resource of the instance's thread.
 class Log final : public Store {
  public:
   /// Goes on with what `read_log` found: cuts what is torn and appends behind it. `background` outlives the log and
@@ -154,15 +156,20 @@ class Log final : public Store {
     std::function<void(std::vector<Body>)> done;
   };
 
+  static constexpr std::uint64_t kUnknown = UINT64_MAX;
+
   struct Written {
     Errno error = 0;
     std::size_t pieces = 0;  // so many from the first on survive
+    std::uint64_t room = kUnknown;
     bool slow = false;
   };
 
   Log(std::unique_ptr<Directory> directory, LogOptions options, Background* background)
       : directory_(std::move(directory)), options_(options), background_(background), batch_(kBatchHeaderBytes) {}
 
+  // A write may be done on the instance's thread.
+  bool here() const { return !survives_power_cuts() && !slow_ && (!background_ || background_->alone()); }
   bool survives_power_cuts() const { return options_.durability == Durability::power; }
   Errno resume(const LogContent& content);
   void fill_places(std::uint64_t end);
@@ -205,6 +212,7 @@ class Log final : public Store {
   std::uint64_t waiting_bytes_ = 0;  // of `writing_`, too
   std::uint64_t bytes_ = 0;
   std::uint64_t errors_ = 0;
+  std::uint64_t room_ = kUnknown;  // for what waits, after the last write that was not done here
   Errno error_ = 0;       // of the last attempt to write
   Errno read_error_ = 0;  // of those that are put off
   bool full_ = false;

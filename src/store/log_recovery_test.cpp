@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "store/image.hpp"
 #include "store/log_harness_test.hpp"
 
 // What is made of a log that is not whole.
@@ -230,11 +231,41 @@ TEST_F(LogRecoveryTest, OtherFilesAreLeftAlone) {
   EXPECT_TRUE(disk.has("1.log"));
 }
 
+TEST_F(LogRecoveryTest, OfFormat1ItGoesOnInANewSegment) {
+  // As format 1 said that a message is the retained one: without its topic.
+  Content segment(kSegmentHeaderBytes);
+  encode({.version = 1, .salt = 5, .number = 1, .created = 1}, segment.data());
+  RecordWriter writer(kBatchHeaderBytes);
+  writer.put(MessageRecord{7, 0, 1, "old", {}, base::as_bytes("payload")});
+  Content batch(writer.bytes().begin(), writer.bytes().end());
+  for (const std::uint8_t byte : {14, 7, 14, 8}) batch.push_back(byte);
+  seal_batch(batch, 5, 1, 1);
+  segment.insert(segment.end(), batch.begin(), batch.end());
+  disk.put(segment_name(1), segment);
+
+  open();
+  EXPECT_THAT(report.damages, IsEmpty());
+  Image image;
+  ASSERT_TRUE(image.apply_all(found.segments.at(0).batches.at(0).records, 1));
+  EXPECT_EQ(image.finish().messages, 1u) << "there is no message 8";
+  ASSERT_EQ(image.retained().size(), 1u);
+  EXPECT_EQ(image.retained()[0].topic, "old");
+
+  EXPECT_EQ(log->oldest(), 1u);
+  EXPECT_EQ(log->place(), 2u);
+  put("new");
+  EXPECT_EQ(disk.content(segment_name(1)), segment);
+  EXPECT_EQ(decode_segment_header(disk.content(segment_name(2)))->version, 2u);
+  reopen();
+  EXPECT_EQ(log->place(), 2u);
+  EXPECT_THAT(read, ElementsAre("payload", "new"));
+}
+
 TEST_F(LogRecoveryTest, NewerFormatIsRefusedAndNothingIsChanged) {
   fill();
   disk.change(segment_name(2), [](Content& content) {
     auto header = *decode_segment_header(content);
-    header.version = 2;
+    header.version = kFormatVersion + 1;
     encode(header, content.data());
   });
   const auto names = disk.names();
@@ -242,7 +273,7 @@ TEST_F(LogRecoveryTest, NewerFormatIsRefusedAndNothingIsChanged) {
   ASSERT_FALSE(opened);
   EXPECT_EQ(opened.error().code, ErrorCode::unavailable);
   EXPECT_EQ(opened.error().message, "the store simulated was written by a newer Shoal (" + segment_name(2) +
-                                        " has format 2, this one reads up to 1); start it with that version");
+                                        " has format 3, this one reads up to 2); start it with that version");
   EXPECT_EQ(disk.names(), names);
 }
 

@@ -246,6 +246,55 @@ TEST_F(LogTest, AdmitsWhatThereIsRoomFor) {
   EXPECT_TRUE(log->admits(40'000));
 }
 
+TEST_F(LogTest, AdmitsWhileTheDiskWorksWhatTheLastWriteSawRoomFor) {
+  disk.set_capacity(100'000);
+  options.segment_bytes = 1 << 20;
+  options.durability = Durability::power;
+  open();
+  put_large(1000);
+  background.finish();
+  put_large(30'000);
+  ASSERT_EQ(background.waiting(), 1u);
+  EXPECT_FALSE(log->admits(70'000));
+  EXPECT_TRUE(log->admits(40'000));
+  put_large(40'000);
+  EXPECT_FALSE(log->admits(30'000)) << "what waits needs room, too";
+  EXPECT_TRUE(log->admits(1'000));
+  background.finish();
+  EXPECT_FALSE(log->full());
+  EXPECT_EQ(log->waiting_bytes(), 0u);
+  disk.set_capacity(200'000);
+  put_large(100);
+  background.finish();
+  EXPECT_TRUE(log->admits(70'000));
+}
+
+TEST_F(LogTest, WhereOthersWouldWaitItWritesInTheBackground) {
+  open();
+  put();
+  EXPECT_EQ(log->committed(), 1u);
+  background.set_alone(false);
+  put();
+  EXPECT_EQ(log->committed(), 1u);
+  EXPECT_EQ(background.waiting(), 1u);
+  background.set_alone(true);
+  put();
+  EXPECT_EQ(log->committed(), 1u) << "behind what waits";
+  background.finish();
+  EXPECT_EQ(log->committed(), 3u);
+  put();
+  EXPECT_EQ(log->committed(), 4u);
+  background.set_alone(false);
+  disk.refuse(DiskOperation::append, EIO);
+  put();
+  background.finish();
+  disk.refuse(DiskOperation::append, 0);
+  log->retry();
+  EXPECT_EQ(log->committed(), 4u) << "trying again is done there, too";
+  background.finish();
+  EXPECT_EQ(log->committed(), 5u);
+}
+
 TEST_F(LogTest, RoomOfItsOwnThatIsDroppedIsRoomAgain) {
   disk.set_capacity(120'000);
   options.segment_bytes = 20'000;

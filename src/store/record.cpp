@@ -22,13 +22,14 @@ enum Type : std::uint8_t {
   kFinished = 11,
   kTaken = 12,
   kReleased = 13,
-  kRetained = 14,
+  kRetainedOnly = 14,  // of format 1: without the topic
   kRetainedGone = 15,
   kGroup = 16,
   kGroupGone = 17,
   kGroupQueued = 18,
   kGroupUnqueued = 19,
   kAlive = 20,
+  kRetained = 21,
 };
 
 constexpr std::size_t kNumberMax = 10;  // bytes of a number
@@ -339,6 +340,7 @@ bool RecordReader::next(Record& record) {
       else record = Released{session, id};
       break;
     }
+    case kRetainedOnly: record = Retained{in.name<U64>(), {}}; break;
     case kRetained: {
       const auto message = in.name<U64>();
       record = Retained{message, in.text()};

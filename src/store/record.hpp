@@ -152,7 +152,7 @@ struct Released {
 /// A message is the retained one of its topic, which is said here, too: the message may come behind this.
 struct Retained {
   std::uint64_t message = 0;
-  std::string_view topic;
+  std::string_view topic;  ///< empty in a record of format 1: that of the message, which comes in front of it
 
   bool operator==(const Retained&) const = default;
 };

@@ -14,8 +14,8 @@
 
 namespace shoal::store {
 
-/// Of the bytes on disk. A newer one is refused.
-inline constexpr std::uint32_t kFormatVersion = 1;
+/// Of the bytes on disk. A newer one is refused, older ones are read and go as their segments are cleared.
+inline constexpr std::uint32_t kFormatVersion = 2;
 
 struct SegmentHeader {
   std::uint32_t version = kFormatVersion;

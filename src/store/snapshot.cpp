@@ -21,6 +21,7 @@ class HeldFile final : public File {
   std::uint64_t size() const override { return size_; }
   Errno append(base::Bytes) override { return EROFS; }
   Errno reserve(std::uint64_t) override { return EROFS; }
+  std::uint64_t room() const override { return 0; }
   Errno truncate(std::uint64_t) override { return EROFS; }
   Errno sync() override { return EROFS; }
   Errno read(std::uint64_t offset, std::span<std::uint8_t> to, std::size_t& got) const override {

@@ -41,6 +41,8 @@ class SimulatedFile final : public File {
     return 0;
   }
 
+  std::uint64_t room() const override { return std::max(disk_.capacity_, disk_.used()) - disk_.used(); }
+
   Errno truncate(std::uint64_t size) override {
     if (const Errno error = disk_.begin(DiskOperation::truncate, epoch_)) return error;
     inode_->now.resize(size);

@@ -120,6 +120,8 @@ class ManualBackground final : public Background {
 
   void run(std::function<void()> work, std::function<void()> done) override;
   void finish() override;
+  bool alone() const override { return alone_; }
+  void set_alone(bool alone) { alone_ = alone; }
 
   std::size_t waiting() const { return jobs_.size(); }
   /// Does the oldest, if there is one.
@@ -135,6 +137,7 @@ class ManualBackground final : public Background {
 
   std::deque<Job> jobs_;
   bool at_once_;
+  bool alone_ = true;
 };
 
 }  // namespace shoal::store
