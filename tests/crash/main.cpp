@@ -18,15 +18,14 @@ using namespace shoal::crash;
 struct Options {
   unsigned rounds = 15;
   std::uint64_t seed = 1;
-  std::string persistence = "crash_safe";
-  std::string dir;  // empty: a new one, which goes when all is well
+  Serving serving;  // without a folder: a new one, which goes when all is well
   bool verbose = false;
 };
 
 int usage() {
   std::fprintf(stderr,
-               "usage: crash_test [--rounds N] [--seed S] [--persistence crash_safe|power_safe|none] [--dir DIR] "
-               "[--verbose]\n");
+               "usage: crash_test [--rounds N] [--seed S] [--persistence crash_safe|power_safe|none] [--shared] "
+               "[--dir DIR] [--verbose]\n");
   return 2;
 }
 
@@ -43,29 +42,33 @@ bool parse(int argc, char** argv, Options& options) {
       options.verbose = true;
       continue;
     }
+    if (name == "--shared") {
+      options.serving.shared = true;
+      continue;
+    }
     if (++i == argc) return false;
     const std::string value = argv[i];
     if (name == "--rounds" && parse(argv[i], options.rounds)) continue;
     if (name == "--seed" && parse(argv[i], options.seed)) continue;
-    if (name == "--dir") options.dir = value;
+    if (name == "--dir") options.serving.dir = value;
     else if (name == "--persistence" && (value == "crash_safe" || value == "power_safe" || value == "none"))
-      options.persistence = value;
+      options.serving.persistence = value;
     else return false;
   }
   return true;
 }
 
 int test(Options options) {
-  const bool own_dir = options.dir.empty();
+  const bool own_dir = options.serving.dir.empty();
   if (own_dir) {
     std::string pattern = std::filesystem::temp_directory_path() / "shoal-crash-XXXXXX";
     if (!::mkdtemp(pattern.data())) {
       std::perror("mkdtemp");
       return 2;
     }
-    options.dir = pattern;
+    options.serving.dir = pattern;
   }
-  World world(options.seed, options.dir, options.persistence, options.verbose);
+  World world(options.seed, options.serving, options.verbose);
   const Ledger& ledger = world.ledger();
   std::string failure;
   try {
@@ -75,19 +78,20 @@ int test(Options options) {
   }
   world.server().kill();
   if (failure.empty()) {
-    if (own_dir) std::filesystem::remove_all(options.dir);
+    if (own_dir) std::filesystem::remove_all(options.serving.dir);
   } else {
     std::fprintf(stderr, "FAILED with --seed %llu: %s\nThe end of the server's log, which is in %s:\n%s",
-                 static_cast<unsigned long long>(options.seed), failure.c_str(), options.dir.c_str(),
+                 static_cast<unsigned long long>(options.seed), failure.c_str(), options.serving.dir.c_str(),
                  world.server().last_lines().c_str());
   }
   std::printf(
       "%s: %u rounds, %llu kills; %llu published, %llu acknowledged, %llu received (%llu of them again), "
-      "%llu other checks; %s, seed %llu\n",
+      "%llu other checks; %s%s, seed %llu\n",
       failure.empty() ? "passed" : "FAILED", world.round, static_cast<unsigned long long>(world.kills),
       static_cast<unsigned long long>(ledger.published), static_cast<unsigned long long>(ledger.acknowledged),
       static_cast<unsigned long long>(ledger.received), static_cast<unsigned long long>(ledger.again),
-      static_cast<unsigned long long>(ledger.checks), options.persistence.c_str(),
+      static_cast<unsigned long long>(ledger.checks), options.serving.persistence.c_str(),
+      options.serving.shared ? ", shared" : "",
       static_cast<unsigned long long>(options.seed));
   return failure.empty() ? 0 : 1;
 }
@@ -95,7 +99,8 @@ int test(Options options) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc == 5 && std::strcmp(argv[1], "--serve") == 0) return serve(std::atoi(argv[2]), argv[3], argv[4]);
+  if (argc == 6 && std::strcmp(argv[1], "--serve") == 0)
+    return serve(std::atoi(argv[2]), {argv[3], argv[4], std::strcmp(argv[5], "shared") == 0});
   Options options;
   return parse(argc, argv, options) ? test(std::move(options)) : usage();
 }

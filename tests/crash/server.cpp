@@ -35,7 +35,8 @@ std::string log_file(const std::string& dir) { return dir + "/log"; }
 
 }  // namespace
 
-int serve(int fd, const std::string& dir, const std::string& persistence) {
+int serve(int fd, const Serving& serving) {
+  const auto& [dir, persistence, shared] = serving;
   BrokerOptions options;
   options.name = "crash";
   options.listeners = {{.fd = fd}};
@@ -53,11 +54,21 @@ int serve(int fd, const std::string& dir, const std::string& persistence) {
     std::fprintf(stderr, "server: %s\n", broker.error().message.c_str());
     return 3;
   }
+  std::unique_ptr<Broker> neighbour;
+  if (shared) {
+    auto started = Broker::start(
+        runtime, {.name = "neighbour", .auth = {.anonymous = true}, .persistence = Persistence::none});
+    if (!started) {
+      std::fprintf(stderr, "neighbour: %s\n", started.error().message.c_str());
+      return 3;
+    }
+    neighbour = std::move(*started);
+  }
   if (auto run = runtime.run(); !run) std::fprintf(stderr, "server: %s\n", run.error().message.c_str());
   return 3;
 }
 
-Server::Server(std::string dir, std::string persistence) : dir_(std::move(dir)), persistence_(std::move(persistence)) {
+Server::Server(Serving serving) : serving_(std::move(serving)) {
   listening_.reset(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
   sockaddr_in address{};
   address.sin_family = AF_INET;
@@ -80,7 +91,8 @@ void Server::start() {
   if (pid_ > 0) return;
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   ::fcntl(listening_.get(), F_SETFD, 0);
-  ::execl("/proc/self/exe", "crash_test", "--serve", fd.c_str(), dir_.c_str(), persistence_.c_str(), nullptr);
+  ::execl("/proc/self/exe", "crash_test", "--serve", fd.c_str(), serving_.dir.c_str(), serving_.persistence.c_str(),
+          serving_.shared ? "shared" : "own", nullptr);
   ::_exit(127);
 }
 
@@ -107,7 +119,7 @@ bool Server::running() {
 }
 
 std::string Server::complaints() const {
-  std::ifstream log(log_file(dir_));
+  std::ifstream log(log_file(serving_.dir));
   std::string found;
   for (std::string line; std::getline(log, line);) {
     for (const char* text : {"store damaged", "store incomplete", "store not written", "cannot be written"}) {
@@ -118,7 +130,7 @@ std::string Server::complaints() const {
 }
 
 std::string Server::last_lines() const {
-  std::ifstream log(log_file(dir_));
+  std::ifstream log(log_file(serving_.dir));
   std::deque<std::string> lines;
   for (std::string line; std::getline(log, line);) {
     lines.push_back(line);

@@ -9,20 +9,27 @@
 
 namespace shoal::crash {
 
-/// What the child does: one broker on the socket `fd` until it is killed. Returns when it could not start.
-int serve(int fd, const std::string& dir, const std::string& persistence);
+/// How the broker under test runs.
+struct Serving {
+  std::string dir;
+  std::string persistence = "crash_safe";
+  bool shared = false;  ///< its thread serves another broker, too, so it writes in the background
+};
+
+/// What the child does: serves on the socket `fd` until it is killed. Returns when it could not start.
+int serve(int fd, const Serving& serving);
 
 /// The broker under test: a child process that is this program again. Its listening socket stays open here too, so
 /// that connects wait in the kernel while there is no process.
 class Server {
  public:
-  Server(std::string dir, std::string persistence);
+  explicit Server(Serving serving);
   ~Server();
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;
 
   std::uint16_t port() const { return port_; }
-  const std::string& dir() const { return dir_; }
+  const std::string& dir() const { return serving_.dir; }
   void start();
   /// With SIGKILL, at once; `kill` has to follow.
   void strike();
@@ -37,8 +44,7 @@ class Server {
   std::string last_lines() const;
 
  private:
-  std::string dir_;
-  std::string persistence_;
+  Serving serving_;
   base::UniqueFd listening_;
   std::uint16_t port_ = 0;
   pid_t pid_ = 0;

@@ -13,8 +13,8 @@ constexpr milliseconds kPatience{30'000};
 
 }  // namespace
 
-World::World(std::uint64_t seed, std::string dir, std::string persistence, bool verbose)
-    : verbose_(verbose), random_(seed), server_(std::move(dir), std::move(persistence)) {}
+World::World(std::uint64_t seed, Serving serving, bool verbose)
+    : verbose_(verbose), random_(seed), server_(std::move(serving)) {}
 
 void World::remove(Client& client) {
   std::erase_if(clients_, [&](const auto& one) { return one.get() == &client; });

@@ -21,7 +21,7 @@ class Failure : public std::runtime_error {
 /// What all clients share: the server, the loop, chance, and what was sent and received.
 class World {
  public:
-  World(std::uint64_t seed, std::string dir, std::string persistence, bool verbose);
+  World(std::uint64_t seed, Serving serving, bool verbose);
 
   Server& server() { return server_; }
   Ledger& ledger() { return ledger_; }
