@@ -138,6 +138,16 @@ class Broker {
 
   Stats stats() const;
 
+  /// Goes over to other options without ending anything that need not end: users, `limits`, `queue_full`,
+  /// `sys_interval_s`, `response_information`, `log.level` and the listeners. A listener whose url is there already
+  /// stays (give it no `fd`), others are opened, those that are not named any more are closed; their connections
+  /// stay. Connected clients keep what they were promised when they connected, and stay when there are more of them
+  /// than allowed now. When it fails nothing has changed. Errors: those of `start`; invalid_argument also when
+  /// another option is not the same as before.
+  Result<void> change(BrokerOptions options);
+  /// The options as they are now. Sockets: duplicates, which belong to the caller; -1 when there is no descriptor left.
+  BrokerOptions options() const;
+
   /// Reads the users file again; on error the users stay as they were. Connected clients stay.
   Result<void> reload_users();
   /// Closes and opens the log file again (for rotation by others).

@@ -4,6 +4,7 @@
 #include <optional>
 #include <string_view>
 
+#include "api/applied.hpp"
 #include "api/service.hpp"
 
 namespace shoal::api {
@@ -35,6 +36,7 @@ struct Target {
   std::string_view path;
   std::optional<milliseconds> wait;
   bool bad_wait = false;
+  Apply apply{};
 };
 
 Target split(std::string_view target) {
@@ -45,6 +47,9 @@ Target split(std::string_view target) {
   while (!query.empty()) {
     const std::string_view pair = query.substr(0, query.find('&'));
     query.remove_prefix(std::min(query.size(), pair.size() + 1));
+    if (pair == "dry_run=1") result.apply.dry_run = true;
+    if (pair == "restart=1") result.apply.restart = true;
+    if (pair.starts_with("instance=")) result.apply.only.emplace_back(pair.substr(9));
     if (!pair.starts_with("wait=")) continue;
     const std::string_view digits = pair.substr(5);
     std::uint32_t ms = 0;
@@ -78,6 +83,14 @@ void list(Service& service, Answer answer) {
     for (const Instance& instance : instances) all.push_back(to_json(instance));
     return Response{200, json::serialize(all)};
   }));
+}
+
+void apply(const Target& target, Service& service, Answer answer) {
+  Apply how = target.apply;
+  how.wait = target.wait.value_or(milliseconds(0));
+  service.apply(how, answering<Applied>(std::move(answer), [](const Applied& applied) {
+                  return Response{applied.settled ? 200 : 202, json::serialize(to_json(applied))};
+                }));
 }
 
 void route_instance(const Request& request, const Target& target, std::string_view rest, Service& service,
@@ -118,6 +131,10 @@ void route(const Request& request, Service& service, std::function<void(Response
     if (request.method != "POST") return answer(failure(wrong_method(request, "POST")));
     service.shutdown();
     return answer({202, "{}"});
+  }
+  if (target.path == "/v1/apply") {
+    if (request.method != "POST") return answer(failure(wrong_method(request, "POST")));
+    return apply(target, service, std::move(answer));
   }
   if (target.path == kInstances) {
     if (request.method != "GET") return answer(failure(wrong_method(request, "GET")));

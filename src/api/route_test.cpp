@@ -10,6 +10,7 @@ using std::chrono::milliseconds;
 using testing::HasSubstr;
 
 struct FakeService : Service {
+  std::vector<Apply> applies;
   std::string version() const override { return "1.2.3"; }
   void list(Reply<std::vector<Instance>> reply) override { reply(instances); }
   void get(const std::string& name, Reply<Instance> reply) override {
@@ -20,6 +21,10 @@ struct FakeService : Service {
   void act(const std::string& name, Verb verb, milliseconds wait, Reply<Acted> reply) override {
     asked = {name, verb, wait};
     reply(outcome);
+  }
+  void apply(const Apply& how, Reply<Applied> reply) override {
+    applies.push_back(how);
+    reply(Applied{});
   }
   void shutdown() override { ++shutdowns; }
 

@@ -32,6 +32,34 @@ struct Acted {
   bool settled = true;  ///< false: not there yet when the waiting time was over
 };
 
+/// How the configuration is to be read again.
+struct Apply {
+  bool dry_run = false;                ///< say what would be done
+  bool restart = false;                ///< restart what needs it
+  std::vector<std::string> only{};     ///< these instances; empty: all
+  std::chrono::milliseconds wait{0};   ///< for the outcome
+};
+
+/// What that came to.
+struct Applied {
+  struct Change {
+    std::string key;
+    std::string before;
+    std::string after;
+    bool needs_restart = false;
+  };
+  struct Step {
+    std::string action;  ///< create change start restart remove; `due`: a restart that waits for somebody
+    std::string instance;
+    std::vector<Change> changes{};
+    std::string state{};  ///< of the instance afterwards; empty: it is gone
+    std::string error{};  ///< why it is not as it should be
+  };
+  std::vector<Step> steps;
+  std::vector<std::string> notes;  ///< lines for a person
+  bool settled = true;             ///< false: not there yet when the waiting time was over
+};
+
 /// What `/v1` offers, without HTTP. The controller implements it. One thread.
 class Service {
  public:
@@ -43,6 +71,9 @@ class Service {
   /// Answers when the outcome is known or `wait` is over. Failures: no_such_instance, already_so,
   /// failed (the message says why), stopping (the fleet is ending).
   virtual void act(const std::string& name, Verb verb, std::chrono::milliseconds wait, Reply<Acted> reply) = 0;
+  /// Reads the configuration again and goes over to it. Failure: bad_configuration (nothing was changed; the message
+  /// has a line for each problem).
+  virtual void apply(const Apply& how, Reply<Applied> reply) = 0;
   /// Begins to drain and stop everything; the process ends by itself.
   virtual void shutdown() = 0;
 };

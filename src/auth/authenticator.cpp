@@ -2,6 +2,7 @@
 
 #include <openssl/crypto.h>
 
+#include <atomic>
 #include <mutex>
 #include <string>
 #include <utility>
@@ -55,7 +56,7 @@ struct Authenticator::State {
     return kVerified;
   }
 
-  bool anonymous = false;
+  std::atomic<bool> anonymous = false;
   CredentialCache cache;
   mutable std::mutex mutex;
   std::shared_ptr<const UserTable> table;
@@ -86,6 +87,8 @@ PasswordPool::Job Authenticator::job(std::string_view user, std::string_view pas
   auto claim = std::make_shared<const Claim>(user, password);
   return {[state = state_, claim = std::move(claim)] { return state->verify(*claim); }, std::move(done)};
 }
+
+void Authenticator::set_anonymous(bool anonymous) { state_->anonymous = anonymous; }
 
 void Authenticator::set_users(std::shared_ptr<const UserTable> users) {
   const auto now = users;

@@ -44,6 +44,8 @@ class Authenticator {
   /// Replaces the users. Who is connected stays; verified passwords of removed or changed users are
   /// forgotten.
   void set_users(std::shared_ptr<const UserTable> users);
+  /// Whether clients without a user name are accepted from now on. Who is connected stays.
+  void set_anonymous(bool anonymous);
 
  private:
   struct State;

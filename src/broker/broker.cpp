@@ -1,5 +1,6 @@
 #include "shoal/broker.hpp"
 
+#include <fcntl.h>
 #include <malloc.h>
 
 #include <algorithm>
@@ -61,8 +62,9 @@ Result<void> check(const BrokerOptions& options) {
   return {};
 }
 
-// Takes or makes every socket, so that a conflict is found before anything else starts.
-Result<std::vector<base::UniqueFd>> bind_all(const BrokerOptions& options) {
+// Takes or makes every socket, so that a conflict is found before anything else starts. None for a url of `there`.
+Result<std::vector<base::UniqueFd>> bind_all(const BrokerOptions& options,
+                                             const std::vector<ListenerOptions>& there = {}) {
   std::vector<base::UniqueFd> sockets;
   for (const ListenerOptions& listener : options.listeners) {
     if (listener.fd >= 0) sockets.emplace_back(listener.fd);
@@ -72,6 +74,10 @@ Result<std::vector<base::UniqueFd>> bind_all(const BrokerOptions& options) {
   for (const ListenerOptions& listener : options.listeners) {
     if (listener.fd >= 0) {
       ordered.push_back(std::move(sockets[given++]));
+      continue;
+    }
+    if (std::any_of(there.begin(), there.end(), [&](const auto& one) { return one.url == listener.url; })) {
+      ordered.emplace_back();
       continue;
     }
     const auto endpoint = io::Endpoint::parse(listener.url);
@@ -133,7 +139,11 @@ Broker::~Broker() { stop(); }
 const std::string& Broker::name() const { return impl_->name; }
 
 std::uint16_t Broker::port(std::size_t listener) const {
-  return listener < impl_->ports.size() ? impl_->ports[listener] : std::uint16_t{0};
+  std::uint16_t port = 0;
+  impl_->reactor.call([&] {
+    if (listener < impl_->ports.size()) port = impl_->ports[listener];
+  });
+  return port;
 }
 
 Result<void> Broker::publish(const Message& message) {
@@ -158,6 +168,42 @@ Stats Broker::stats() const {
     if (impl_->instance) stats = impl_->instance->stats();
   });
   return stats;
+}
+
+Result<void> Broker::change(BrokerOptions options) {
+  const BrokerOptions now = this->options();
+  for (const ListenerOptions& listener : now.listeners) base::UniqueFd(listener.fd).reset();
+  auto sockets = bind_all(options, now.listeners);
+  if (auto checked = check(options); !checked) return checked;
+  if (!sockets) return std::move(sockets).error();
+  if (options.name != now.name || options.persistence != now.persistence || options.store_dir != now.store_dir ||
+      options.log.file != now.log.file) {
+    return Error{ErrorCode::invalid_argument, "instance " + now.name +
+                                                  ": name, persistence, store_dir and log.file cannot be changed while "
+                                                  "it serves"};
+  }
+  Result<void> result = stopped();
+  impl_->reactor.call([&] {
+    if (!impl_->instance) return;
+    const std::size_t listeners = options.listeners.size();
+    result = impl_->instance->change(std::move(options), std::move(*sockets));
+    if (!result) return;
+    impl_->ports.clear();
+    for (std::size_t i = 0; i < listeners; ++i) impl_->ports.push_back(impl_->instance->port(i));
+  });
+  return result;
+}
+
+BrokerOptions Broker::options() const {
+  BrokerOptions options;
+  impl_->reactor.call([&] {
+    if (!impl_->instance) return;
+    options = impl_->instance->options();
+    const std::vector<int> sockets = impl_->instance->sockets();
+    for (std::size_t i = 0; i < sockets.size(); ++i)
+      options.listeners[i].fd = sockets[i] < 0 ? -1 : ::fcntl(sockets[i], F_DUPFD_CLOEXEC, 0);
+  });
+  return options;
 }
 
 Result<void> Broker::reload_users() {

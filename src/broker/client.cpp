@@ -80,14 +80,27 @@ Client::Client(Shard& shard, Transport& transport)
       link_(shard.context().chunks),
       number_(shard.enter(*this)),
       last_packet_(shard.now()),
-      aliases_(shard.limits().topic_aliases) {
+      aliases_(shard.limits().topic_aliases),
+      packet_size_max_(shard.limits().packet_size_bytes),
+      receive_maximum_(shard.limits().receive_maximum) {
   link_.out_bytes_max = shard.output_bytes_max();
-  const Limits& limits = shard.limits();
-  if (limits.client_messages_per_second != 0 || limits.client_bytes_per_second != 0) {
-    rates_ = std::make_unique<Rates>(
-        Rates{RateLimit(limits.client_messages_per_second), RateLimit(limits.client_bytes_per_second)});
-  }
+  set_rates();
   shard.context().timers.arm(*this, shard.now() + base::seconds(shard.limits().connect_timeout_s));
+}
+
+void Client::set_rates() {
+  const Limits& limits = shard_.limits();
+  if (limits.client_messages_per_second == 0 && limits.client_bytes_per_second == 0) return rates_.reset();
+  rates_ = std::make_unique<Rates>(
+      Rates{RateLimit(limits.client_messages_per_second), RateLimit(limits.client_bytes_per_second)});
+}
+
+void Client::limits_changed() {
+  const Limits& limits = shard_.limits();
+  const bool told = state_ == State::connected;
+  packet_size_max_ = told ? std::max(packet_size_max_, limits.packet_size_bytes) : limits.packet_size_bytes;
+  receive_maximum_ = told ? std::max(receive_maximum_, limits.receive_maximum) : limits.receive_maximum;
+  set_rates();
 }
 
 Client::~Client() {
@@ -142,7 +155,7 @@ std::size_t Client::receive(base::Bytes bytes) {
       fail_frame(bytes.subspan(used), {ReasonCode::malformed_packet, "MQTT-2.1.4", "fixed header is malformed"});
       break;
     }
-    if (frame.size > shard_.limits().packet_size_bytes) {
+    if (frame.size > packet_size_max_) {
       shard_.hit(Bound::packet_size, client_id());
       fail_frame(bytes.subspan(used),
                  {ReasonCode::packet_too_large, "MQTT-3.1.2-24", "packet is larger than the limit"});
@@ -252,7 +265,7 @@ Client::Outcome Client::on_publish(const mqtt::Frame& frame) {
 
   const std::uint64_t position = shard_.journal_position();
   if (packet.qos == 2) {
-    switch (session_->protocol.take(packet.id, shard_.limits().receive_maximum)) {
+    switch (session_->protocol.take(packet.id, receive_maximum_)) {
       case session::Inbound::Verdict::route: break;
       case session::Inbound::Verdict::duplicate:
         write_ack(PacketType::pubrec, packet.id, ReasonCode::success, session_->protocol.pending());

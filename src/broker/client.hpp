@@ -77,6 +77,8 @@ class Client final : private io::Timer {
   std::string_view client_id() const;
   /// Takes a PUBLISH of that size from the client's own rates; how long not to read it.
   base::Duration spend(std::size_t bytes);
+  /// Others are in force from now on. What this client was promised in CONNACK it keeps.
+  void limits_changed();
 
   bool holding = false;    ///< in the shard's list of clients with something that waits for the store
   bool dirty = false;      ///< in the shard's list of clients to flush
@@ -142,11 +144,15 @@ class Client final : private io::Timer {
   std::vector<std::uint8_t> connect_;  // the CONNECT while its password is verified
   std::size_t input_bytes_ = 0;        // of the shard's total: `connect_`, aliases
   std::size_t output_bytes_ = 0;       // of the shard's total
+  void set_rates();
   struct Rates {
     RateLimit messages;
     RateLimit bytes;
   };
   std::unique_ptr<Rates> rates_;  // when limited
+  // What the client may send; it was told.
+  std::uint32_t packet_size_max_;
+  std::uint16_t receive_maximum_;
 };
 
 }  // namespace shoal::broker

@@ -234,8 +234,8 @@ mqtt::PropertyWriter& Client::connack_properties(const mqtt::Connect& packet, st
   if (expiry_s != packet.properties.number(PropertyId::session_expiry_interval)) {
     properties.number(PropertyId::session_expiry_interval, expiry_s);
   }
-  if (limits.receive_maximum != UINT16_MAX) properties.number(PropertyId::receive_maximum, limits.receive_maximum);
-  properties.number(PropertyId::maximum_packet_size, limits.packet_size_bytes);
+  if (receive_maximum_ != UINT16_MAX) properties.number(PropertyId::receive_maximum, receive_maximum_);
+  properties.number(PropertyId::maximum_packet_size, packet_size_max_);
   if (!assigned_id.empty()) properties.text(PropertyId::assigned_client_identifier, assigned_id);
   if (limits.topic_aliases != 0) properties.number(PropertyId::topic_alias_maximum, limits.topic_aliases);
   if (keep_alive_s_ != packet.keep_alive_s) properties.number(PropertyId::server_keep_alive, keep_alive_s_);

@@ -60,8 +60,8 @@ bool Instance::restore_some() {
 }
 
 Result<void> Instance::listen(std::vector<base::UniqueFd> sockets) {
-  for (base::UniqueFd& socket : sockets) {
-    listeners_.push_back(std::make_unique<Listener>(*this, std::move(socket)));
+  for (std::size_t i = 0; i < sockets.size(); ++i) {
+    listeners_.push_back(std::make_unique<Listener>(*this, std::move(sockets[i]), options_.listeners[i].url));
     if (auto opened = listeners_.back()->open(); !opened) return opened;
   }
   log_.info("instance started", {{"listeners", listeners_.size()}});
@@ -184,6 +184,12 @@ void Instance::StoreRetry::on_deadline(base::Time) {
   instance_.shard_.store_changed();
 }
 
+std::vector<int> Instance::sockets() const {
+  std::vector<int> fds;
+  for (const auto& listener : listeners_) fds.push_back(listener->fd());
+  return fds;
+}
+
 std::uint16_t Instance::port(std::size_t listener) const {
   return listener < listeners_.size() ? listeners_[listener]->port() : std::uint16_t{0};
 }
@@ -214,6 +220,50 @@ Result<void> Instance::reload_users() {
   }
   authenticator_.set_users(std::move(*users));
   log_.info("users reloaded", {{"file", options_.auth.users_file}});
+  want_turn_end();
+  return {};
+}
+
+Result<void> Instance::change(BrokerOptions options, std::vector<base::UniqueFd> sockets) {
+  auto users = users_of(options.auth);
+  if (!users) return std::move(users).error();
+  std::vector<std::unique_ptr<Listener>> added;
+  for (std::size_t i = 0; i < sockets.size(); ++i) {
+    if (!sockets[i]) continue;
+    added.push_back(std::make_unique<Listener>(*this, std::move(sockets[i]), options.listeners[i].url));
+    if (auto opened = added.back()->open(); !opened) return opened;
+  }
+  // From here on nothing fails.
+  std::vector<std::unique_ptr<Listener>> all;
+  for (const ListenerOptions& wanted : options.listeners) {
+    for (auto* from : {&added, &listeners_}) {
+      const auto found =
+          std::find_if(from->begin(), from->end(), [&](const auto& one) { return one && one->url() == wanted.url; });
+      if (found == from->end()) continue;
+      all.push_back(std::move(*found));
+      break;
+    }
+  }
+  listeners_.swap(all);
+  for (auto& gone : all) {
+    if (!gone) continue;
+    gone->close();
+    reactor_.dispose(std::shared_ptr<Listener>(std::move(gone)));  // an event of this turn may still come
+  }
+  if (options.limits.connects_per_second != options_.limits.connects_per_second)
+    accepts_ = RateLimit(options.limits.connects_per_second);
+  authenticator_.set_anonymous(options.auth.anonymous);
+  authenticator_.set_users(std::move(*users));
+  log_.set_level(options.log.level);
+  options_.auth = std::move(options.auth);
+  options_.limits = options.limits;
+  options_.queue_full = options.queue_full;
+  options_.sys_interval_s = options.sys_interval_s;
+  options_.response_information = std::move(options.response_information);
+  options_.log.level = options.log.level;
+  options_.listeners = std::move(options.listeners);
+  shard_.options_changed();
+  log_.info("options changed", {{"listeners", listeners_.size()}});
   want_turn_end();
   return {};
 }

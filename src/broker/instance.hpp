@@ -47,6 +47,11 @@ class Instance final : private Authority, private io::TurnEnd, private io::Timer
   Shard& shard() { return shard_; }
   Stats stats() const;
   Result<void> reload_users();
+  /// What `Broker::change` promises. `sockets`: one for each listener, none where the one of that url stays.
+  Result<void> change(BrokerOptions options, std::vector<base::UniqueFd> sockets);
+  const BrokerOptions& options() const { return options_; }
+  /// The sockets of the listeners, in their order.
+  std::vector<int> sockets() const;
   Result<void> reopen_log() { return log_.reopen(); }
 
   /// Closes the listeners, ends the clients and calls `done` once when the last connection is closed

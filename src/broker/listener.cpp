@@ -15,8 +15,8 @@ constexpr base::Duration kExhaustedPause = base::milliseconds(100);
 
 }  // namespace
 
-Listener::Listener(Instance& instance, base::UniqueFd fd)
-    : instance_(instance), fd_(std::move(fd)), port_(io::Endpoint::local(fd_.get()).port()) {}
+Listener::Listener(Instance& instance, base::UniqueFd fd, std::string url)
+    : instance_(instance), fd_(std::move(fd)), url_(std::move(url)), port_(io::Endpoint::local(fd_.get()).port()) {}
 
 Result<void> Listener::open() {
   // A socket that was given may block: `accept_one` is asked until there is none.

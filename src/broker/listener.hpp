@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 
 #include "io/reactor.hpp"
 #include "io/socket.hpp"
@@ -13,13 +14,17 @@ class Instance;
 /// in the kernel's queue.
 class Listener final : private io::EventHandler, private io::Timer {
  public:
-  Listener(Instance& instance, base::UniqueFd fd);
+  /// `url`: as in `ListenerOptions`.
+  Listener(Instance& instance, base::UniqueFd fd, std::string url);
   ~Listener() { close(); }
 
   Result<void> open();
   /// Accepts no more and frees the port. Idempotent.
   void close();
   std::uint16_t port() const { return port_; }
+  const std::string& url() const { return url_; }
+  /// The socket, e.g. to hand it to another process.
+  int fd() const { return fd_.get(); }
 
  private:
   void on_events(std::uint32_t events) override;
@@ -28,6 +33,7 @@ class Listener final : private io::EventHandler, private io::Timer {
 
   Instance& instance_;
   base::UniqueFd fd_;
+  std::string url_;
   std::uint16_t port_;
 };
 

@@ -16,14 +16,12 @@ namespace {
 // What nobody waits for may be lost with the process for so long.
 constexpr base::Duration kCommitDelay = base::milliseconds(10);
 
-session::QueueBudget make_budget(const BrokerOptions& options) {
-  session::QueueBudget budget;
+void set_bounds(session::QueueBudget& budget, const BrokerOptions& options) {
   budget.inflight_max = options.limits.inflight;
   budget.messages_max = options.limits.queued_messages;
   budget.bytes_max = options.limits.queued_bytes;
   budget.connected_bytes_max = options.limits.queued_bytes_connected;
   budget.when_full = options.queue_full;
-  return budget;
 }
 
 bool any_rate(const Limits& l) {
@@ -36,15 +34,23 @@ bool any_rate(const Limits& l) {
 Shard::Shard(const BrokerOptions& options, ShardContext context)
     : options_(options),
       context_(std::move(context)),
-      budget_(make_budget(options)),
       router_(options.limits, budget_, *this, context_.hash),
       sessions_(budget_, router_, context_.timers, context_.now, context_.hash),
-      sys_(*this),
-      has_rates_(any_rate(options.limits)),
-      messages_in_(options.limits.messages_in_per_second),
-      bytes_in_(options.limits.bytes_in_per_second),
-      messages_out_(options.limits.messages_out_per_second),
-      bytes_out_(options.limits.bytes_out_per_second) {}
+      sys_(*this) {
+  options_changed();
+}
+
+void Shard::options_changed() {
+  const Limits& l = limits();
+  set_bounds(budget_, options_);
+  has_rates_ = any_rate(l);
+  messages_in_ = RateLimit(l.messages_in_per_second);
+  bytes_in_ = RateLimit(l.bytes_in_per_second);
+  messages_out_ = RateLimit(l.messages_out_per_second);
+  bytes_out_ = RateLimit(l.bytes_out_per_second);
+  for (const auto& [number, client] : clients_) client->limits_changed();
+  sys_.interval_changed();
+}
 
 Shard::~Shard() { leave_store(); }
 

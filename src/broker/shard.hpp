@@ -97,6 +97,8 @@ class Shard final : private Deliveries, private io::Timer {
   void stop_host() { router_.stop_host(); }
   /// Ends all clients (5.0: 0x8b) and refuses new ones.
   void shut_down();
+  /// The options have changed, limits and `queue_full` included.
+  void options_changed();
   /// Connections and routing; what the edge counts (bytes, accepts) is left to it.
   Stats stats() const;
 
@@ -234,7 +236,7 @@ class Shard final : private Deliveries, private io::Timer {
   std::unordered_map<std::uint64_t, Client*> clients_;
   std::deque<std::uint64_t> half_open_;  // by age; also some that are not any more
   std::uint64_t flushed_bytes_ = 0;      // of `QueueBudget::delivered_bytes`, when last flushed
-  bool has_rates_;
+  bool has_rates_ = false;
   RateLimit messages_in_;
   RateLimit bytes_in_;
   RateLimit messages_out_;

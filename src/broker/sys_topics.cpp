@@ -24,8 +24,13 @@ void SysTopics::wanted() {
   shard_.context().timers.arm(*this, shard_.now() + base::seconds(shard_.options().sys_interval_s));
 }
 
+void SysTopics::interval_changed() {
+  if (values_.empty()) return;
+  shard_.context().timers.arm(*this, shard_.now() + base::seconds(shard_.options().sys_interval_s));
+}
+
 void SysTopics::on_deadline(base::Time now) {
-  if (heard()) {
+  if (shard_.options().sys_interval_s != 0 && heard()) {
     refresh();
     shard_.context().timers.arm(*this, now + base::seconds(shard_.options().sys_interval_s));
     return;

@@ -24,6 +24,8 @@ class SysTopics final : private io::Timer {
   /// Somebody is about to subscribe to a filter that starts with `$SYS`, or comes back to one: the values are
   /// there when this returns.
   void wanted();
+  /// `sys_interval_s` may be another one.
+  void interval_changed();
 
  private:
   /// A counter's rate per minute over 1, 5 and 15 minutes.

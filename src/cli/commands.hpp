@@ -50,6 +50,16 @@ void show_logs(Context& context, const LogsOptions& options);
 /// the beginning of a UTC time such as `2025-01-31` or `2025-01-31T10:30`. Nothing when it is neither.
 std::optional<std::string> since_text(const std::string& since, std::chrono::system_clock::time_point now);
 
+struct ApplyOptions {
+  std::vector<std::string> names{};  ///< empty: all
+  bool dry_run = false;
+  bool restart = false;
+  bool json = false;
+  std::chrono::seconds limit{60};
+};
+/// `apply`, `reload`: the running fleet goes over to what the files say.
+void apply_config(Context& context, const ApplyOptions& options);
+
 void check_config(Context& context);
 void show_version(Context& context, bool json);
 

@@ -57,7 +57,13 @@ std::optional<api::Response> Context::call(const std::string& method, const std:
     return std::nullopt;
   }
   if (response->status / 100 == 2) return std::move(*response);
-  fail(exit_code_of(response->status), api::error_message(response->body));
+  const std::string message = api::error_message(response->body);
+  if (response->status == 400 && message.find('\n') != std::string::npos) {
+    err << message << '\n';  // a line for each problem
+    exit_code = kFailed;
+  } else {
+    fail(exit_code_of(response->status), message);
+  }
   return std::nullopt;
 }
 

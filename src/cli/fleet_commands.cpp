@@ -91,6 +91,24 @@ void add_logs(CLI::App& app, Context& context) {
   logs->callback([&context, options] { show_logs(context, *options); });
 }
 
+void add_apply(CLI::App& app, Context& context, const std::string& word, const std::string& help, bool may_try) {
+  struct Options {
+    ApplyOptions apply;
+    unsigned limit = 60;
+  };
+  const auto options = std::make_shared<Options>();
+  CLI::App* command = app.add_subcommand(word, help);
+  command->add_option("NAME", options->apply.names, "Only these instances; the others stay as they are")->type_name("");
+  if (may_try) command->add_flag("--dry-run", options->apply.dry_run, "Say what would be done; change nothing");
+  command->add_flag("--restart", options->apply.restart, "Restart instances where a changed key needs it");
+  command->add_flag("--json", options->apply.json, "An object");
+  add_timeout(command, options->limit);
+  command->callback([&context, options] {
+    options->apply.limit = seconds(options->limit);
+    apply_config(context, options->apply);
+  });
+}
+
 }  // namespace
 
 void add_fleet_commands(CLI::App& app, Context& context) {
@@ -101,6 +119,8 @@ void add_fleet_commands(CLI::App& app, Context& context) {
   add_verb(app, context, "start", "Start instances");
   add_verb(app, context, "stop", "Stop instances: clients are told, the ports stay reserved");
   add_verb(app, context, "restart", "Restart instances; no connect is refused meanwhile");
+  add_apply(app, context, "apply", "Go over to what the configuration says now, or say what that would be", true);
+  add_apply(app, context, "reload", "The same as `apply`", false);
   add_logs(app, context);
 
   CLI::App* check = app.add_subcommand("check", "Check the configuration, without touching anything");

@@ -59,6 +59,13 @@ void run_fleet(Context& context, std::optional<int> ready_fd) {
 
   controller::ControllerOptions options;
   options.config = std::move(*config);
+  options.reload = [places = context.places()] {
+    config::Loaded loaded = config::load(places);
+    if (loaded.config) make_absolute(*loaded.config);
+    for (config::Problem& problem : loaded.problems)
+      if (!problem.at.file.empty()) problem.at.file = std::filesystem::absolute(problem.at.file);
+    return loaded;
+  };
   options.worker_executable = worker_beside_this_program();
   options.version = context.version;
   if (pipe) {

@@ -17,9 +17,11 @@ void print_table(std::ostream& out, const std::vector<std::vector<std::string>>&
     for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
   }
   for (const auto& row : rows) {
-    for (std::size_t i = 0; i < row.size(); ++i) {
+    std::size_t last = row.size();
+    while (last > 0 && row[last - 1].empty()) --last;
+    for (std::size_t i = 0; i < last; ++i) {
       out << row[i];
-      if (i + 1 < row.size()) out << std::string(widths[i] - row[i].size() + 2, ' ');
+      if (i + 1 < last) out << std::string(widths[i] - row[i].size() + 2, ' ');
     }
     out << '\n';
   }

@@ -36,7 +36,7 @@ TEST(Table, InstancesShowOnlyWhatIsTrueNow) {
   EXPECT_EQ(out.str(),
             "NAME     STATE    PID  WORKER  CLIENTS  RESTARTS  UPTIME  LISTENERS\n"
             "lab      ready    812  small   3        0         1m 01s  mqtt://127.0.0.1:18000 mqtt://[::1]:18000\n"
-            "plant-a  stopped  -    own     -        2         -       \n"
+            "plant-a  stopped  -    own     -        2         -\n"
             "silent   ready    812  small   -        0         1m 01s  mqtt://127.0.0.1:18000 mqtt://[::1]:18000\n");
 }
 

@@ -148,6 +148,24 @@ std::variant<Value, Problem> convert(const Key& key, const Node& node, const std
   return convert_listeners(key, node);
 }
 
+std::string value_text(const Key& key, const Value& value) {
+  switch (key.type) {
+    case Type::boolean: return value.number != 0 ? "true" : "false";
+    case Type::integer:
+    case Type::size:
+    case Type::duration: return format_number(key.type, value.number);
+    case Type::choice: return std::string(key.choices[value.number]);
+    case Type::name:
+    case Type::text:
+    case Type::path: return value.text;
+    case Type::ports: return std::to_string(value.ports.first) + '-' + std::to_string(value.ports.last);
+    case Type::listeners: break;
+  }
+  std::string text;
+  for (const ListenerConfig& listener : value.listeners) (text += text.empty() ? "" : ", ") += listener.url();
+  return text;
+}
+
 std::string_view nearest(std::string_view word, std::span<const std::string_view> candidates) {
   std::string_view best;
   std::size_t best_distance = std::max<std::size_t>(1, word.size() / 3) + 1;

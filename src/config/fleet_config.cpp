@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "config/schema.hpp"
+
 namespace shoal::config {
 
 std::string Position::text() const { return line == 0 ? file : line_text() + ':' + std::to_string(column); }
@@ -17,6 +19,21 @@ const InstanceConfig* FleetConfig::find(std::string_view name) const {
   const auto found =
       std::find_if(instances.begin(), instances.end(), [&](const InstanceConfig& i) { return i.name == name; });
   return found == instances.end() ? nullptr : &*found;
+}
+
+std::vector<Change> changes(const std::map<std::string, std::string>& before,
+                            const std::map<std::string, std::string>& after) {
+  std::vector<Change> found;
+  for (const Key& key : schema()) {
+    if (key.scope != Scope::instance) continue;
+    const auto value = [&](const std::map<std::string, std::string>& values) {
+      const auto at = values.find(std::string(key.path));
+      return at == values.end() ? key.fallback : at->second;
+    };
+    std::string old = value(before), now = value(after);
+    if (old != now) found.push_back({std::string(key.path), std::move(old), std::move(now), key.needs_restart});
+  }
+  return found;
 }
 
 Places Places::find(const std::string& option, const std::string& config_env, const std::string& home_env) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -44,6 +45,7 @@ struct ListenerConfig {
 struct InstanceConfig {
   std::string name;
   std::string worker = "own";  ///< "own", or the group that shares a process
+  bool enabled = true;         ///< started with the fleet
   std::vector<ListenerConfig> listeners;
   /// `options.listeners` is empty (the ports and sockets are the controller's); `options.log.file`
   /// is `<log_dir>/<name>.log`.
@@ -51,7 +53,24 @@ struct InstanceConfig {
   std::string state_dir;  ///< `<state_dir>/<name>`
   Position at;            ///< its table
   Position users_at;      ///< its users_file key, when it has one
+  /// Every key that was written for it, in defaults and its template too, with its value as it is written but for
+  /// quotes (a path absolute). Keys that are not here have their defaults.
+  std::map<std::string, std::string> values;
 };
+
+/// A key that has another value in a newer configuration of an instance.
+struct Change {
+  std::string key;
+  std::string before;
+  std::string after;
+  bool needs_restart = false;
+
+  bool operator==(const Change&) const = default;
+};
+
+/// What differs between two sets of `InstanceConfig::values`, in the order of the reference page.
+std::vector<Change> changes(const std::map<std::string, std::string>& before,
+                            const std::map<std::string, std::string>& after);
 
 /// Inclusive.
 struct PortRange {

@@ -41,9 +41,13 @@ void Layer::apply(InstanceConfig& instance) const {
   if (std::any_of(settings.begin(), settings.end(), about_auth)) {
     instance.options.auth = {};
     instance.users_at = {};
+    std::erase_if(instance.values, [](const auto& value) { return value.first.starts_with("auth."); });
   }
   for (const Setting& setting : settings) {
-    if (setting.key->set_instance) setting.key->set_instance(instance, setting.value);
+    if (setting.key->set_instance) {
+      setting.key->set_instance(instance, setting.value);
+      instance.values[std::string(setting.key->path)] = value_text(*setting.key, setting.value);
+    }
     if (setting.key->path == "auth.users_file") instance.users_at = setting.key_at;
   }
 }

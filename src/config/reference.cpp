@@ -63,9 +63,11 @@ std::string takes(const Key& key) {
 void append_table(std::string& out, Scope scope, std::string_view title, std::string_view text) {
   out += "\n## " + std::string(title) + "\n\n" + std::string(text) +
          "\n\n| key | takes | default | |\n|---|---|---|---|\n";
-  for (const Key& key : schema())
-    if (key.scope == scope)
-      out += "| " + code(key.path) + " | " + takes(key) + " | " + fallback(key) + " | " + std::string(key.doc) + " |\n";
+  for (const Key& key : schema()) {
+    if (key.scope != scope) continue;
+    out += "| " + code(key.path) + " | " + takes(key) + " | " + fallback(key) + " | " + std::string(key.doc) +
+           (key.needs_restart ? " *Needs a restart.*" : "") + " |\n";
+  }
 }
 
 }  // namespace
@@ -75,6 +77,8 @@ std::string reference() {
   append_table(out, Scope::fleet, "Keys of `[fleet]`",
                "With `SHOAL_HOME=DIR` the defaults of the folders are `DIR/state`, `DIR/log` and `DIR/run`.");
   append_table(out, Scope::instance, "Keys of an instance",
+               "A running instance goes over to another value without losing a client, once `shoal apply` has read it; "
+               "what needs a\nrestart says so.\n\n"
                "A dotted key may be written as such (`limits.sessions = 10`), as a table (`[instances.lab.limits]`) or "
                "inline\n(`limits = { sessions = 10 }`). Where a limit says \"then\", that is what happens when it is "
                "reached.");

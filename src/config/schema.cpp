@@ -70,7 +70,15 @@ std::vector<Key> make_schema() {
                   .fallback = "own",
                   .doc = "`own`: a process of its own. Any other name: one process for all instances with that name; "
                          "they share its fate (a crash, its memory).",
-                  .set_instance = [](InstanceConfig& i, const Value& v) { i.worker = v.text; }});
+                  .set_instance = [](InstanceConfig& i, const Value& v) { i.worker = v.text; },
+                  .needs_restart = true});
+  keys.push_back({.scope = instance,
+                  .path = "enabled",
+                  .type = Type::boolean,
+                  .fallback = "true",
+                  .doc = "Started with the fleet. `shoal enable` and `shoal disable` write it; an instance that is not "
+                         "can be started by hand.",
+                  .set_instance = [](InstanceConfig& i, const Value& v) { i.enabled = v.number != 0; }});
   keys.push_back(
       {.scope = instance,
        .path = "listeners",
@@ -102,7 +110,8 @@ std::vector<Key> make_schema() {
                   .choices = {"none", "crash_safe", "power_safe"},
                   .set_instance = [](InstanceConfig& i, const Value& v) {
                     i.options.persistence = static_cast<Persistence>(v.number);
-                  }});
+                  },
+                  .needs_restart = true});
   keys.push_back({.scope = instance,
                   .path = "queue_full",
                   .type = Type::choice,

@@ -52,6 +52,8 @@ struct Key {
   std::vector<std::string_view> choices{};
   void (*set_fleet)(FleetConfig&, const Value&) = nullptr;
   void (*set_instance)(InstanceConfig&, const Value&) = nullptr;  ///< null for `template`
+  /// A running instance has to be restarted for another value; else it goes over to it without.
+  bool needs_restart = false;
 };
 
 /// All keys, in the order of the reference page.
@@ -63,6 +65,9 @@ bool valid_name(std::string_view name);
 /// Checks `node` against the key and converts it; or says in one line what is wrong and where.
 /// `folder` is that of the file.
 std::variant<Value, Problem> convert(const Key& key, const Node& node, const std::string& folder);
+
+/// The value as it is written in TOML, but for quotes; a path absolute.
+std::string value_text(const Key& key, const Value& value);
 
 /// A number as it is written for a key of this type: `10000`, `16 MiB`, `7d`.
 std::string format_number(Type type, std::uint64_t number);

@@ -45,6 +45,12 @@ bool is_ignored(int signal) {
 
 bool has_terminal() { return bool(base::UniqueFd(::open("/dev/tty", O_RDWR | O_NOCTTY | O_CLOEXEC))); }
 
+std::uint64_t monotonic_us() {
+  timespec now{};
+  ::clock_gettime(CLOCK_MONOTONIC, &now);
+  return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000 + static_cast<std::uint64_t>(now.tv_nsec) / 1'000;
+}
+
 /// Wires the fleet's logic to processes, sockets, signals, one timer and the API. After every event it
 /// takes a `turn`, which does what is due and sets the timer if there is anything to wait for.
 class Controller : private Watcher {
@@ -58,7 +64,8 @@ class Controller : private Watcher {
         processes_(context_, std::move(options.worker_executable), log_),
         sockets_(options.config),
         fleet_(std::move(options.config), {}, processes_, sockets_, log_),
-        requests_(fleet_, std::move(options.version), clock_now, [this] { stop("request"); }),
+        requests_(fleet_, std::move(options.version), clock_now,
+                  {.shutdown = [this] { stop("request"); }, .load = std::move(options.reload)}),
         server_(context_, {.path = fleet_.config().control_socket(), .after_request = [this] { turn(); }}, requests_) {
     fleet_.watch(*this);
     processes_.listen(
@@ -105,8 +112,18 @@ class Controller : private Watcher {
 
   /// The terminal is gone, or an operator wants what daemons do on HUP.
   void hang_up() {
-    if (has_terminal_) return stop("SIGHUP");
-    log_.warn("SIGHUP does nothing: the configuration is read at the start only; use `shoal down` and `shoal up -d`");
+    if (had_terminal_ && !has_terminal()) return stop("SIGHUP");
+    notify_service_manager("RELOADING=1\nMONOTONIC_USEC=" + std::to_string(monotonic_us()));
+    requests_.apply({}, [this](const std::variant<api::Applied, api::Failure>& outcome) {
+      notify_service_manager("READY=1");
+      if (const auto* failure = std::get_if<api::Failure>(&outcome)) {
+        log_.error("configuration not applied; all goes on as before", {{"because", failure->message}});
+        return tell("configuration not applied; all goes on as before:\n" + failure->message);
+      }
+      const auto& steps = std::get<api::Applied>(outcome).steps;
+      log_.info("configuration applied", {{"steps", steps.size()}});
+      tell("configuration applied: " + std::to_string(steps.size()) + " changes; `shoal apply` tells which restarts are due");
+    });
   }
 
   void reopen_logs() {
@@ -162,7 +179,7 @@ class Controller : private Watcher {
 
   std::vector<api::Instance> views(base::Time now) const {
     std::vector<api::Instance> all;
-    for (const auto& instance : fleet_.config().instances) all.push_back(*fleet_.view(instance.name, now));
+    for (const std::string& name : fleet_.names()) all.push_back(*fleet_.view(name, now));
     return all;
   }
 
@@ -184,6 +201,7 @@ class Controller : private Watcher {
   std::string why_ended(const std::string& name) const { return fleet_.view(name, clock_now())->last_exit; }
   void on_stats(const std::string&) override {}
   void on_users_reloaded(const std::string&, const std::string&) override {}
+  void on_changed(const std::string&, const std::string&) override {}
 
   std::function<void(const std::vector<api::Instance>&)> on_settled_;
   std::function<void(std::string_view)> on_event_;
@@ -196,7 +214,7 @@ class Controller : private Watcher {
   RunningFleet fleet_;
   Requests requests_;
   api::Server server_;
-  const bool has_terminal_ = has_terminal();
+  const bool had_terminal_ = has_terminal();
   base::Time armed_ = base::kNever;
   bool settled_ = false;
   bool stopping_ = false;

@@ -12,6 +12,7 @@ namespace shoal::controller {
 
 struct ControllerOptions {
   config::FleetConfig config;
+  std::function<config::Loaded()> reload = {};  ///< reads the configuration again
   std::string worker_executable;  ///< path of shoal-worker
   std::string version;            ///< told by the API
   /// Once, when every instance is ready or has failed to become so.
@@ -20,8 +21,8 @@ struct ControllerOptions {
   std::function<void(std::string_view)> on_event = {};
 };
 
-/// Runs a fleet until TERM, INT or a request ends it. Takes over these signals and USR1 of the process
-/// and ignores PIPE; HUP ends it too when it has a terminal, else it does nothing. Returns what kept it
+/// Runs a fleet until TERM, INT or a request ends it. Takes over these signals, USR1 and HUP of the process
+/// and ignores PIPE; HUP reads the configuration again, or ends it when its terminal is gone. Returns what kept it
 /// from starting; then nothing was started. Empty after a clean end: no worker, socket or lock is left.
 std::vector<config::Problem> run_controller(ControllerOptions options);
 

@@ -70,6 +70,13 @@ struct FakeSockets : Sockets {
     return bound;
   }
 
+  fleet::Bound change(const config::FleetConfig&, std::span<const config::InstanceConfig* const> plan,
+                      const fleet::OpenSockets& open, bool only_try) override {
+    reused = open.size();
+    tried += only_try ? 1 : 0;
+    return bind(plan);
+  }
+
   /// How many of the given descriptors are open now.
   std::size_t open() const {
     std::set<int> alive;
@@ -82,6 +89,8 @@ struct FakeSockets : Sockets {
   std::map<std::string, int> ports;
   std::vector<int> given;
   std::size_t binds = 0;
+  std::size_t reused = 0;  // sockets that were there when it changed
+  std::size_t tried = 0;
 };
 
 /// A fleet of a (own), b (own), lab and lab2 (worker small) on a fake machine with a clock that stands.

@@ -14,6 +14,14 @@ class ListeningSockets : public Sockets {
   fleet::Bound bind(std::span<const config::InstanceConfig* const> plan) override {
     return fleet::bind_all(plan, book_);
   }
+  fleet::Bound change(const config::FleetConfig& next, std::span<const config::InstanceConfig* const> plan,
+                      const fleet::OpenSockets& open, bool only_try) override {
+    fleet::PortBook book(next);
+    fleet::Bound bound =
+        fleet::bind_all(plan, book, open, only_try ? fleet::Remember::no : fleet::Remember::yes);
+    if (bound.problems.empty() && !only_try) book_ = std::move(book);
+    return bound;
+  }
   /// Port files with lines that made no sense.
   const std::vector<std::string>& damaged() const { return book_.damaged(); }
 

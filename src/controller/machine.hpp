@@ -41,6 +41,10 @@ class Sockets {
   virtual ~Sockets() = default;
   /// Binds all listeners of all these instances or, with problems, none.
   virtual fleet::Bound bind(std::span<const config::InstanceConfig* const> plan) = 0;
+  /// The same for a fleet that goes over to another configuration, to which `plan` belongs. `open`: see
+  /// `fleet::bind_all`. With problems, or when it is only tried, it stays with the one before.
+  virtual fleet::Bound change(const config::FleetConfig& next, std::span<const config::InstanceConfig* const> plan,
+                              const fleet::OpenSockets& open, bool only_try) = 0;
 };
 
 }  // namespace shoal::controller

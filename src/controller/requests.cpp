@@ -33,8 +33,8 @@ Outcome outcome_of(Verb verb, State state) {
 
 }  // namespace
 
-Requests::Requests(RunningFleet& fleet, std::string version, Clock now, std::function<void()> shutdown)
-    : fleet_(fleet), version_(std::move(version)), now_(std::move(now)), shutdown_(std::move(shutdown)) {
+Requests::Requests(RunningFleet& fleet, std::string version, Clock now, Acts acts)
+    : fleet_(fleet), version_(std::move(version)), now_(std::move(now)), acts_(std::move(acts)) {
   fleet_.watch(*this);
 }
 
@@ -46,11 +46,11 @@ void Requests::wait_for_stats(std::set<std::string> names, std::function<void(Wa
 
 void Requests::list(api::Reply<std::vector<api::Instance>> reply) {
   std::set<std::string> names;
-  for (const auto& instance : fleet_.config().instances) names.insert(instance.name);
+  for (const std::string& name : fleet_.names()) names.insert(name);
   wait_for_stats(std::move(names), [this, reply = std::move(reply)](Waiting& waiting, Time now) {
     std::vector<api::Instance> all;
-    for (const auto& config : fleet_.config().instances) {
-      api::Instance& view = all.emplace_back(*fleet_.view(config.name, now));
+    for (const std::string& name : fleet_.names()) {
+      api::Instance& view = all.emplace_back(*fleet_.view(name, now));
       if (waiting.names.contains(view.name)) view.clients = std::nullopt;
     }
     reply(std::move(all));
@@ -60,6 +60,7 @@ void Requests::list(api::Reply<std::vector<api::Instance>> reply) {
 void Requests::get(const std::string& name, api::Reply<api::Instance> reply) {
   if (!fleet_.state(name)) return reply(no_such(name));
   wait_for_stats({name}, [this, name, reply = std::move(reply)](Waiting& waiting, Time now) {
+    if (!fleet_.state(name)) return reply(no_such(name));  // removed meanwhile
     api::Instance view = *fleet_.view(name, now);
     if (waiting.names.contains(name)) {
       view.clients = std::nullopt;
@@ -92,8 +93,69 @@ void Requests::act(const std::string& name, Verb verb, std::chrono::milliseconds
   const bool over = verb != Verb::reload_users && outcome_of(verb, *fleet_.state(name)) != Outcome::pending;
   waiting_.push_back(
       {now + wait, over, {name}, verb, {}, [this, name, reply = std::move(reply)](Waiting& waiting, Time at) {
+         if (!fleet_.state(name)) return reply(no_such(name));
          answer_verb(name, waiting, at, reply);
        }});
+}
+
+bool Requests::is_on_its_way(const std::string& name) const {
+  const auto state = fleet_.state(name);
+  if (!state) return false;
+  return *state == State::starting || *state == State::stopping || fleet_.is_changing(name);
+}
+
+void Requests::apply(const api::Apply& how, api::Reply<api::Applied> reply) {
+  const auto refuse = [&](const std::vector<config::Problem>& problems) {
+    std::string lines;
+    for (const config::Problem& problem : problems) (lines += lines.empty() ? "" : "\n") += problem.text();
+    reply(Failure{400, "bad_configuration", std::move(lines)});
+  };
+  config::Loaded loaded = acts_.load();
+  if (!loaded.config) return refuse(loaded.problems);
+  const RunningFleet::Applied applied = fleet_.apply(
+      std::move(*loaded.config), {.only_try = how.dry_run, .restart = how.restart, .only = how.only}, now_());
+  if (!applied.problems.empty()) return refuse(applied.problems);
+
+  api::Applied begun{.steps = {}, .notes = applied.notes};
+  std::set<std::string> names;
+  const auto add = [&](const fleet::Step& step, std::string_view action) {
+    api::Applied::Step& one = begun.steps.emplace_back(api::Applied::Step{std::string(action), step.name});
+    for (const config::Change& change : step.changes)
+      one.changes.push_back({change.key, change.before, change.after, change.needs_restart && !step.restarts});
+    if (action != "due" && !how.dry_run && is_on_its_way(step.name)) names.insert(step.name);
+  };
+  for (const fleet::Step& step : applied.plan.steps) add(step, fleet::to_string(step.kind));
+  for (const fleet::Step& step : applied.plan.due) add(step, "due");
+  if (how.dry_run) return reply(std::move(begun));
+  const bool over = names.empty();
+  waiting_.push_back({now_() + how.wait, over, std::move(names), std::nullopt, {},
+                      [this, begun = std::move(begun), reply = std::move(reply)](Waiting& waiting, Time) {
+                        answer_apply(begun, waiting, reply);
+                      }});
+  waiting_.back().applying = true;
+}
+
+void Requests::answer_apply(const api::Applied& begun, Waiting& waiting,
+                            const api::Reply<api::Applied>& reply) const {
+  api::Applied done = begun;
+  done.settled = waiting.over;
+  for (api::Applied::Step& step : done.steps) {
+    const auto view = fleet_.view(step.instance, now_());
+    if (view) step.state = view->state;
+    const auto error = waiting.errors.find(step.instance);
+    if (error != waiting.errors.end()) step.error = error->second;
+    else if (view && (view->state == "backoff" || view->state == "failed")) step.error = view->last_exit;
+  }
+  reply(std::move(done));
+}
+
+void Requests::on_changed(const std::string& name, const std::string& error) {
+  for (Waiting& waiting : waiting_) {
+    if (!waiting.applying || !waiting.names.contains(name)) continue;
+    if (!error.empty()) waiting.errors[name] = error;
+    if (!is_on_its_way(name)) waiting.names.erase(name);
+    waiting.over = waiting.names.empty();
+  }
 }
 
 void Requests::answer_verb(const std::string& name, Waiting& waiting, Time now, const api::Reply<api::Acted>& reply) {
@@ -113,7 +175,10 @@ void Requests::answer_verb(const std::string& name, Waiting& waiting, Time now, 
 void Requests::on_state(const std::string& name, State state) {
   for (Waiting& waiting : waiting_) {
     if (!waiting.names.contains(name)) continue;
-    if (!waiting.verb) {  // its counters will not come
+    if (waiting.applying) {
+      if (!is_on_its_way(name)) waiting.names.erase(name);
+      waiting.over = waiting.names.empty();
+    } else if (!waiting.verb) {  // its counters will not come
       if (state != State::ready) waiting.names.erase(name);
       waiting.over = waiting.names.empty();
     } else if (*waiting.verb == Verb::reload_users) {
@@ -126,7 +191,7 @@ void Requests::on_state(const std::string& name, State state) {
 
 void Requests::on_stats(const std::string& name) {
   for (Waiting& waiting : waiting_) {
-    if (waiting.verb || waiting.names.erase(name) == 0) continue;
+    if (waiting.verb || waiting.applying || waiting.names.erase(name) == 0) continue;
     waiting.over = waiting.names.empty();
   }
 }

@@ -2,6 +2,7 @@
 
 #include <functional>
 #include <list>
+#include <map>
 #include <set>
 #include <string>
 #include <vector>
@@ -18,19 +19,25 @@ class Requests : public api::Service, public Watcher {
  public:
   using Clock = std::function<base::Time()>;
 
-  /// `shutdown`: what POST /v1/shutdown does.
-  Requests(RunningFleet& fleet, std::string version, Clock now, std::function<void()> shutdown);
+  /// What only the process can do.
+  struct Acts {
+    std::function<void()> shutdown{};         ///< POST /v1/shutdown
+    std::function<config::Loaded()> load{};  ///< reads the configuration again
+  };
+  Requests(RunningFleet& fleet, std::string version, Clock now, Acts acts);
 
   std::string version() const override { return version_; }
   void list(api::Reply<std::vector<api::Instance>> reply) override;
   void get(const std::string& name, api::Reply<api::Instance> reply) override;
   void act(const std::string& name, api::Verb verb, std::chrono::milliseconds wait,
            api::Reply<api::Acted> reply) override;
-  void shutdown() override { shutdown_(); }
+  void apply(const api::Apply& how, api::Reply<api::Applied> reply) override;
+  void shutdown() override { acts_.shutdown(); }
 
   void on_state(const std::string& name, fleet::State state) override;
   void on_stats(const std::string& name) override;
   void on_users_reloaded(const std::string& name, const std::string& error) override;
+  void on_changed(const std::string& name, const std::string& error) override;
 
   /// Answers what can be answered.
   void on_time(base::Time now);
@@ -44,19 +51,23 @@ class Requests : public api::Service, public Watcher {
   struct Waiting {
     base::Time until;
     bool over = false;              // answer now
-    std::set<std::string> names;    // stats: still missing; verbs: the instance
-    std::optional<api::Verb> verb;  // none: stats
+    std::set<std::string> names;    // stats: still missing; verbs: the instance; apply: those that are on their way
+    std::optional<api::Verb> verb;  // none: stats, or apply
     std::string error;              // of a reload
     std::function<void(Waiting&, base::Time)> answer;
+    bool applying = false;
+    std::map<std::string, std::string> errors{};  // of an apply, by instance
   };
 
   void wait_for_stats(std::set<std::string> names, std::function<void(Waiting&, base::Time)> answer);
+  bool is_on_its_way(const std::string& name) const;
+  void answer_apply(const api::Applied& begun, Waiting& waiting, const api::Reply<api::Applied>& reply) const;
   void answer_verb(const std::string& name, Waiting& waiting, base::Time now, const api::Reply<api::Acted>& reply);
 
   RunningFleet& fleet_;
   std::string version_;
   Clock now_;
-  std::function<void()> shutdown_;
+  Acts acts_;
   std::list<Waiting> waiting_;
 };
 

@@ -26,7 +26,9 @@ class RequestsTest : public testing::Test, protected FakeFleet {
   }
   static const api::Failure& failure(const auto& answer) { return std::get<api::Failure>(*answer); }
 
-  Requests requests{running, "1.2.3", [this] { return now; }, [this] { ++shutdowns; }};
+  config::Loaded loaded;  // what the files say now
+  Requests requests{running, "1.2.3", [this] { return now; },
+                    {.shutdown = [this] { ++shutdowns; }, .load = [this] { return loaded; }}};
   int shutdowns = 0;
   std::optional<std::variant<std::vector<api::Instance>, api::Failure>> listed;
   std::optional<std::variant<api::Instance, api::Failure>> got;

@@ -69,7 +69,9 @@ const RunningFleet::Instance* RunningFleet::find(std::string_view name) const {
 
 std::vector<config::Problem> RunningFleet::bind_all() {
   std::vector<Instance*> all;
-  for (Instance& instance : instances_) all.push_back(&instance);
+  for (Instance& instance : instances_) {
+    if (instance.config.enabled) all.push_back(&instance);
+  }
   return bind(all);
 }
 
@@ -84,7 +86,9 @@ std::vector<config::Problem> RunningFleet::bind(const std::vector<Instance*>& in
 }
 
 void RunningFleet::start_all(Time now) {
-  for (Instance& instance : instances_) handle(instance, Event::start, now);
+  for (Instance& instance : instances_) {
+    if (instance.config.enabled) handle(instance, Event::start, now);
+  }
 }
 
 void RunningFleet::stop_all(Time now) {
@@ -114,6 +118,7 @@ RunningFleet::Answer RunningFleet::start(std::string_view name, Time now) {
   if (ending_) return Answer::ending;
   const State state = instance->supervisor.state();
   if (state == State::ready || state == State::starting) return Answer::already;
+  instance->held = false;
   handle(*instance, Event::start, now);
   return Answer::done;
 }
@@ -123,6 +128,7 @@ RunningFleet::Answer RunningFleet::stop(std::string_view name, Time now) {
   if (instance == nullptr) return Answer::no_such_instance;
   if (ending_) return Answer::ending;
   if (instance->supervisor.state() == State::stopped) return Answer::already;
+  instance->held = true;
   handle(*instance, Event::stop, now);
   return Answer::done;
 }
@@ -132,6 +138,7 @@ RunningFleet::Answer RunningFleet::restart(std::string_view name, Time now) {
   if (instance == nullptr) return Answer::no_such_instance;
   if (ending_) return Answer::ending;
   const State state = instance->supervisor.state();
+  instance->held = false;
   if (state == State::ready || state == State::starting) handle(*instance, Event::stop, now);
   handle(*instance, Event::start, now);
   return Answer::done;
@@ -169,6 +176,11 @@ void RunningFleet::note_state(Instance& instance, State before, Time now) {
   if (state == before) return;
   instance.ready_since = state == State::ready ? now : base::kNever;
   if (state != State::ready) instance.stats = {};
+  if (state != State::ready && state != State::starting) {
+    instance.serves.reset();
+    instance.changing.reset();
+    instance.change_again = false;
+  }
   const std::string& name = instance.config.name;
   switch (state) {
     case State::ready: {
@@ -235,7 +247,12 @@ void RunningFleet::launch(Instance& instance, Time now) {
   instance.worker = (*process)->id;
   ++(*process)->instances;
   BrokerOptions options = instance.config.options;
-  for (const fleet::BoundListener& listener : instance.listeners) options.listeners.push_back({.url = listener.url});
+  instance.serves = instance.config;
+  instance.served_urls.clear();
+  for (const fleet::BoundListener& listener : instance.listeners) {
+    options.listeners.push_back({.url = listener.url});
+    instance.served_urls.push_back(listener.url);
+  }
   processes_.send(instance.worker, link::to_start(options), duplicates(instance.listeners));
 }
 
@@ -295,6 +312,7 @@ void RunningFleet::on_message(WorkerId id, const link::Message& message, Time no
       log_.warn("worker could not do it",
                 {{"instance", instance->config.name}, {"what", message.text("to")}, {"error", error}});
     }
+    if (message.text("to") == link::type::kChange) return changed(*instance, error);
     if (message.text("to") != link::type::kReloadUsers) return;
     for (Watcher* watcher : watchers_) watcher->on_users_reloaded(instance->config.name, error);
   }
@@ -316,7 +334,14 @@ void RunningFleet::on_exit(WorkerId id, const std::string& status, Time now) {
   }
 }
 
+std::vector<std::string> RunningFleet::names() const {
+  std::vector<std::string> all;
+  for (const Instance& instance : instances_) all.push_back(instance.config.name);
+  return all;
+}
+
 void RunningFleet::on_time(Time now) {
+  forget_gone();
   for (Instance& instance : instances_) {
     if (instance.close_sockets_at <= now) {
       instance.close_sockets_at = base::kNever;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <list>
 #include <map>
 #include <optional>
 #include <string>
@@ -11,6 +12,7 @@
 #include "base/time.hpp"
 #include "config/fleet_config.hpp"
 #include "controller/machine.hpp"
+#include "fleet/plan.hpp"
 #include "fleet/supervisor.hpp"
 #include "shoal/broker.hpp"
 
@@ -25,6 +27,8 @@ class Watcher {
   virtual void on_stats(const std::string& name) = 0;
   /// `error` is empty when the users were read.
   virtual void on_users_reloaded(const std::string& name, const std::string& error) = 0;
+  /// It serves with other options, or goes on with those it had.
+  virtual void on_changed(const std::string& name, const std::string& error) = 0;
 };
 
 /// Times of the fleet, beside those of the supervisor's table.
@@ -48,6 +52,7 @@ class RunningFleet {
   /// Binds the listeners of every instance. All problems, each with its place; when there are any,
   /// nothing stays bound.
   std::vector<config::Problem> bind_all();
+  /// Those that are enabled.
   void start_all(base::Time now);
   /// Drains and stops everything; nothing starts any more.
   void stop_all(base::Time now);
@@ -55,6 +60,22 @@ class RunningFleet {
   void kill_all();
   /// After `stop_all`: no instance runs and no process is left.
   bool ended() const;
+
+  struct Applied {
+    std::vector<config::Problem> problems;  ///< when there are any, nothing was changed
+    std::vector<std::string> notes;         ///< ports that had to change
+    fleet::Plan plan;                       ///< what is being done
+  };
+  struct ApplyOptions {
+    bool only_try = false;            ///< say what would be done
+    bool restart = false;             ///< restart what needs it
+    std::vector<std::string> only{};  ///< these instances; the others stay as they are. Empty: all
+  };
+  /// Goes over to another configuration: plans, binds every listener that the plan needs or none, then begins to carry
+  /// it out. `Watcher::on_state` and `on_changed` tell how that goes.
+  Applied apply(config::FleetConfig next, const ApplyOptions& options, base::Time now);
+  /// The worker has not answered to what it was told last.
+  bool is_changing(std::string_view name) const;
 
   enum class Answer { done, already, no_such_instance, ending };
   Answer start(std::string_view name, base::Time now);
@@ -65,6 +86,8 @@ class RunningFleet {
   Answer reload_users(std::string_view name);
   /// Asks the worker for counters; `Watcher::on_stats` answers. False: not ready, nothing will come.
   bool ask_stats(std::string_view name);
+  /// In the order of the configuration.
+  std::vector<std::string> names() const;
   void reopen_logs();
 
   void on_message(WorkerId id, const link::Message& message, base::Time now);
@@ -93,6 +116,12 @@ class RunningFleet {
     base::Time close_sockets_at = base::kNever;
     std::string last_exit{};
     Stats stats{};
+    bool held = false;    // stopped by hand
+    bool leaving = false;  // it goes as soon as it is stopped
+    std::optional<config::InstanceConfig> serves{};  // what the worker was started with, or went over to
+    std::vector<std::string> served_urls{};          // the listeners it has
+    std::optional<config::InstanceConfig> changing{};  // what the worker was told and has not answered
+    bool change_again = false;                         // there is something newer already
   };
   struct Process {
     std::string slot;  // which instances share it
@@ -114,6 +143,14 @@ class RunningFleet {
   void kill(WorkerId id, std::string because);
   Result<Process*> process_for(const Instance& instance);
   void note_state(Instance& instance, fleet::State before, base::Time now);
+  // running_fleet_apply.cpp
+  config::FleetConfig restricted(config::FleetConfig next, const std::vector<std::string>& only) const;
+  std::vector<fleet::Observed> observe() const;
+  fleet::Bound bind_for(const fleet::Plan& plan, const config::FleetConfig& next, bool only_try);
+  void carry_out(const fleet::Step& step, const config::InstanceConfig* wanted, base::Time now);
+  void change_worker(Instance& instance);
+  void changed(Instance& instance, const std::string& error);
+  void forget_gone();
 
   config::FleetConfig config_;
   FleetOptions options_;
@@ -121,7 +158,7 @@ class RunningFleet {
   Sockets& sockets_;
   base::Log& log_;
   std::vector<Watcher*> watchers_;
-  std::vector<Instance> instances_;      // in the order of the configuration
+  std::list<Instance> instances_;        // in the order of the configuration
   std::map<WorkerId, Process> workers_;  // alive, as far as we know
   bool ending_ = false;
 };

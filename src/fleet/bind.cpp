@@ -5,6 +5,7 @@
 #include <utility>
 
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -82,9 +83,16 @@ Attempt success(base::UniqueFd fd, const config::ListenerConfig& listener) {
   return {.bound = {std::move(fd), listener.url(), *listener.port}};
 }
 
-Attempt bind_fixed(const config::InstanceConfig& instance, const config::ListenerConfig& listener,
-                   const PortBook& book) {
-  base::UniqueFd fd = listen_on(listener);
+/// The one that is open under this url, or a new one.
+base::UniqueFd take(const config::ListenerConfig& listener, const OpenSockets& open) {
+  const auto there = open.find(listener.url());
+  if (there == open.end()) return listen_on(listener);
+  return base::UniqueFd(::fcntl(there->second, F_DUPFD_CLOEXEC, 0));
+}
+
+Attempt bind_fixed(const config::InstanceConfig& instance, const config::ListenerConfig& listener, const PortBook& book,
+                   const OpenSockets& open) {
+  base::UniqueFd fd = take(listener, open);
   if (fd) return success(std::move(fd), listener);
   return {.problem = reason(errno, instance.name, listener, book)};
 }
@@ -107,7 +115,8 @@ Attempt bind_new(const config::InstanceConfig& instance, std::size_t index, Port
                      "; choose a wider fleet.port_range"};
 }
 
-Attempt bind_automatic(const config::InstanceConfig& instance, std::size_t index, PortBook& book) {
+Attempt bind_automatic(const config::InstanceConfig& instance, std::size_t index, PortBook& book,
+                       const OpenSockets& open) {
   config::ListenerConfig listener = instance.listeners[index];
   listener.port = book.remembered(instance.name, index);
   if (!listener.port) return bind_new(instance, index, book);
@@ -117,7 +126,7 @@ Attempt bind_automatic(const config::InstanceConfig& instance, std::size_t index
   if (owner && !owner->automatic) {
     lost += " was given to instance " + owner->instance + " (" + owner->listener.at.line_text() + ')';
   } else {
-    base::UniqueFd fd = listen_on(listener);
+    base::UniqueFd fd = take(listener, open);
     if (fd) return success(std::move(fd), listener);
     if (errno != EADDRINUSE) return {.problem = reason(errno, instance.name, listener, book)};
     lost += " is held by " + holder_of(instance.name, listener, book);
@@ -129,20 +138,22 @@ Attempt bind_automatic(const config::InstanceConfig& instance, std::size_t index
 
 }  // namespace
 
-Bound bind_all(std::span<const config::InstanceConfig* const> plan, PortBook& book) {
+Bound bind_all(std::span<const config::InstanceConfig* const> plan, PortBook& book, const OpenSockets& open,
+               Remember remember) {
   Bound result;
   for (const config::InstanceConfig* instance : plan) {
     const std::string who = "instance " + instance->name + ": ";
     BoundInstance& bound = result.instances.emplace_back(BoundInstance{.name = instance->name, .listeners = {}});
     for (std::size_t i = 0; i < instance->listeners.size(); ++i) {
       const config::ListenerConfig& listener = instance->listeners[i];
-      Attempt attempt = listener.port ? bind_fixed(*instance, listener, book) : bind_automatic(*instance, i, book);
+      Attempt attempt = listener.port ? bind_fixed(*instance, listener, book, open)
+                                      : bind_automatic(*instance, i, book, open);
       if (!attempt.problem.empty()) result.problems.push_back({listener.at, who + attempt.problem});
       if (!attempt.note.empty()) result.notes.push_back(who + attempt.note);
       bound.listeners.push_back(std::move(attempt.bound));
     }
   }
-  if (result.problems.empty()) {
+  if (result.problems.empty() && remember == Remember::yes) {
     for (const config::InstanceConfig* instance : plan)
       if (auto saved = book.save(*instance); !saved) result.problems.push_back({instance->at, saved.error().message});
   }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <span>
 #include <string>
 #include <vector>
@@ -31,9 +32,17 @@ struct Bound {
   std::vector<std::string> notes;         ///< lines for the log: an automatic port that had to change
 };
 
+/// Listening sockets by their urls.
+using OpenSockets = std::map<std::string, int>;
+
+/// Whether automatic ports are written down.
+enum class Remember { yes, no };
+
 /// Binds the listeners of all these instances, or, with problems, none: everything that was bound is
 /// closed again. Automatic ports are the remembered ones, else free ones of the book's range that no
-/// instance has, and are saved. So all binds of a plan happen before anything of it starts.
-Bound bind_all(std::span<const config::InstanceConfig* const> plan, PortBook& book);
+/// instance has, and are saved if they are to be remembered. So all binds of a plan happen before anything of it starts.
+/// `open`: sockets by url that are listening already; where one of the plan has that url, a duplicate of it is taken.
+Bound bind_all(std::span<const config::InstanceConfig* const> plan, PortBook& book, const OpenSockets& open = {},
+               Remember remember = Remember::yes);
 
 }  // namespace shoal::fleet

@@ -66,6 +66,18 @@ std::string_view to_string(State state) {
   return kNames[static_cast<std::size_t>(state)];
 }
 
+bool Supervisor::wanted() const {
+  switch (state_) {
+    case starting:
+    case ready:
+    case backoff: return true;
+    case stopping: return !stop_wanted_;
+    case stopped:
+    case failed: return false;
+  }
+  return false;
+}
+
 Action Supervisor::handle(Event event, base::Time now) {
   Cell cell = kTable[static_cast<std::size_t>(state_)][static_cast<std::size_t>(event)];
   switch (cell.rule) {

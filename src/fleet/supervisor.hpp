@@ -50,6 +50,8 @@ class Supervisor {
   explicit Supervisor(SupervisorOptions options = {}) : options_(options) {}
 
   State state() const { return state_; }
+  /// It runs, or will without anybody's help.
+  bool wanted() const;
   /// When `Event::deadline` is due; `base::kNever` when nothing is.
   base::Time deadline() const { return deadline_; }
   /// Times it was started again after a death, since `start`.

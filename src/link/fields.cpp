@@ -1,5 +1,6 @@
 #include "link/fields.hpp"
 
+#include <algorithm>
 #include <limits>
 #include <span>
 #include <type_traits>
@@ -156,15 +157,25 @@ Message to_start(const BrokerOptions& options) {
   return message;
 }
 
+Message to_change(const BrokerOptions& options, const std::vector<std::string>& kept) {
+  Message message(type::kChange);
+  for_each_option(options, Writer{message});
+  for (const ListenerOptions& listener : options.listeners) {
+    const bool stays = std::find(kept.begin(), kept.end(), listener.url) != kept.end();
+    message.add(stays ? "kept-listener" : "listener", std::string_view(listener.url));
+  }
+  return message;
+}
+
 Result<BrokerOptions> options_from(const Message& start) {
   BrokerOptions options;
   Reader reader{start};
   for_each_option(options, reader);
   if (!reader.bad_key.empty()) {
-    return Error{ErrorCode::invalid_argument, "start message: bad value of " + reader.bad_key};
+    return Error{ErrorCode::invalid_argument, start.type() + " message: bad value of " + reader.bad_key};
   }
   for (const auto& [key, value] : start.fields())
-    if (key == "listener") options.listeners.push_back({.url = value});
+    if (key == "listener" || key == "kept-listener") options.listeners.push_back({.url = value});
   return options;
 }
 

@@ -13,7 +13,9 @@ namespace shoal::link {
 /// A `start` message with every option, a `listener` field for each listener's url. Descriptors and
 /// the log's sink are not in it.
 Message to_start(const BrokerOptions& options);
-/// Reads it back; what is missing keeps its default, so that an older controller can drive a newer
+/// A `change` message; listeners whose urls are in `kept` are those that stay.
+Message to_change(const BrokerOptions& options, const std::vector<std::string>& kept);
+/// Reads either back, listeners of both kinds in their order; what is missing keeps its default, so that an older controller can drive a newer
 /// worker. Error: invalid_argument when a value does not fit its option.
 Result<BrokerOptions> options_from(const Message& start);
 

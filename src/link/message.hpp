@@ -25,6 +25,8 @@ namespace type {
 // controller to worker
 inline constexpr std::string_view kStart = "start";  ///< options; sockets as descriptors, in the order of `listener`
 inline constexpr std::string_view kStop = "stop";    ///< name, drain_ms
+/// The same as `start` for an instance that is served; `kept-listener` instead of `listener` where it has the socket.
+inline constexpr std::string_view kChange = "change";
 inline constexpr std::string_view kReloadUsers = "reload-users";  ///< name
 inline constexpr std::string_view kReopenLogs = "reopen-logs";    ///< all instances
 inline constexpr std::string_view kStats = "stats";               ///< name; answered by the same type

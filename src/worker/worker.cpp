@@ -55,6 +55,7 @@ struct Worker::Starting {
   Result<std::unique_ptr<Broker>> broker = std::unique_ptr<Broker>();
   std::atomic<bool> done = false;
   std::optional<milliseconds> stop;  // as soon as it is there
+  std::optional<link::Received> change{};  // the same
 };
 
 struct Worker::Hosted {
@@ -116,6 +117,7 @@ void Worker::obey(link::Received received) {
   const std::string& type = message.type();
   const std::string name(message.text("name"));
   if (type == link::type::kStart) start(received);
+  else if (type == link::type::kChange) change(std::move(received));
   else if (type == link::type::kStop) stop(name, drain_of(message));
   else if (type == link::type::kReloadUsers) reload_users(name);
   else if (type == link::type::kReopenLogs) reopen_logs();
@@ -172,9 +174,36 @@ void Worker::on_started() {
       hosted_.emplace(started->name, std::move(hosted));
       send(ready);
     }
+    if (started->change) change(std::move(*started->change));
     if (started->stop) stop(started->name, *started->stop);
     if (!starting_.empty()) start_next();
   }
+}
+
+void Worker::change(link::Received received) {
+  const std::string name(received.message.text("name"));
+  if (Starting* const starting = find_starting(name)) {
+    starting->change = std::move(received);
+    return;
+  }
+  const auto answer = [&](std::string_view error) {
+    link::Message reply(link::type::kReply);
+    reply.add("name", std::string_view(name)).add("to", link::type::kChange);
+    if (!error.empty()) reply.add("error", error);
+    send(reply);
+  };
+  const auto found = hosted_.find(name);
+  if (found == hosted_.end()) return answer("its worker does not host it");
+  auto options = link::options_from(received.message);
+  if (!options) return answer(options.error().message);
+  std::size_t next = 0;
+  std::size_t listener = 0;
+  for (const auto& [key, value] : received.message.fields()) {
+    if (key == "listener" && next < received.fds.size()) options->listeners[listener].fd = received.fds[next++].release();
+    if (key == "listener" || key == "kept-listener") ++listener;
+  }
+  auto changed = found->second->broker->change(std::move(*options));
+  answer(changed ? std::string_view() : std::string_view(changed.error().message));
 }
 
 void Worker::stop(const std::string& name, milliseconds drain) {

@@ -44,6 +44,7 @@ class Worker {
   void end_drained();
   void obey(link::Received received);
   void start(link::Received& received);
+  void change(link::Received received);
   void stop(const std::string& name, std::chrono::milliseconds drain);
   void reload_users(const std::string& name);
   void reopen_logs();

@@ -149,12 +149,6 @@ def test_the_second_interrupt_ends_at_once(plants):
     wait_until(lambda: not any(map(alive, pids)), "processes gone", 5)
 
 
-def test_hup_does_nothing_without_a_terminal(plants):
-    plants.process.send_signal(signal.SIGHUP)
-    wait_until(lambda: "SIGHUP does nothing" in plants.log("controller"), "a line in the log")
-    assert state(plants, "lab") == "ready"
-
-
 def test_a_terminal_that_closes_takes_the_fleet_along_in_order(make_fleet):
     fleet = make_fleet(ONE)
     pid, terminal = pty.fork()

@@ -1,0 +1,78 @@
+#include "api/applied.hpp"
+
+#include <boost/json.hpp>
+
+namespace shoal::api {
+namespace {
+
+namespace json = boost::json;
+
+std::string text_of(const json::object& object, std::string_view key) {
+  const json::value* value = object.if_contains(key);
+  return value && value->is_string() ? std::string(value->as_string()) : std::string();
+}
+
+bool is_true(const json::object& object, std::string_view key) {
+  const json::value* value = object.if_contains(key);
+  return value && value->is_bool() && value->as_bool();
+}
+
+/// The objects in the array under `key`.
+template <class Visit>
+void for_each(const json::object& object, std::string_view key, Visit&& visit) {
+  const json::value* value = object.if_contains(key);
+  if (!value || !value->is_array()) return;
+  for (const json::value& one : value->as_array()) visit(one);
+}
+
+Applied::Step step_of(const json::object& object) {
+  Applied::Step step{text_of(object, "action"), text_of(object, "instance")};
+  for_each(object, "changes", [&](const json::value& one) {
+    if (!one.is_object()) return;
+    const json::object& change = one.as_object();
+    step.changes.push_back({text_of(change, "key"), text_of(change, "before"), text_of(change, "after"),
+                            is_true(change, "needs_restart")});
+  });
+  step.state = text_of(object, "state");
+  step.error = text_of(object, "error");
+  return step;
+}
+
+}  // namespace
+
+json::object to_json(const Applied& applied) {
+  json::array steps;
+  for (const Applied::Step& step : applied.steps) {
+    json::array changes;
+    for (const Applied::Change& change : step.changes) {
+      changes.push_back(json::object{{"key", change.key},
+                                     {"before", change.before},
+                                     {"after", change.after},
+                                     {"needs_restart", change.needs_restart}});
+    }
+    json::object object{{"action", step.action}, {"instance", step.instance}, {"changes", std::move(changes)}};
+    if (!step.state.empty()) object["state"] = step.state;
+    if (!step.error.empty()) object["error"] = step.error;
+    steps.push_back(std::move(object));
+  }
+  json::array notes;
+  for (const std::string& note : applied.notes) notes.push_back(json::value(note));
+  return {{"steps", std::move(steps)}, {"notes", std::move(notes)}, {"settled", applied.settled}};
+}
+
+Result<Applied> applied_from_json(std::string_view text) {
+  boost::system::error_code error;
+  const json::value parsed = json::parse(text, error);
+  if (error || !parsed.is_object()) return Error{ErrorCode::io, "the controller's answer makes no sense"};
+  Applied applied;
+  for_each(parsed.as_object(), "steps", [&](const json::value& one) {
+    if (one.is_object()) applied.steps.push_back(step_of(one.as_object()));
+  });
+  for_each(parsed.as_object(), "notes", [&](const json::value& one) {
+    if (one.is_string()) applied.notes.emplace_back(one.as_string());
+  });
+  applied.settled = is_true(parsed.as_object(), "settled");
+  return applied;
+}
+
+}  // namespace shoal::api

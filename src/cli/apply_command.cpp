@@ -1,0 +1,66 @@
+#include <boost/json.hpp>
+#include <ostream>
+#include <set>
+
+#include "api/applied.hpp"
+#include "cli/commands.hpp"
+#include "cli/table.hpp"
+
+namespace shoal::cli {
+namespace {
+
+using Row = std::vector<std::string>;
+
+std::string shown(const std::string& value) { return value.empty() ? "-" : value; }
+
+void add_rows(std::vector<Row>& rows, const api::Applied::Step& step, bool dry_run) {
+  const std::string action = step.action == "due" ? "restart due" : step.action;
+  const std::string outcome = dry_run || step.action == "due" ? "" : !step.error.empty() ? step.error : step.state;
+  if (step.changes.empty()) return rows.push_back({action, step.instance, "", outcome});
+  for (const api::Applied::Change& change : step.changes) {
+    const bool first = &change == &step.changes.front();
+    std::string effect = change.needs_restart && step.action != "restart" ? "needs restart of " + step.instance
+                         : !step.error.empty()                            ? step.error
+                         : dry_run                                        ? "live"
+                                                                          : "applied";
+    rows.push_back({first ? action : "", first ? step.instance : "",
+                    change.key + ": " + shown(change.before) + " -> " + shown(change.after), std::move(effect)});
+  }
+}
+
+}  // namespace
+
+void apply_config(Context& context, const ApplyOptions& options) {
+  std::string target = "/v1/apply?wait=" + std::to_string(std::chrono::milliseconds(options.limit).count());
+  if (options.dry_run) target += "&dry_run=1";
+  if (options.restart) target += "&restart=1";
+  for (const std::string& name : options.names) {
+    if (!context.instance_path(name)) return;
+    target += "&instance=" + name;
+  }
+  const auto response = context.call("POST", target, options.limit + std::chrono::seconds(10));
+  if (!response) return;
+  const auto applied = api::applied_from_json(response->body);
+  if (!applied) return context.fail(kFailed, applied.error().message);
+  if (options.json) {
+    context.out << response->body << '\n';
+  } else {
+    std::vector<Row> rows;
+    std::set<std::string> told;  // its changes say already that they need a restart
+    for (const api::Applied::Step& step : applied->steps) {
+      if (step.action == "due" ? told.contains(step.instance) : !told.insert(step.instance).second) continue;
+      add_rows(rows, step, options.dry_run);
+    }
+    if (rows.empty()) context.out << "nothing to do\n";
+    else print_table(context.out, rows);
+    for (const std::string& note : applied->notes) context.out << note << '\n';
+  }
+  for (const api::Applied::Step& step : applied->steps) {
+    if (!step.error.empty()) context.fail(kFailed, step.instance + ": " + step.error);
+  }
+  if (!applied->settled) {
+    context.fail(kFailed, "not done after " + std::to_string(options.limit.count()) + " s; it goes on, see `shoal ps`");
+  }
+}
+
+}  // namespace shoal::cli

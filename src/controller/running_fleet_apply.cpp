@@ -1,0 +1,187 @@
+#include <fcntl.h>
+
+#include <algorithm>
+
+#include "controller/running_fleet.hpp"
+#include "link/fields.hpp"
+
+// Going over to another configuration.
+
+namespace shoal::controller {
+namespace {
+
+using base::Time;
+using fleet::Event;
+using fleet::State;
+using fleet::Step;
+
+bool contains(const std::vector<std::string>& names, const std::string& name) {
+  return std::find(names.begin(), names.end(), name) != names.end();
+}
+
+}  // namespace
+
+// Of the instances that are not named the old configuration stays.
+config::FleetConfig RunningFleet::restricted(config::FleetConfig next, const std::vector<std::string>& only) const {
+  if (only.empty()) return next;
+  std::vector<config::InstanceConfig> instances;
+  for (config::InstanceConfig& instance : next.instances) {
+    const config::InstanceConfig* before = config_.find(instance.name);
+    if (contains(only, instance.name)) instances.push_back(std::move(instance));
+    else if (before) instances.push_back(*before);
+  }
+  for (const config::InstanceConfig& before : config_.instances) {
+    const bool there = std::any_of(instances.begin(), instances.end(),
+                                   [&](const config::InstanceConfig& one) { return one.name == before.name; });
+    if (!there && !contains(only, before.name)) instances.push_back(before);
+  }
+  next.instances = std::move(instances);
+  return next;
+}
+
+std::vector<fleet::Observed> RunningFleet::observe() const {
+  std::vector<fleet::Observed> all;
+  for (const Instance& instance : instances_) {
+    if (instance.leaving) continue;
+    fleet::Observed observed{.config = &instance.config};
+    observed.held = instance.held;
+    observed.failed = instance.supervisor.state() == State::failed;
+    // What starts later starts with what it was told last.
+    if (instance.supervisor.wanted()) observed.serves = instance.serves ? &*instance.serves : &instance.config;
+    all.push_back(observed);
+  }
+  return all;
+}
+
+// For everything that will listen where it does not yet.
+fleet::Bound RunningFleet::bind_for(const fleet::Plan& plan, const config::FleetConfig& next, bool only_try) {
+  std::vector<const config::InstanceConfig*> needed;
+  fleet::OpenSockets open;
+  for (const Step& step : plan.steps) {
+    if (const Instance* instance = find(step.name)) {
+      for (const fleet::BoundListener& listener : instance->listeners)
+        if (listener.fd) open.emplace(listener.url, listener.fd.get());
+    }
+    if (step.kind == Step::Kind::remove || step.stops) continue;
+    const Instance* instance = find(step.name);
+    const bool runs = instance && !instance->leaving && instance->supervisor.wanted();
+    if (runs || step.starts || step.kind == Step::Kind::start) needed.push_back(next.find(step.name));
+  }
+  return sockets_.change(next, needed, open, only_try);
+}
+
+RunningFleet::Applied RunningFleet::apply(config::FleetConfig next, const ApplyOptions& options, Time now) {
+  Applied applied;
+  const auto refuse = [&](std::string what) { applied.problems.push_back({{next.file}, std::move(what)}); };
+  if (ending_) refuse("the fleet is stopping");
+  const std::pair<const char*, std::pair<const std::string&, const std::string&>> fixed[] = {
+      {"state_dir", {config_.state_dir, next.state_dir}},
+      {"log_dir", {config_.log_dir, next.log_dir}},
+      {"run_dir", {config_.run_dir, next.run_dir}}};
+  for (const auto& [key, values] : fixed) {
+    if (values.first != values.second)
+      refuse("fleet." + std::string(key) + " cannot change while the fleet runs (it is " + values.first +
+             "); use `shoal down` and `shoal up -d`");
+  }
+  for (const std::string& name : options.only) {
+    if (!next.find(name) && !config_.find(name)) refuse("there is no instance " + name);
+  }
+  if (!applied.problems.empty()) return applied;
+
+  next = restricted(std::move(next), options.only);
+  applied.plan = fleet::make_plan(next.instances, observe(), {.restart = options.restart});
+  fleet::Bound bound = bind_for(applied.plan, next, options.only_try);
+  applied.notes = bound.notes;
+  applied.problems = std::move(bound.problems);
+  if (options.only_try || !applied.problems.empty()) return applied;
+
+  config_ = std::move(next);
+  for (const std::string& note : bound.notes) log_.warn("port changed", {{"what", note}});
+  for (const Step& step : applied.plan.steps) {
+    if (step.kind != Step::Kind::create || find(step.name)) continue;
+    instances_.push_back({.config = *config_.find(step.name), .supervisor = fleet::Supervisor(options_.supervisor)});
+    for (const config::ListenerConfig& listener : instances_.back().config.listeners)
+      instances_.back().listeners.push_back({.fd = {}, .url = listener.url()});
+  }
+  for (fleet::BoundInstance& one : bound.instances) find(one.name)->listeners = std::move(one.listeners);
+  for (const Step& step : applied.plan.steps) {
+    log_.info("applying", {{"instance", step.name}, {"step", fleet::to_string(step.kind)}});
+    carry_out(step, config_.find(step.name), now);
+  }
+  const auto place = [&](const Instance& instance) {
+    const config::InstanceConfig* found = config_.find(instance.config.name);
+    return found ? found - config_.instances.data() : std::ptrdiff_t{-1};
+  };
+  instances_.sort([&](const Instance& a, const Instance& b) { return place(a) < place(b); });
+  return applied;
+}
+
+void RunningFleet::carry_out(const Step& step, const config::InstanceConfig* wanted, Time now) {
+  Instance& instance = *find(step.name);
+  if (step.kind == Step::Kind::remove) {
+    instance.leaving = true;
+    handle(instance, Event::stop, now);
+    return;
+  }
+  // It may have been on its way out.
+  if (std::exchange(instance.leaving, false)) instance.held = false;
+  instance.config = *wanted;
+  const bool runs = instance.supervisor.state() == State::ready || instance.supervisor.state() == State::starting;
+  if (!instance.supervisor.wanted() && !step.starts && step.kind != Step::Kind::start) {
+    instance.listeners.clear();
+    for (const config::ListenerConfig& listener : wanted->listeners)
+      instance.listeners.push_back({.fd = {}, .url = listener.url()});
+  }
+  if (step.stops) {
+    handle(instance, Event::stop, now);
+  } else if (step.restarts || step.kind == Step::Kind::restart) {
+    if (runs) handle(instance, Event::stop, now);
+    handle(instance, Event::start, now);
+  } else if (step.starts || step.kind == Step::Kind::start) {
+    handle(instance, Event::start, now);
+  } else if (runs) {
+    change_worker(instance);
+  }
+}
+
+void RunningFleet::change_worker(Instance& instance) {
+  if (instance.changing) {
+    instance.change_again = true;
+    return;
+  }
+  instance.changing = fleet::without_restart(*instance.serves, instance.config);
+  BrokerOptions options = instance.changing->options;
+  std::vector<base::UniqueFd> fds;
+  for (const fleet::BoundListener& listener : instance.listeners) {
+    options.listeners.push_back({.url = listener.url});
+    if (!contains(instance.served_urls, listener.url))
+      fds.emplace_back(::fcntl(listener.fd.get(), F_DUPFD_CLOEXEC, 0));
+  }
+  processes_.send(instance.worker, link::to_change(options, instance.served_urls), std::move(fds));
+}
+
+void RunningFleet::changed(Instance& instance, const std::string& error) {
+  if (!instance.changing) return;
+  if (error.empty()) {
+    instance.serves = std::move(instance.changing);
+    instance.served_urls.clear();
+    for (const fleet::BoundListener& listener : instance.listeners) instance.served_urls.push_back(listener.url);
+  }
+  instance.changing.reset();
+  if (std::exchange(instance.change_again, false)) return change_worker(instance);
+  for (Watcher* watcher : watchers_) watcher->on_changed(instance.config.name, error);
+}
+
+bool RunningFleet::is_changing(std::string_view name) const {
+  const Instance* instance = find(name);
+  return instance && instance->changing;
+}
+
+void RunningFleet::forget_gone() {
+  std::erase_if(instances_, [](const Instance& instance) {
+    const State state = instance.supervisor.state();
+    return instance.leaving && (state == State::stopped || state == State::failed);
+  });
+}
+
+}  // namespace shoal::controller
