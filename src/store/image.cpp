@@ -101,13 +101,17 @@ void Image::on(const Finished& r) { session(r.session).flights.erase(r.id); }
 void Image::on(const Taken& r) { own(r.session).taken.insert(r.id); }
 void Image::on(const Released& r) { session(r.session).thing.taken.erase(r.id); }
 void Image::on(const Retained& r) {
-  if (r.topic.empty()) {
+  std::string_view topic = r.topic;
+  if (topic.empty()) {
     const MessageRecord* const known = message(r.message);
-    if (known) on(Retained{r.message, known->topic});
-    else ++retained_missing_;
-    return;
+    if (known) topic = known->topic;
+    // A log that makes no sense may have a message without one.
+    if (topic.empty()) {
+      ++retained_missing_;
+      return;
+    }
   }
-  retained_by_topic_.insert_or_assign(r.topic, RetainedOne{refer(r.message), r.topic, segment_});
+  retained_by_topic_.insert_or_assign(topic, RetainedOne{refer(r.message), topic, segment_});
 }
 void Image::on(const RetainedGone& r) { retained_by_topic_.erase(r.topic); }
 void Image::on(const GroupRecord& r) {

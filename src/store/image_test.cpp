@@ -152,6 +152,12 @@ TEST_F(ImageTest, TakenIdentifiersAreReleased) {
   EXPECT_THAT(only().taken, ElementsAre(4));
 }
 
+TEST_F(ImageTest, RetainedMessagesOfFormat1HaveTheTopicsOfTheirMessages) {
+  apply(message(5, "a"), Retained{5, ""}, message(6, ""), Retained{6, ""}, Retained{7, ""});
+  EXPECT_EQ(finish().messages, 2u) << "without a topic, and not there";
+  EXPECT_THAT(retained(), ElementsAre(5));
+}
+
 TEST_F(ImageTest, LastRetainedMessageOfATopicCounts) {
   apply(message(5, "a"), Retained{5, "a"}, message(6, "a"), Retained{6, "a"}, message(7, "b"), Retained{7, "b"},
         message(8, "c"), Retained{8, "c"}, RetainedGone{"b"}, RetainedGone{"never there"});
