@@ -5,6 +5,7 @@
 #include "api/client.hpp"
 #include "config/document.hpp"
 #include "config/schema.hpp"
+#include "controller/orphans.hpp"
 
 namespace shoal::cli {
 
@@ -37,6 +38,10 @@ const config::InstanceConfig* Context::find_instance(const config::FleetConfig& 
 
 std::string Context::how_to_start() const {
   const config::Loaded loaded = config::load(places());
+  if (const std::size_t workers = controller::count_orphans(loaded.run_dir); workers > 0) {
+    return std::to_string(workers) + (workers == 1 ? " worker serves" : " workers serve") +
+           " on without it: `shoal up -d` takes them over, `shoal down` ends them";
+  }
   return loaded.problems.empty() ? "start it with `shoal up -d`" : loaded.problems.front().text();
 }
 

@@ -1,7 +1,10 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <cerrno>
+#include <cstring>
 #include <filesystem>
+#include <fstream>
 #include <ostream>
 
 #include "base/unique_fd.hpp"
@@ -25,6 +28,22 @@ void make_absolute(config::FleetConfig& config) {
     absolute(instance.at);
     for (config::ListenerConfig& listener : instance.listeners) absolute(listener.at);
   }
+}
+
+/// With the words of this process; who waited for it to be ready is not there any more.
+void execute_again(Context& context, const std::string& program) {
+  std::ifstream file("/proc/self/cmdline", std::ios::binary);
+  std::vector<std::string> words;
+  for (std::string word; std::getline(file, word, '\0');) {
+    if (word == "--ready-fd") std::getline(file, word, '\0');
+    else words.push_back(std::move(word));
+  }
+  std::vector<char*> arguments;
+  for (std::string& word : words) arguments.push_back(word.data());
+  arguments.push_back(nullptr);
+  ::execv(program.c_str(), arguments.data());
+  context.fail(kFailed, program + " cannot be executed: " + std::strerror(errno) +
+                            "; the workers serve on, `shoal up -d` takes them over");
 }
 
 /// Tells the `shoal up -d` that waits at the other end.
@@ -52,6 +71,9 @@ class ReadyPipe {
 
 void run_fleet(Context& context, std::optional<int> ready_fd) {
   ReadyPipe pipe(ready_fd.value_or(-1));
+  // Its path: another file may be there when it is needed.
+  std::error_code ignored;
+  const std::string program = std::filesystem::read_symlink("/proc/self/exe", ignored);
   auto config = context.load_config();
   if (!config || (!pipe && runs_already(context, *config))) return;
   make_absolute(*config);
@@ -77,12 +99,14 @@ void run_fleet(Context& context, std::optional<int> ready_fd) {
       print_instances(context.out, instances);
       context.out << std::flush;
       for (const api::Instance& instance : instances) {
-        if (instance.state != "ready") context.err << "shoal: " << instance.name << ": " << instance.last_exit << '\n';
+        if (instance.state != "ready" && instance.state != "stopped") context.err << "shoal: " << instance.name << ": " << instance.last_exit << '\n';
       }
     };
     options.on_event = [&context](std::string_view line) { context.err << "shoal: " << line << std::endl; };
   }
-  for (const config::Problem& problem : controller::run_controller(std::move(options))) {
+  const controller::ControllerEnd end = controller::run_controller(std::move(options));
+  if (end.execute_again) execute_again(context, program);
+  for (const config::Problem& problem : end.problems) {
     const std::string line = (problem.at.file.empty() ? "shoal: " : "") + problem.text();
     context.err << line << '\n';
     if (pipe) pipe.refuse(line);

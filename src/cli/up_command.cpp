@@ -14,6 +14,7 @@
 #include "cli/commands.hpp"
 #include "cli/table.hpp"
 #include "controller/folders.hpp"
+#include "controller/orphans.hpp"
 #include "controller/state_lock.hpp"
 
 namespace shoal::cli {
@@ -74,7 +75,8 @@ void report_instances(Context& context) {
   if (!instances) return context.fail(kFailed, instances.error().message);
   print_instances(context.out, *instances);
   for (const api::Instance& instance : *instances) {
-    if (instance.state != "ready") context.fail(kFailed, instance.name + " is not ready: " + instance.last_exit);
+    // Stopped: it is not enabled, or somebody stopped it under the controller before.
+    if (instance.state != "ready" && instance.state != "stopped") context.fail(kFailed, instance.name + " is not ready: " + instance.last_exit);
   }
 }
 
@@ -120,6 +122,11 @@ void up_in_background(Context& context, std::chrono::seconds limit) {
 
 void down(Context& context, std::chrono::seconds limit) {
   const std::string run_dir = config::load(context.places()).run_dir;
+  if (!StateLock::is_held(run_dir)) {
+    const auto ended = controller::end_orphans(run_dir, std::chrono::seconds(5), limit);
+    if (ended.left > 0) return context.fail(kFailed, std::to_string(ended.left) + " workers are still stopping");
+    if (ended.workers > 0) return;
+  }
   if (!context.call("POST", "/v1/shutdown")) return;
   const auto until = Clock::now() + limit;
   while (StateLock::is_held(run_dir)) {

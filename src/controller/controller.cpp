@@ -9,6 +9,8 @@
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <csignal>
+#include <filesystem>
+#include <fstream>
 #include <optional>
 
 #include "api/server.hpp"
@@ -45,6 +47,13 @@ bool is_ignored(int signal) {
 
 bool has_terminal() { return bool(base::UniqueFd(::open("/dev/tty", O_RDWR | O_NOCTTY | O_CLOEXEC))); }
 
+void block_signals(int how) {
+  sigset_t signals;
+  sigemptyset(&signals);
+  for (const int signal : {SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2}) sigaddset(&signals, signal);
+  ::sigprocmask(how, &signals, nullptr);
+}
+
 std::uint64_t monotonic_us() {
   timespec now{};
   ::clock_gettime(CLOCK_MONOTONIC, &now);
@@ -55,17 +64,17 @@ std::uint64_t monotonic_us() {
 /// takes a `turn`, which does what is due and sets the timer if there is anything to wait for.
 class Controller : private Watcher {
  public:
-  Controller(ControllerOptions options, base::Log log)
+  Controller(ControllerOptions options, WorkerSockets worker_sockets, base::Log log)
       : on_settled_(std::move(options.on_settled)),
         on_event_(std::move(options.on_event)),
         log_(std::move(log)),
         signals_(context_),
         timer_(context_),
-        processes_(context_, std::move(options.worker_executable), log_),
+        processes_(context_, std::move(options.worker_executable), std::move(worker_sockets), log_),
         sockets_(options.config),
         fleet_(std::move(options.config), {}, processes_, sockets_, log_),
         requests_(fleet_, std::move(options.version), clock_now,
-                  {.shutdown = [this] { stop("request"); }, .load = std::move(options.reload)}),
+                  {.shutdown = [this] { stop("request"); }, .load = std::move(options.reload), .prepare = make_folders}),
         server_(context_, {.path = fleet_.config().control_socket(), .after_request = [this] { turn(); }}, requests_) {
     fleet_.watch(*this);
     processes_.listen(
@@ -80,21 +89,33 @@ class Controller : private Watcher {
   }
 
   std::vector<config::Problem> prepare() {
-    if (auto problems = fleet_.bind_all(); !problems.empty()) return problems;
+    std::vector<Adopted> workers = processes_.adopt();
+    const bool adopted = !workers.empty();
+    fleet_.take_over(std::move(workers), clock_now());
+    fleet_.hold(read_held());
+    auto applied = fleet_.apply(config::FleetConfig(fleet_.config()), {}, clock_now());
+    if (!applied.problems.empty() && adopted) {
+      // There is a fleet that runs; it gets its controller.
+      for (const config::Problem& problem : applied.problems) log_.error("listener", {{"problem", problem.text()}});
+      applied = fleet_.apply(config::FleetConfig(fleet_.config()), {.one_by_one = true}, clock_now());
+    }
+    if (!applied.problems.empty()) return applied.problems;
     if (auto opened = server_.open(); !opened) return {{{}, opened.error().message}};
     return {};
   }
 
-  void run() {
-    for (const int signal : {SIGTERM, SIGINT, SIGUSR1}) signals_.add(signal);
+  /// True: the program is to be executed again.
+  bool run() {
+    for (const int signal : {SIGTERM, SIGINT, SIGUSR1, SIGUSR2}) signals_.add(signal);
     if (!is_ignored(SIGHUP)) signals_.add(SIGHUP);  // nohup(1)
+    block_signals(SIG_UNBLOCK);  // what came while this program took the place of another
     wait_for_signal();
     for (const std::string& file : sockets_.damaged()) log_.warn("remembered ports are damaged", {{"file", file}});
     log_.info("controller started", {{"pid", ::getpid()}, {"config", fleet_.config().file}});
-    fleet_.start_all(clock_now());
     turn();
     context_.run();
-    log_.info("controller ended", {});
+    log_.info(execute_again_ ? "controller makes place for another" : "controller ended");
+    return execute_again_;
   }
 
  private:
@@ -102,6 +123,7 @@ class Controller : private Watcher {
     signals_.async_wait([this](error_code error, int signal) {
       if (error) return;
       if (signal == SIGUSR1) reopen_logs();
+      else if (signal == SIGUSR2) execute_again();
       else if (signal == SIGHUP) hang_up();
       else if (signal == SIGINT && stopping_) end_at_once();
       else stop(signal == SIGINT ? "SIGINT" : "SIGTERM");
@@ -124,6 +146,24 @@ class Controller : private Watcher {
       log_.info("configuration applied", {{"steps", steps.size()}});
       tell("configuration applied: " + std::to_string(steps.size()) + " changes; `shoal apply` tells which restarts are due");
     });
+  }
+
+  /// Not with a configuration that the next one would not start with.
+  void execute_again() {
+    if (stopping_) return;
+    const config::Loaded loaded = requests_.load();
+    if (!loaded.config) {
+      for (const config::Problem& problem : loaded.problems) {
+        log_.error("not executed again", {{"problem", problem.text()}});
+        tell("not executed again: " + problem.text());
+      }
+      return;
+    }
+    block_signals(SIG_BLOCK);
+    execute_again_ = true;
+    notify_service_manager("RELOADING=1\nMONOTONIC_USEC=" + std::to_string(monotonic_us()));
+    server_.close();
+    context_.stop();
   }
 
   void reopen_logs() {
@@ -155,9 +195,13 @@ class Controller : private Watcher {
       if (on_settled_) on_settled_(views(now));
     }
     if (fleet_.ended()) {
+      std::error_code ignored;
+      std::filesystem::remove(held_file(), ignored);
+      std::filesystem::remove(fleet_.config().run_dir + "/workers", ignored);
       server_.close();
       context_.stop();
     }
+    write_held();
     set_timer(std::min(fleet_.deadline(), requests_.deadline()));
     log_.flush();
   }
@@ -175,6 +219,25 @@ class Controller : private Watcher {
       armed_ = base::kNever;
       turn();
     });
+  }
+
+  // What was stopped by hand stays so under the next controller, until `down`.
+  std::string held_file() const { return fleet_.config().run_dir + "/held"; }
+  std::vector<std::string> read_held() {
+    std::ifstream file(held_file());
+    for (std::string name; std::getline(file, name);) held_.push_back(name);
+    return held_;
+  }
+  void write_held() {
+    if (fleet_.held() == held_) return;
+    held_ = fleet_.held();
+    if (stopping_ || held_.empty()) {
+      std::error_code ignored;
+      std::filesystem::remove(held_file(), ignored);
+      return;
+    }
+    std::ofstream file(held_file(), std::ios::trunc);
+    for (const std::string& name : held_) file << name << '\n';
   }
 
   std::vector<api::Instance> views(base::Time now) const {
@@ -216,14 +279,16 @@ class Controller : private Watcher {
   api::Server server_;
   const bool had_terminal_ = has_terminal();
   base::Time armed_ = base::kNever;
+  std::vector<std::string> held_;  // as written
   bool settled_ = false;
   bool stopping_ = false;
+  bool execute_again_ = false;
 };
 
 }  // namespace
 
-std::vector<config::Problem> run_controller(ControllerOptions options) {
-  const auto failed = [](std::string message) { return std::vector{config::Problem{{}, std::move(message)}}; };
+ControllerEnd run_controller(ControllerOptions options) {
+  const auto failed = [](std::string message) { return ControllerEnd{.problems = {{{}, std::move(message)}}}; };
   if (::access(options.worker_executable.c_str(), X_OK) != 0) {
     return failed("the worker " + options.worker_executable +
                   " is missing; it belongs beside shoal, from the same package");
@@ -240,10 +305,11 @@ std::vector<config::Problem> run_controller(ControllerOptions options) {
   }
   auto log = base::Log::open({.level = LogLevel::info, .file = options.config.controller_log()}, "controller");
   if (!log) return failed(log.error().message);
-  Controller controller(std::move(options), std::move(*log));
-  if (auto problems = controller.prepare(); !problems.empty()) return problems;
-  controller.run();
-  return {};
+  auto worker_sockets = WorkerSockets::open(options.config.run_dir + "/workers");
+  if (!worker_sockets) return failed(worker_sockets.error().message);
+  Controller controller(std::move(options), std::move(*worker_sockets), std::move(*log));
+  if (auto problems = controller.prepare(); !problems.empty()) return {.problems = std::move(problems)};
+  return {.problems = {}, .execute_again = controller.run()};
 }
 
 }  // namespace shoal::controller

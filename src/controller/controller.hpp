@@ -21,9 +21,15 @@ struct ControllerOptions {
   std::function<void(std::string_view)> on_event = {};
 };
 
-/// Runs a fleet until TERM, INT or a request ends it. Takes over these signals, USR1 and HUP of the process
-/// and ignores PIPE; HUP reads the configuration again, or ends it when its terminal is gone. Returns what kept it
-/// from starting; then nothing was started. Empty after a clean end: no worker, socket or lock is left.
-std::vector<config::Problem> run_controller(ControllerOptions options);
+/// How a controller ended.
+struct ControllerEnd {
+  std::vector<config::Problem> problems;  ///< what kept it from starting; then nothing was started
+  bool execute_again = false;             ///< USR2: its workers serve on; the program is to be executed anew
+};
+
+/// Runs a fleet, with the workers of a controller before, until TERM, INT or a request ends it: then no worker, socket or
+/// lock is left. Takes over these signals, USR1, USR2 and HUP of the process, unblocks them and ignores PIPE; HUP
+/// reads the configuration again, or ends it when its terminal is gone. After USR2 they are blocked.
+ControllerEnd run_controller(ControllerOptions options);
 
 }  // namespace shoal::controller

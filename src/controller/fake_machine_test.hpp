@@ -24,7 +24,7 @@ struct FakeProcesses : Processes {
     std::size_t fds;
   };
 
-  Result<Spawned> spawn(const std::string& name) override {
+  Result<Spawned> spawn(const std::string&, const std::string& name) override {
     if (!refuse.empty()) return Error{ErrorCode::io, refuse};
     spawned.push_back({name});
     return Spawned{WorkerId{spawned.size()}, static_cast<std::int64_t>(1000 + spawned.size())};
@@ -109,8 +109,7 @@ struct FakeFleet {
   }
 
   void begin() {
-    EXPECT_TRUE(running.bind_all().empty());
-    running.start_all(now);
+    EXPECT_TRUE(running.apply(four_instances(), {}, now).problems.empty());
   }
   void ready(std::string_view name, std::uint64_t worker) {
     running.on_message(WorkerId{worker}, link::Message(link::type::kReady).add("name", name), now);

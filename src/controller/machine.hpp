@@ -8,7 +8,7 @@
 #include "base/unique_fd.hpp"
 #include "config/fleet_config.hpp"
 #include "fleet/bind.hpp"
-#include "link/message.hpp"
+#include "link/channel.hpp"
 #include "shoal/result.hpp"
 
 // What the fleet needs of the machine, as interfaces: the logic is tested without processes and sockets.
@@ -22,13 +22,22 @@ struct Spawned {
   std::int64_t pid = 0;
 };
 
+/// A worker of the controller before, with what it has.
+struct Adopted {
+  WorkerId id = WorkerId::none;
+  std::int64_t pid = 0;
+  std::string slot;                   ///< see `Processes::spawn`
+  std::vector<link::Received> hosts;  ///< a `hosts` message for each instance, with its sockets
+};
+
 /// Worker processes. What they say and how they end reaches `RunningFleet::on_message` and `on_exit`,
 /// later, never from within a call.
 class Processes {
  public:
   virtual ~Processes() = default;
-  /// Starts a worker; `name` is for people. Error: it cannot be started.
-  virtual Result<Spawned> spawn(const std::string& name) = 0;
+  /// Starts a worker; `name` is for people, by `slot` (`own NAME` or `group NAME`) a later controller finds it. Error:
+  /// it cannot be started.
+  virtual Result<Spawned> spawn(const std::string& slot, const std::string& name) = 0;
   /// Says something; when the worker is gone already, `on_exit` is on its way and tells.
   virtual void send(WorkerId id, const link::Message& message, std::vector<base::UniqueFd> fds) = 0;
   /// SIGKILL.

@@ -112,6 +112,9 @@ void Requests::apply(const api::Apply& how, api::Reply<api::Applied> reply) {
   };
   config::Loaded loaded = acts_.load();
   if (!loaded.config) return refuse(loaded.problems);
+  if (!how.dry_run) {
+    if (auto prepared = acts_.prepare(*loaded.config); !prepared) return refuse({{{}, prepared.error().message}});
+  }
   const RunningFleet::Applied applied = fleet_.apply(
       std::move(*loaded.config), {.only_try = how.dry_run, .restart = how.restart, .only = how.only}, now_());
   if (!applied.problems.empty()) return refuse(applied.problems);

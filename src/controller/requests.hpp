@@ -23,6 +23,8 @@ class Requests : public api::Service, public Watcher {
   struct Acts {
     std::function<void()> shutdown{};         ///< POST /v1/shutdown
     std::function<config::Loaded()> load{};  ///< reads the configuration again
+    /// Before it is gone over to: makes folders.
+    std::function<Result<void>(const config::FleetConfig&)> prepare = [](const auto&) { return Result<void>(); };
   };
   Requests(RunningFleet& fleet, std::string version, Clock now, Acts acts);
 
@@ -33,6 +35,8 @@ class Requests : public api::Service, public Watcher {
            api::Reply<api::Acted> reply) override;
   void apply(const api::Apply& how, api::Reply<api::Applied> reply) override;
   void shutdown() override { acts_.shutdown(); }
+  /// The configuration as it is in the files now.
+  config::Loaded load() const { return acts_.load(); }
 
   void on_state(const std::string& name, fleet::State state) override;
   void on_stats(const std::string& name) override;

@@ -67,28 +67,13 @@ const RunningFleet::Instance* RunningFleet::find(std::string_view name) const {
   return const_cast<RunningFleet*>(this)->find(name);
 }
 
-std::vector<config::Problem> RunningFleet::bind_all() {
-  std::vector<Instance*> all;
-  for (Instance& instance : instances_) {
-    if (instance.config.enabled) all.push_back(&instance);
-  }
-  return bind(all);
-}
-
-std::vector<config::Problem> RunningFleet::bind(const std::vector<Instance*>& instances) {
-  std::vector<const config::InstanceConfig*> plan;
-  for (const Instance* instance : instances) plan.push_back(&instance->config);
+std::vector<config::Problem> RunningFleet::bind(Instance& instance) {
+  const config::InstanceConfig* const plan[] = {&instance.config};
   fleet::Bound bound = sockets_.bind(plan);
   for (const std::string& note : bound.notes) log_.warn("port changed", {{"what", note}});
   if (!bound.problems.empty()) return std::move(bound.problems);
-  for (std::size_t i = 0; i < instances.size(); ++i) instances[i]->listeners = std::move(bound.instances[i].listeners);
+  instance.listeners = std::move(bound.instances.front().listeners);
   return {};
-}
-
-void RunningFleet::start_all(Time now) {
-  for (Instance& instance : instances_) {
-    if (instance.config.enabled) handle(instance, Event::start, now);
-  }
 }
 
 void RunningFleet::stop_all(Time now) {
@@ -239,7 +224,7 @@ void RunningFleet::launch(Instance& instance, Time now) {
   leave_worker(instance, now);  // a restart: the sockets stay, so that no connect is refused
   instance.close_sockets_at = base::kNever;
   if (!are_open(instance.listeners)) {
-    const auto problems = bind({&instance});
+    const auto problems = bind(instance);
     if (!problems.empty()) return refuse(problems.front().text());
   }
   auto process = process_for(instance);
@@ -253,7 +238,7 @@ void RunningFleet::launch(Instance& instance, Time now) {
     options.listeners.push_back({.url = listener.url});
     instance.served_urls.push_back(listener.url);
   }
-  processes_.send(instance.worker, link::to_start(options), duplicates(instance.listeners));
+  processes_.send(instance.worker, noted(link::to_start(options), instance), duplicates(instance.listeners));
 }
 
 Result<RunningFleet::Process*> RunningFleet::process_for(const Instance& instance) {
@@ -261,7 +246,7 @@ Result<RunningFleet::Process*> RunningFleet::process_for(const Instance& instanc
   for (auto& [id, process] : workers_)
     if (process.slot == slot && process.kill_at == base::kNever) return &process;
   const std::string& name = process_name(instance.config);
-  auto spawned = processes_.spawn(name);
+  auto spawned = processes_.spawn(slot, name);
   if (!spawned) return std::move(spawned).error();
   log_.info("worker started", {{"worker", name}, {"pid", spawned->pid}});
   Process process{.slot = slot, .name = name, .id = spawned->id, .pid = spawned->pid};

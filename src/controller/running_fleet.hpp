@@ -49,11 +49,12 @@ class RunningFleet {
   /// Adds one who hears; it outlives the fleet.
   void watch(Watcher& watcher) { watchers_.push_back(&watcher); }
 
-  /// Binds the listeners of every instance. All problems, each with its place; when there are any,
-  /// nothing stays bound.
-  std::vector<config::Problem> bind_all();
-  /// Those that are enabled.
-  void start_all(base::Time now);
+  /// Takes over workers of a controller before, and what they have. Ahead of the first `apply`, which then brings them to
+  /// what is wanted.
+  void take_over(std::vector<Adopted> workers, base::Time now);
+  /// Instances that were stopped by hand, from a controller before.
+  void hold(const std::vector<std::string>& names);
+  std::vector<std::string> held() const;
   /// Drains and stops everything; nothing starts any more.
   void stop_all(base::Time now);
   /// Kills every worker.
@@ -69,6 +70,7 @@ class RunningFleet {
   struct ApplyOptions {
     bool only_try = false;            ///< say what would be done
     bool restart = false;             ///< restart what needs it
+    bool one_by_one = false;          ///< a listener that cannot be bound keeps only its own instance from starting
     std::vector<std::string> only{};  ///< these instances; the others stay as they are. Empty: all
   };
   /// Goes over to another configuration: plans, binds every listener that the plan needs or none, then begins to carry
@@ -133,7 +135,8 @@ class RunningFleet {
     std::string killed_because{};
   };
 
-  std::vector<config::Problem> bind(const std::vector<Instance*>& instances);
+  std::vector<config::Problem> bind(Instance& instance);
+  void take_over(const Adopted& worker, link::Received& hosted, base::Time now);
   Instance* find(std::string_view name);
   const Instance* find(std::string_view name) const;
   void handle(Instance& instance, fleet::Event event, base::Time now);
@@ -143,6 +146,7 @@ class RunningFleet {
   void kill(WorkerId id, std::string because);
   Result<Process*> process_for(const Instance& instance);
   void note_state(Instance& instance, fleet::State before, base::Time now);
+  static link::Message noted(link::Message message, const Instance& instance);
   // running_fleet_apply.cpp
   config::FleetConfig restricted(config::FleetConfig next, const std::vector<std::string>& only) const;
   std::vector<fleet::Observed> observe() const;

@@ -90,7 +90,8 @@ RunningFleet::Applied RunningFleet::apply(config::FleetConfig next, const ApplyO
 
   next = restricted(std::move(next), options.only);
   applied.plan = fleet::make_plan(next.instances, observe(), {.restart = options.restart});
-  fleet::Bound bound = bind_for(applied.plan, next, options.only_try);
+  fleet::Bound bound;
+  if (!options.one_by_one) bound = bind_for(applied.plan, next, options.only_try);
   applied.notes = bound.notes;
   applied.problems = std::move(bound.problems);
   if (options.only_try || !applied.problems.empty()) return applied;
@@ -157,7 +158,7 @@ void RunningFleet::change_worker(Instance& instance) {
     if (!contains(instance.served_urls, listener.url))
       fds.emplace_back(::fcntl(listener.fd.get(), F_DUPFD_CLOEXEC, 0));
   }
-  processes_.send(instance.worker, link::to_change(options, instance.served_urls), std::move(fds));
+  processes_.send(instance.worker, noted(link::to_change(options, instance.served_urls), instance), std::move(fds));
 }
 
 void RunningFleet::changed(Instance& instance, const std::string& error) {

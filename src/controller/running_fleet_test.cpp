@@ -39,7 +39,7 @@ TEST_F(RunningFleetTest, OwnAndGroupedInstancesGetTheirWorkersAndSockets) {
 
 TEST_F(RunningFleetTest, NothingStaysBoundWhenOneListenerFails) {
   sockets.refuse = "b";
-  const auto problems = running.bind_all();
+  const auto problems = running.apply(four_instances(), {}, now).problems;
   ASSERT_EQ(problems.size(), 1u);
   EXPECT_THAT(problems[0].message, HasSubstr("held"));
   EXPECT_EQ(sockets.open(), 0u);

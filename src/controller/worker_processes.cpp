@@ -2,12 +2,16 @@
 
 #include <fcntl.h>
 #include <spawn.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <csignal>
 #include <cstring>
+
+#include "controller/orphans.hpp"
 
 namespace shoal::controller {
 namespace {
@@ -50,10 +54,15 @@ int spawn_process(const std::string& executable, const std::string& name, int co
 }  // namespace
 
 struct WorkerProcesses::Worker {
-  Worker(asio::io_context& context, pid_t p, base::UniqueFd pidfd, base::UniqueFd socket)
-      : pid(p), process(context, pidfd.release()), channel(std::move(socket)), control(context, channel.fd()) {}
+  Worker(asio::io_context& context, std::string s, pid_t p, base::UniqueFd pidfd, link::Channel c)
+      : slot(std::move(s)),
+        pid(p),
+        process(context, pidfd.release()),
+        channel(std::move(c)),
+        control(context, channel.fd()) {}
   ~Worker() { control.release(); }
 
+  std::string slot;
   pid_t pid;
   Descriptor process;  // readable when it has ended
   link::Channel channel;
@@ -61,13 +70,11 @@ struct WorkerProcesses::Worker {
   bool writing = false;
 };
 
-WorkerProcesses::WorkerProcesses(asio::io_context& context, std::string executable, base::Log& log)
-    : context_(context), executable_(std::move(executable)), log_(log) {}
+WorkerProcesses::WorkerProcesses(asio::io_context& context, std::string executable, WorkerSockets sockets,
+                                 base::Log& log)
+    : context_(context), executable_(std::move(executable)), sockets_(std::move(sockets)), log_(log) {}
 
-WorkerProcesses::~WorkerProcesses() {
-  for (auto& [id, worker] : workers_) ::kill(worker->pid, SIGKILL);
-  for (auto& [id, worker] : workers_) ::waitpid(worker->pid, nullptr, 0);
-}
+WorkerProcesses::~WorkerProcesses() = default;
 
 void WorkerProcesses::listen(OnMessage on_message, OnExit on_exit) {
   on_message_ = std::move(on_message);
@@ -79,27 +86,60 @@ WorkerProcesses::Worker* WorkerProcesses::find(WorkerId id) {
   return found == workers_.end() ? nullptr : found->second.get();
 }
 
-Result<Spawned> WorkerProcesses::spawn(const std::string& name) {
-  auto ends = link::Channel::pair();
-  if (!ends) return std::move(ends).error();
-  pid_t pid = 0;
-  if (const int error = spawn_process(executable_, name, ends->second.get(), pid); error != 0) {
-    return Error{ErrorCode::io, "the worker " + executable_ + " cannot be started: " + std::strerror(error)};
-  }
-  ends->second.reset();
-  base::UniqueFd pidfd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
-  if (!pidfd) {
-    const std::string why = std::strerror(errno);
-    ::kill(pid, SIGKILL);
-    ::waitpid(pid, nullptr, 0);
-    return Error{ErrorCode::resource_exhausted, "the worker " + name + " cannot be watched: " + why};
-  }
+WorkerId WorkerProcesses::add(std::unique_ptr<Worker> worker) {
   const auto id = static_cast<WorkerId>(++last_id_);
-  auto worker = std::make_unique<Worker>(context_, pid, std::move(pidfd), std::move(ends->first));
   wait_for_exit(id, *worker);
   wait_for_message(id, *worker);
   workers_.emplace(id, std::move(worker));
-  return Spawned{id, pid};
+  return id;
+}
+
+Result<Spawned> WorkerProcesses::spawn(const std::string& slot, const std::string& name) {
+  auto listening = sockets_.bind(slot);
+  if (!listening) return std::move(listening).error();
+  pid_t pid = 0;
+  if (const int error = spawn_process(executable_, name, listening->get(), pid); error != 0) {
+    return Error{ErrorCode::io, "the worker " + executable_ + " cannot be started: " + std::strerror(error)};
+  }
+  const auto give_up = [&](std::string why) {
+    ::kill(pid, SIGKILL);
+    ::waitpid(pid, nullptr, 0);
+    return Error{ErrorCode::resource_exhausted, "the worker " + name + " cannot be watched: " + why};
+  };
+  base::UniqueFd pidfd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
+  if (!pidfd) return give_up(std::strerror(errno));
+  auto socket = sockets_.connect(slot);
+  if (!socket) return give_up(socket.error().message);
+  return Spawned{add(std::make_unique<Worker>(context_, slot, pid, std::move(pidfd), link::Channel(std::move(*socket)))),
+                 pid};
+}
+
+std::vector<Adopted> WorkerProcesses::adopt() {
+  std::vector<Adopted> all;
+  for (const std::string& slot : sockets_.slots()) {
+    auto socket = sockets_.connect(slot);
+    if (!socket) {
+      sockets_.remove(slot);  // it ended without a controller
+      continue;
+    }
+    ucred peer{};
+    socklen_t size = sizeof peer;
+    ::getsockopt(socket->get(), SOL_SOCKET, SO_PEERCRED, &peer, &size);
+    base::UniqueFd pidfd(static_cast<int>(::syscall(SYS_pidfd_open, peer.pid, 0)));
+    link::Channel channel(std::move(*socket));
+    auto greeting = hear_greeting(channel, std::chrono::seconds(5));
+    const bool understood = greeting && greeting->hello.number("version") == link::kVersion;
+    if (!pidfd || !understood) {
+      log_.warn("worker of the controller before is of no use and killed",
+                {{"worker", slot}, {"pid", peer.pid}, {"because", greeting ? "another version" : greeting.error().message}});
+      if (pidfd) ::syscall(SYS_pidfd_send_signal, pidfd.get(), SIGKILL, nullptr, 0);
+      sockets_.remove(slot);
+      continue;
+    }
+    const WorkerId id = add(std::make_unique<Worker>(context_, slot, peer.pid, std::move(pidfd), std::move(channel)));
+    all.push_back({id, peer.pid, slot, std::move(greeting->hosts)});
+  }
+  return all;
 }
 
 void WorkerProcesses::wait_for_exit(WorkerId id, Worker& worker) {
@@ -129,7 +169,7 @@ void WorkerProcesses::read(WorkerId id) {
   while (Worker* worker = find(id)) {
     auto received = worker->channel.receive();
     if (!received) {
-      // It ends by itself without a controller; its exit tells the rest. One that stays is of no use.
+      // It is ending; its exit tells the rest.
       log_.debug("worker closed its control socket", {{"pid", worker->pid}});
       ::kill(worker->pid, SIGTERM);
       return;
@@ -154,16 +194,21 @@ void WorkerProcesses::kill(WorkerId id) {
 
 void WorkerProcesses::reap(WorkerId id) {
   Worker* worker = find(id);
+  if (worker == nullptr) return;
   siginfo_t info{};
-  if (worker == nullptr || ::waitid(P_PID, static_cast<id_t>(worker->pid), &info, WEXITED | WNOHANG) != 0) return;
-  if (info.si_pid == 0) return wait_for_exit(id, *worker);
+  const bool child = ::waitid(P_PID, static_cast<id_t>(worker->pid), &info, WEXITED | WNOHANG) == 0;
+  if (child && info.si_pid == 0) return wait_for_exit(id, *worker);
   // Its last words (`stopped`, `refused`) come before its end.
   while (auto received = worker->channel.receive()) {
     if (!received->has_value()) break;
     on_message_(id, (*received)->message);
   }
+  const std::string slot = worker->slot;
   workers_.erase(id);
-  on_exit_(id, describe(info));
+  const bool replaced = std::any_of(workers_.begin(), workers_.end(),
+                                    [&](const auto& other) { return other.second->slot == slot; });
+  if (!replaced) sockets_.remove(slot);
+  on_exit_(id, child ? describe(info) : "ended; how is unknown, since it was another controller's");
 }
 
 }  // namespace shoal::controller

@@ -9,31 +9,37 @@
 
 #include "base/log.hpp"
 #include "controller/machine.hpp"
+#include "controller/worker_sockets.hpp"
 #include "link/channel.hpp"
 
 namespace shoal::controller {
 
 /// `Processes` of real shoal-worker executables, waited for by pidfd, heard by their control sockets. A
-/// child gets a session of its own, /dev/null, this process's stderr and its end of the socket, nothing
-/// else. A resource; lives on the thread that runs `context`.
+/// child gets a session of its own, /dev/null, this process's stderr and the socket it listens on, nothing
+/// else; it outlives this process, and `adopt` finds it again. A resource; lives on the thread that runs `context`.
 class WorkerProcesses : public Processes {
  public:
   using OnMessage = std::function<void(WorkerId, const link::Message&)>;
   using OnExit = std::function<void(WorkerId, const std::string& status)>;
 
-  WorkerProcesses(boost::asio::io_context& context, std::string executable, base::Log& log);
-  /// Kills and reaps what is left.
+  WorkerProcesses(boost::asio::io_context& context, std::string executable, WorkerSockets sockets, base::Log& log);
+  /// Leaves what is left alone.
   ~WorkerProcesses() override;
 
   void listen(OnMessage on_message, OnExit on_exit);
 
-  Result<Spawned> spawn(const std::string& name) override;
+  /// Takes over the workers that are there. Those that do not answer within five seconds, or speak another version,
+  /// are killed. Blocks.
+  std::vector<Adopted> adopt();
+
+  Result<Spawned> spawn(const std::string& slot, const std::string& name) override;
   void send(WorkerId id, const link::Message& message, std::vector<base::UniqueFd> fds) override;
   void kill(WorkerId id) override;
 
  private:
   struct Worker;
 
+  WorkerId add(std::unique_ptr<Worker> worker);
   void wait_for_exit(WorkerId id, Worker& worker);
   void wait_for_message(WorkerId id, Worker& worker);
   void wait_to_write(WorkerId id, Worker& worker);
@@ -43,6 +49,7 @@ class WorkerProcesses : public Processes {
 
   boost::asio::io_context& context_;
   std::string executable_;
+  WorkerSockets sockets_;
   base::Log& log_;
   OnMessage on_message_;
   OnExit on_exit_;

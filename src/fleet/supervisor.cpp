@@ -96,19 +96,29 @@ Action Supervisor::handle(Event event, base::Time now) {
     case Rule::unwant: stop_wanted_ = true; break;
   }
 
-  if (cell.next != state_ || cell.action != Action::none) {
-    switch (cell.next) {
-      case starting: deadline_ = now + options_.start_limit; break;
-      case stopping: deadline_ = now + options_.stop_limit; break;
-      case backoff: deadline_ = now + backoff_; break;
-      case stopped:
-      case ready:
-      case failed: deadline_ = base::kNever; break;
-    }
-    if (cell.next == ready) ready_since_ = now;
-  }
+  const bool moved = cell.next != state_ || cell.action != Action::none;
   state_ = cell.next;
+  if (moved) set_deadline(now);
   return cell.action;
+}
+
+void Supervisor::adopt(State state, unsigned restarts, base::Time now) {
+  state_ = state;
+  restarts_ = restarts;
+  stop_wanted_ = state == stopping;
+  set_deadline(now);
+}
+
+void Supervisor::set_deadline(base::Time now) {
+  switch (state_) {
+    case starting: deadline_ = now + options_.start_limit; break;
+    case stopping: deadline_ = now + options_.stop_limit; break;
+    case backoff: deadline_ = now + backoff_; break;
+    case stopped:
+    case ready:
+    case failed: deadline_ = base::kNever; break;
+  }
+  if (state_ == ready) ready_since_ = now;
 }
 
 }  // namespace shoal::fleet

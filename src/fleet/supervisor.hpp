@@ -57,11 +57,16 @@ class Supervisor {
   /// Times it was started again after a death, since `start`.
   unsigned restarts() const { return restarts_; }
 
+  /// Begins in the state that somebody else has brought it to: starting, ready or stopping.
+  void adopt(State state, unsigned restarts, base::Time now);
+
   /// Every pair of state and event has an answer; one that does not fit changes nothing and answers
   /// `Action::none`.
   Action handle(Event event, base::Time now);
 
  private:
+  void set_deadline(base::Time now);
+
   SupervisorOptions options_;
   State state_ = State::stopped;
   base::Time deadline_ = base::kNever;

@@ -63,6 +63,12 @@ std::optional<std::uint64_t> Message::number(std::string_view key, std::uint64_t
   return value;
 }
 
+Message Message::as(std::string_view type) const {
+  Message other(type);
+  other.fields_ = fields_;
+  return other;
+}
+
 bool Message::has(std::string_view key) const {
   return std::any_of(fields_.begin(), fields_.end(), [&](const auto& field) { return field.first == key; });
 }

@@ -20,6 +20,9 @@ inline constexpr unsigned kVersion = 1;
 inline constexpr std::size_t kMessageBytesMax = 64 * 1024;
 inline constexpr std::size_t kFieldsMax = 1024;
 
+/// Fields of `start` and `change` that begin with this are kept and told to the next controller, nothing else.
+inline constexpr std::string_view kNote = "note.";
+
 /// What can be said. Who reads ignores types and fields that it does not know.
 namespace type {
 // controller to worker
@@ -32,7 +35,10 @@ inline constexpr std::string_view kReopenLogs = "reopen-logs";    ///< all insta
 inline constexpr std::string_view kStats = "stats";               ///< name; answered by the same type
 inline constexpr std::string_view kShutdown = "shutdown";         ///< drain_ms: drain everything and end
 // worker to controller
-inline constexpr std::string_view kHello = "hello";      ///< version, pid; the first message
+inline constexpr std::string_view kHello = "hello";      ///< version, pid, instances: so many `hosts` follow; comes first
+/// What it was told about an instance it has, all fields of `start`, and `state` (starting, ready or stopping) and
+/// `ready_ms`: for so long; with the sockets again. To a controller that comes later.
+inline constexpr std::string_view kHosts = "hosts";
 inline constexpr std::string_view kReady = "ready";      ///< name, port for each listener
 inline constexpr std::string_view kRefused = "refused";  ///< name, error
 inline constexpr std::string_view kStopped = "stopped";  ///< name
@@ -58,6 +64,8 @@ class Message {
   /// First value of `key` as a decimal number; nothing when it is missing, malformed or above `max`.
   std::optional<std::uint64_t> number(std::string_view key, std::uint64_t max = UINT64_MAX) const;
   bool has(std::string_view key) const;
+  /// The same fields under another type.
+  Message as(std::string_view type) const;
   const std::vector<std::pair<std::string, std::string>>& fields() const { return fields_; }
 
   std::string encode() const;

@@ -1,8 +1,11 @@
 #include "worker/worker.hpp"
 
+#include <fcntl.h>
+#include <poll.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/signalfd.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -23,6 +26,7 @@ namespace {
 using std::chrono::milliseconds;
 
 constexpr std::string_view kEnding = "its worker is ending";
+constexpr int kControllerMs = 10'000;
 constexpr milliseconds kDrain{5'000};
 constexpr milliseconds kDrainMax{3'600'000};
 
@@ -33,6 +37,14 @@ milliseconds drain_of(const link::Message& message) {
 
 link::Message refusal(std::string_view name, std::string_view error) {
   return link::Message(link::type::kRefused).add("name", name).add("error", error);
+}
+
+// As it would have been told at the start.
+link::Message with_all_listeners(const link::Message& change) {
+  link::Message told(link::type::kStart);
+  for (const auto& [key, value] : change.fields())
+    told.add(key == "kept-listener" ? "listener" : std::string_view(key), std::string_view(value));
+  return told;
 }
 
 // From any thread.
@@ -50,6 +62,8 @@ Error system_error(const char* what) {
 // An instance that is not there yet.
 struct Worker::Starting {
   std::string name;
+  link::Message told{link::type::kStart};
+  std::vector<base::UniqueFd> sockets;  // duplicates
   std::size_t listeners = 0;
   BrokerOptions options;
   Result<std::unique_ptr<Broker>> broker = std::unique_ptr<Broker>();
@@ -60,12 +74,14 @@ struct Worker::Starting {
 
 struct Worker::Hosted {
   std::unique_ptr<Broker> broker;
+  link::Message told{link::type::kStart};
+  std::chrono::steady_clock::time_point since = std::chrono::steady_clock::now();
   bool draining = false;
   bool drained = false;
 };
 
-Worker::Worker(base::UniqueFd control, base::UniqueFd signals)
-    : channel_(std::move(control)),
+Worker::Worker(base::UniqueFd listening, base::UniqueFd signals)
+    : listening_(std::move(listening)),
       signals_(std::move(signals)),
       poll_(::epoll_create1(EPOLL_CLOEXEC)),
       events_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
@@ -77,14 +93,18 @@ Worker::~Worker() {
 
 Result<void> Worker::run() {
   if (auto prepared = prepare(); !prepared) return prepared;
-  send(link::Message(link::type::kHello).add("version", link::kVersion).add("pid", unsigned(::getpid())));
+  pollfd comes{.fd = listening_.get(), .events = POLLIN, .revents = 0};
+  if (::poll(&comes, 1, kControllerMs) != 1) return Error{ErrorCode::closed, "no controller came"};
   return runtime_.run();
 }
 
 Result<void> Worker::prepare() {
   if (!poll_ || !events_) return system_error("worker cannot wait for events");
+  // Again, by this process: who connects sees whose socket it is.
+  if (::listen(listening_.get(), 8) != 0) return system_error("worker cannot listen for the controller");
+  ::fcntl(listening_.get(), F_SETFL, ::fcntl(listening_.get(), F_GETFL) | O_NONBLOCK);
   epoll_event interest{.events = EPOLLIN, .data = {}};
-  if (::epoll_ctl(poll_.get(), EPOLL_CTL_ADD, channel_.fd(), &interest) != 0) {
+  if (::epoll_ctl(poll_.get(), EPOLL_CTL_ADD, listening_.get(), &interest) != 0) {
     return system_error("worker cannot wait for the controller");
   }
   if (auto ok = runtime_.watch(poll_.get(), [this] { on_control(); }); !ok) return ok;
@@ -94,14 +114,59 @@ Result<void> Worker::prepare() {
 }
 
 void Worker::on_control() {
-  if (auto flushed = channel_.flush(); !flushed) return lose_controller();
-  while (connected_) {
-    auto received = channel_.receive();
+  if (channel_) hear();
+  meet_controllers();
+}
+
+void Worker::hear() {
+  if (auto flushed = channel_->flush(); !flushed) return lose_controller();
+  while (channel_) {
+    auto received = channel_->receive();
     if (!received) return lose_controller();
     if (!received->has_value()) break;
     obey(std::move(**received));
   }
-  want_write(channel_.waiting());
+  if (channel_) want_write(channel_->waiting());
+}
+
+// Another one while the first is there is sent away.
+void Worker::meet_controllers() {
+  for (;;) {
+    base::UniqueFd socket(::accept4(listening_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
+    if (!socket) return;
+    if (channel_) continue;
+    epoll_event interest{.events = EPOLLIN, .data = {}};
+    if (::epoll_ctl(poll_.get(), EPOLL_CTL_ADD, socket.get(), &interest) != 0) continue;
+    write_wanted_ = false;
+    channel_.emplace(std::move(socket));
+    greet();
+  }
+}
+
+void Worker::greet() {
+  send(link::Message(link::type::kHello)
+           .add("version", link::kVersion)
+           .add("pid", unsigned(::getpid()))
+           .add("instances", hosted_.size() + starting_.size()));
+  const auto tell = [&](const link::Message& told, std::string_view state, std::uint64_t ready_ms,
+                        std::vector<base::UniqueFd> sockets) {
+    link::Message message = told.as(link::type::kHosts);
+    message.add("state", state).add("ready_ms", ready_ms);
+    send(message, std::move(sockets));
+  };
+  for (const auto& [name, hosted] : hosted_) {
+    std::vector<base::UniqueFd> sockets;
+    for (const ListenerOptions& listener : hosted->broker->options().listeners) sockets.emplace_back(listener.fd);
+    std::erase_if(sockets, [](const base::UniqueFd& fd) { return !fd; });  // it drains, or there are none left
+    const auto since = std::chrono::steady_clock::now() - hosted->since;
+    tell(hosted->told, hosted->draining ? "stopping" : "ready",
+         static_cast<std::uint64_t>(std::chrono::duration_cast<milliseconds>(since).count()), std::move(sockets));
+  }
+  for (const auto& starting : starting_) {
+    std::vector<base::UniqueFd> sockets;
+    for (const base::UniqueFd& fd : starting->sockets) sockets.emplace_back(::fcntl(fd.get(), F_DUPFD_CLOEXEC, 0));
+    tell(starting->told, starting->stop ? "stopping" : "starting", 0, std::move(sockets));
+  }
 }
 
 void Worker::on_signal() {
@@ -133,9 +198,13 @@ void Worker::start(link::Received& received) {
   if (ending_) return refuse(kEnding);
   if (hosted_.contains(name) || find_starting(name)) return refuse("its worker hosts it already");
   if (received.fds.size() != options->listeners.size()) return refuse("its sockets did not arrive in the worker");
-  for (std::size_t i = 0; i < received.fds.size(); ++i) options->listeners[i].fd = received.fds[i].release();
   auto starting = std::make_unique<Starting>();
+  for (std::size_t i = 0; i < received.fds.size(); ++i) {
+    starting->sockets.emplace_back(::fcntl(received.fds[i].get(), F_DUPFD_CLOEXEC, 0));
+    options->listeners[i].fd = received.fds[i].release();
+  }
   starting->name = name;
+  starting->told = received.message;
   starting->listeners = options->listeners.size();
   starting->options = std::move(*options);
   starting_.push_back(std::move(starting));
@@ -171,6 +240,7 @@ void Worker::on_started() {
       for (std::size_t i = 0; i < started->listeners; ++i) ready.add("port", (*started->broker)->port(i));
       auto hosted = std::make_unique<Hosted>();
       hosted->broker = std::move(*started->broker);
+      hosted->told = std::move(started->told);
       hosted_.emplace(started->name, std::move(hosted));
       send(ready);
     }
@@ -203,6 +273,7 @@ void Worker::change(link::Received received) {
     if (key == "listener" || key == "kept-listener") ++listener;
   }
   auto changed = found->second->broker->change(std::move(*options));
+  if (changed) found->second->told = with_all_listeners(received.message);
   answer(changed ? std::string_view() : std::string_view(changed.error().message));
 }
 
@@ -289,29 +360,27 @@ void Worker::shutdown(milliseconds drain) {
 }
 
 void Worker::end_when_empty() {
-  if (ending_ && hosted_.empty() && starting_.empty()) runtime_.stop();
+  if ((ending_ || !channel_) && hosted_.empty() && starting_.empty()) runtime_.stop();
 }
 
 void Worker::lose_controller() {
-  if (!connected_) return;
-  connected_ = false;
-  runtime_.unwatch(poll_.get());
-  shutdown(kDrain);
+  channel_.reset();
+  end_when_empty();
 }
 
-void Worker::send(const link::Message& message) {
-  if (!connected_) return;
+void Worker::send(const link::Message& message, std::vector<base::UniqueFd> fds) {
+  if (!channel_) return;
   // Refused: the controller is gone (the next read tells) or does not read; it will see our state when
   // it asks again.
-  [[maybe_unused]] const auto sent = channel_.send(message);
-  want_write(channel_.waiting());
+  [[maybe_unused]] const auto sent = channel_->send(message, std::move(fds));
+  want_write(channel_->waiting());
 }
 
 void Worker::want_write(bool wanted) {
   if (wanted == write_wanted_) return;
   write_wanted_ = wanted;
   epoll_event interest{.events = wanted ? EPOLLIN | EPOLLOUT : EPOLLIN, .data = {}};
-  ::epoll_ctl(poll_.get(), EPOLL_CTL_MOD, channel_.fd(), &interest);
+  ::epoll_ctl(poll_.get(), EPOLL_CTL_MOD, channel_->fd(), &interest);
 }
 
 }  // namespace shoal::worker

@@ -4,6 +4,7 @@
 #include <deque>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
 
@@ -14,20 +15,21 @@
 
 namespace shoal::worker {
 
-/// Hosts instances for a controller, which it hears through a control channel. Uses the public API
-/// only. A resource; everything happens on the thread of `run`, but that brokers are started by another one: to read
+/// Hosts instances for a controller that connects to its socket. When that one goes it serves on, and tells the next
+/// one what it has. Uses the public API only. A resource; everything happens on the thread of `run`, but that brokers are started by another one: to read
 /// what survived may take long, and the others go on meanwhile.
 class Worker {
  public:
-  /// `control`: connected SOCK_SEQPACKET socket to the controller. `signals`: a signalfd of TERM (drain
-  /// and end) and USR1 (reopen logs), or none.
-  Worker(base::UniqueFd control, base::UniqueFd signals);
+  /// `listening`: SOCK_SEQPACKET socket that controllers connect to, one at a time. `signals`: a signalfd of TERM
+  /// (drain and end) and USR1 (reopen logs), or none.
+  Worker(base::UniqueFd listening, base::UniqueFd signals);
   ~Worker();
   Worker(const Worker&) = delete;
   Worker& operator=(const Worker&) = delete;
 
-  /// Serves until the controller says `shutdown` or goes away, or TERM comes, and everything is
-  /// drained. Error: the machine refuses what a worker needs (descriptors).
+  /// Serves until a controller says `shutdown`, or TERM comes, and everything is drained; or until it has neither
+  /// a controller nor an instance. Error: the machine refuses what a worker needs (descriptors), or no controller
+  /// comes within ten seconds.
   Result<void> run();
 
  private:
@@ -36,6 +38,9 @@ class Worker {
 
   Result<void> prepare();
   void on_control();
+  void hear();
+  void meet_controllers();
+  void greet();
   void on_signal();
   void on_event();
   Starting* find_starting(std::string_view name);
@@ -52,14 +57,14 @@ class Worker {
   void shutdown(std::chrono::milliseconds drain);
   void end_when_empty();
   void lose_controller();
-  void send(const link::Message& message);
+  void send(const link::Message& message, std::vector<base::UniqueFd> fds = {});
   void want_write(bool wanted);
 
-  link::Channel channel_;
+  base::UniqueFd listening_;
+  std::optional<link::Channel> channel_;  // none: no controller
   base::UniqueFd signals_;
-  base::UniqueFd poll_;    // epoll of the channel, so that waiting to write can be watched as reading
+  base::UniqueFd poll_;    // epoll of these two, so that waiting to write can be watched as reading
   base::UniqueFd events_;  // eventfd: some instance is started, or drained
-  bool connected_ = true;
   bool write_wanted_ = false;
   bool ending_ = false;
   Runtime runtime_;
@@ -68,7 +73,7 @@ class Worker {
   std::thread starter_;                                                 // while there is one
 };
 
-/// What shoal-worker does: dispositions of signals, limits, then a Worker on `control_fd`. Returns the
+/// What shoal-worker does: dispositions of signals, limits, then a Worker on `control_fd`, a bound socket. Returns the
 /// exit code: 0 done, 1 failed, 2 when `control_fd` is no control socket.
 int worker_main(int control_fd);
 

@@ -6,6 +6,7 @@
 #include <netinet/in.h>
 #include <poll.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 
 #include <thread>
 
@@ -22,16 +23,27 @@ namespace type = link::type;
 class WorkerTest : public testing::Test {
  protected:
   WorkerTest() {
-    auto ends = link::Channel::pair();
-    channel_.emplace(std::move(ends->first));
-    thread_ = std::thread([socket = std::move(ends->second)]() mutable {
+    // Without a name: the system gives one.
+    base::UniqueFd listening(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
+    address_.sun_family = AF_UNIX;
+    EXPECT_EQ(::bind(listening.get(), reinterpret_cast<sockaddr*>(&address_), sizeof address_.sun_family), 0);
+    EXPECT_EQ(::listen(listening.get(), 8), 0);
+    size_ = sizeof address_;
+    ::getsockname(listening.get(), reinterpret_cast<sockaddr*>(&address_), &size_);
+    thread_ = std::thread([socket = std::move(listening)]() mutable {
       Worker worker(std::move(socket), base::UniqueFd());
       EXPECT_TRUE(worker.run().ok());
     });
+    connect();
   }
   ~WorkerTest() override {
-    channel_.reset();  // the end of the controller is the end of the worker
+    if (channel_) (void)channel_->send(Message(type::kShutdown).add("drain_ms", 0u));
     thread_.join();
+  }
+  void connect() {
+    base::UniqueFd socket(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
+    ASSERT_EQ(::connect(socket.get(), reinterpret_cast<sockaddr*>(&address_), size_), 0);
+    channel_.emplace(std::move(socket));
   }
 
   void say(const Message& message, std::vector<base::UniqueFd> fds = {}) {
@@ -42,7 +54,10 @@ class WorkerTest : public testing::Test {
     for (;;) {
       auto received = channel_->receive();
       if (!received) return Message("end");
-      if (received->has_value()) return (*received)->message;
+      if (received->has_value()) {
+        fds_ = std::move((*received)->fds);
+        return (*received)->message;
+      }
       pollfd wanted{.fd = channel_->fd(), .events = POLLIN, .revents = 0};
       if (::poll(&wanted, 1, 30'000) != 1) return Message("silence");
     }
@@ -87,7 +102,10 @@ class WorkerTest : public testing::Test {
     return {answer, got > 0 ? static_cast<std::size_t>(got) : 0};
   }
 
+  sockaddr_un address_{};
+  socklen_t size_ = 0;
   std::optional<link::Channel> channel_;
+  std::vector<base::UniqueFd> fds_;  // with what was heard last
   std::thread thread_;
   std::uint16_t port_ = 0;
 };
@@ -193,11 +211,66 @@ TEST_F(WorkerTest, ShutdownEndsWhatIsBeingStartedAndRefusesTheRest) {
   }
 }
 
-TEST_F(WorkerTest, EndsWhenTheControllerIsGone) {
+TEST_F(WorkerTest, ServesOnWithoutAControllerAndTellsTheNextOneWhatItHas) {
   hear();
+  std::vector<base::UniqueFd> fds;
+  fds.push_back(listener());
+  say(link::to_start(lab()).add("note.of", std::string_view("mine")), std::move(fds));
+  EXPECT_EQ(hear().type(), type::kReady);
+  channel_.reset();
+  EXPECT_EQ(connack(), std::string("\x20\x02\0\0", 4));
+  connect();
+  const Message hello = hear();
+  EXPECT_EQ(hello.type(), type::kHello);
+  EXPECT_EQ(hello.number("instances"), 1u);
+  Message hosts = hear();
+  EXPECT_EQ(hosts.type(), type::kHosts);
+  EXPECT_EQ(hosts.text("name"), "lab");
+  EXPECT_EQ(hosts.text("state"), "ready");
+  EXPECT_EQ(hosts.text("note.of"), "mine");
+  EXPECT_EQ(link::options_from(hosts)->listeners.at(0).url, "mqtt://127.0.0.1:0");
+  EXPECT_EQ(fds_.size(), 1u) << "its socket";
+  say(Message(type::kStop).add("name", std::string_view("lab")).add("drain_ms", 0u));
+  EXPECT_EQ(hear().type(), type::kStopped);
+}
+
+TEST_F(WorkerTest, ASecondControllerIsSentAway) {
+  hear();
+  link::Channel first = std::move(*channel_);
+  connect();
+  EXPECT_EQ(hear().type(), "end");
+  channel_.emplace(std::move(first));
   start(lab());
   EXPECT_EQ(hear().type(), type::kReady);
-  // The destructor closes the channel and joins.
+}
+
+TEST_F(WorkerTest, GoesOverToOtherOptions) {
+  hear();
+  start(lab());
+  hear();
+  BrokerOptions other = lab();
+  other.limits.sessions = 7;
+  say(link::to_change(other, {"mqtt://127.0.0.1:0"}).add("note.of", std::string_view("newer")));
+  const Message reply = hear();
+  EXPECT_EQ(reply.text("to"), type::kChange);
+  EXPECT_FALSE(reply.has("error")) << reply.text("error");
+  EXPECT_EQ(connack(), std::string("\x20\x02\0\0", 4));
+  channel_.reset();
+  connect();
+  hear();
+  const Message hosts = hear();
+  EXPECT_EQ(hosts.text("note.of"), "newer");
+  EXPECT_EQ(link::options_from(hosts)->limits.sessions, 7u);
+  other.persistence = Persistence::crash_safe;
+  other.store_dir = "/nonexistent";
+  say(link::to_change(other, {"mqtt://127.0.0.1:0"}));
+  EXPECT_TRUE(hear().has("error"));
+}
+
+TEST_F(WorkerTest, EndsWithoutAControllerAndWithoutInstances) {
+  hear();
+  channel_.reset();
+  // The destructor joins.
 }
 
 }  // namespace

@@ -1,0 +1,32 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/unique_fd.hpp"
+#include "shoal/result.hpp"
+
+namespace shoal::controller {
+
+/// The sockets of workers in a folder, through which a controller finds those of the one before it. A worker is
+/// known by its slot: `own NAME` or `group NAME`. A resource; any thread.
+class WorkerSockets {
+ public:
+  /// Makes the folder when it is missing. Error: io.
+  static Result<WorkerSockets> open(const std::string& folder);
+
+  /// A listening SOCK_SEQPACKET socket for a worker of that slot, instead of the one that was there. Error: io.
+  Result<base::UniqueFd> bind(const std::string& slot);
+  /// Connects to the worker of that slot. Errors: unavailable (nobody is there), io.
+  Result<base::UniqueFd> connect(const std::string& slot) const;
+  /// Slots with a socket, sorted; whether a worker is behind it, `connect` tells.
+  std::vector<std::string> slots() const;
+  void remove(const std::string& slot);
+
+ private:
+  explicit WorkerSockets(base::UniqueFd folder) : folder_(std::move(folder)) {}
+
+  base::UniqueFd folder_;
+};
+
+}  // namespace shoal::controller
