@@ -3,7 +3,9 @@
 #include <fmt/format.h>
 #include <spdlog/details/log_msg.h>
 #include <spdlog/pattern_formatter.h>
+#include <sys/stat.h>
 
+#include <cstdlib>
 #include <utility>
 #include <vector>
 
@@ -27,13 +29,33 @@ std::string_view label(LogLevel level) {
   return "      ";
 }
 
+// What sd-daemon(3) calls them.
+std::string_view priority(LogLevel level) {
+  switch (level) {
+    case LogLevel::debug: return "<7>";
+    case LogLevel::info: return "<6>";
+    case LogLevel::warn: return "<4>";
+    case LogLevel::error:
+    case LogLevel::off: break;
+  }
+  return "<3>";
+}
+
+// systemd.exec(5), $JOURNAL_STREAM
+bool is_journal(int fd) {
+  const char* const journal = std::getenv("JOURNAL_STREAM");
+  struct stat status {};
+  return journal != nullptr && ::fstat(fd, &status) == 0 &&
+         fmt::format("{}:{}", status.st_dev, status.st_ino) == journal;
+}
+
 }  // namespace
 
 struct Log::Impl {
-  /// A file, or a descriptor that others use, too.
   struct Output {
     LogFile file;
-    bool shared;
+    bool shared = false;   // with others: lines say whose they are
+    bool journal = false;  // which takes the level from the line's beginning
   };
 
   explicit Impl(const LogOptions& options, std::string_view name)
@@ -75,12 +97,12 @@ Result<Log> Log::open(const LogOptions& options, std::string_view instance) {
     auto file =
         LogFile::open({.path = options.file, .bytes_max = options.file_bytes_max, .keep = options.old_files_max});
     if (!file) return std::move(file).error();
-    log.impl_->outputs.push_back({std::move(*file), false});
+    log.impl_->outputs.push_back({std::move(*file)});
   }
   if (options.fd >= 0) {
     auto file = LogFile::on(options.fd);
     if (!file) return std::move(file).error();
-    log.impl_->outputs.push_back({std::move(*file), true});
+    log.impl_->outputs.push_back({std::move(*file), true, is_journal(options.fd)});
   }
   log.level_ = log.impl_->outputs.empty() && !options.sink ? LogLevel::off : options.level;
   log.impl_->watch();
@@ -117,6 +139,7 @@ void Log::Impl::write(Output& output, LogLevel level, std::string_view phrase, F
     append_text_line(line, phrase, fields);
   }
   formatted.clear();
+  if (output.journal) formatted.append(priority(level));
   formatter.format({{}, instance, spdlog::level::info, line}, formatted);
   output.file.append({formatted.data(), formatted.size()});
 }

@@ -3,6 +3,8 @@
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <filesystem>
@@ -92,6 +94,23 @@ TEST_F(LogTest, LinesToADescriptorSayWhichInstance) {
   char got[200] = {};
   ASSERT_GT(::read(reader.get(), got, sizeof got - 1), 0);
   EXPECT_THAT(got, MatchesRegex(STAMP " error lab: at once\n"));
+}
+
+TEST_F(LogTest, TheJournalGetsThePriority) {
+  int ends[2];
+  ASSERT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+  const UniqueFd reader(ends[0]), writer(ends[1]);
+  struct stat status {};
+  ASSERT_EQ(::fstat(writer.get(), &status), 0);
+  ::setenv("JOURNAL_STREAM", (std::to_string(status.st_dev) + ':' + std::to_string(status.st_ino)).c_str(), 1);
+  auto log = Log::open({.fd = writer.get()}, "lab");
+  ::unsetenv("JOURNAL_STREAM");
+  ASSERT_TRUE(log);
+  log->warn("odd");
+  log->flush();
+  char got[200] = {};
+  ASSERT_GT(::read(reader.get(), got, sizeof got - 1), 0);
+  EXPECT_THAT(got, MatchesRegex("<4>" STAMP " warn  lab: odd\n"));
 }
 
 TEST_F(LogTest, ReopenContinuesInANewFileOfTheSameName) {

@@ -17,11 +17,33 @@ constexpr std::size_t kTextBytesMax = 512;
 // A line up to 4,096 bytes goes through a pipe in one piece; keys, numbers and marks of what was cut need some.
 constexpr std::size_t kLineBytesMax = 3'400;
 
+/// Bytes of the character that `text` begins with; 0 when it does not begin with one. `code`: which one.
+std::size_t character(std::string_view text, char32_t& code) {
+  const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
+  const unsigned char first = byte(0);
+  const std::size_t size = first < 0x80 ? 1 : first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : first >= 0xc2 ? 2 : 0;
+  if (size == 0 || size > text.size()) return 0;
+  code = size == 1 ? first : first & (0x7f >> size);
+  for (std::size_t i = 1; i < size; ++i) {
+    if ((byte(i) & 0xc0) != 0x80) return 0;
+    code = code << 6 | (byte(i) & 0x3f);
+  }
+  const bool too_long = (size == 3 && code < 0x800) || (size == 4 && code < 0x10000);
+  return too_long || code > 0x10ffff || (code >= 0xd800 && code <= 0xdfff) ? 0 : size;
+}
+
+/// More than a character for some terminals, and the end of a line for some who read lines.
+bool is_control(char32_t code) {
+  return code < 0x20 || (code >= 0x7f && code < 0xa0) || code == 0x2028 || code == 0x2029;
+}
+
 bool plain(std::string_view text) {
   if (text.empty()) return false;
-  for (const char c : text) {
-    const auto u = static_cast<unsigned char>(c);
-    if (u <= 0x20 || u == 0x7f || c == '"' || c == '\\' || c == '=') return false;
+  while (!text.empty()) {
+    char32_t code = 0;
+    const std::size_t size = character(text, code);
+    if (size == 0 || is_control(code) || code == ' ' || code == '"' || code == '\\' || code == '=') return false;
+    text.remove_prefix(size);
   }
   return true;
 }
@@ -61,21 +83,6 @@ void append_cut_json(std::string& line, std::string_view text) {
   fmt::format_to(std::back_inserter(line), "(+{} bytes)\"", text.size() - size);
 }
 
-/// Bytes of the character that `text` begins with; 0 when it does not begin with one. `code`: which one.
-std::size_t character(std::string_view text, char32_t& code) {
-  const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
-  const unsigned char first = byte(0);
-  const std::size_t size = first < 0x80 ? 1 : first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : first >= 0xc2 ? 2 : 0;
-  if (size == 0 || size > text.size()) return 0;
-  code = size == 1 ? first : first & (0x7f >> size);
-  for (std::size_t i = 1; i < size; ++i) {
-    if ((byte(i) & 0xc0) != 0x80) return 0;
-    code = code << 6 | (byte(i) & 0x3f);
-  }
-  const bool too_long = (size == 3 && code < 0x800) || (size == 4 && code < 0x10000);
-  return too_long || code > 0x10ffff || (code >= 0xd800 && code <= 0xdfff) ? 0 : size;
-}
-
 }  // namespace
 
 void append_quoted(std::string& out, std::string_view text) {
@@ -84,12 +91,16 @@ void append_quoted(std::string& out, std::string_view text) {
     return;
   }
   out += '"';
-  for (const char c : text) {
-    const auto u = static_cast<unsigned char>(c);
-    if (c == '"' || c == '\\') (out += '\\') += c;
-    else if (c == '\n') out += "\\n";
-    else if (u < 0x20 || u == 0x7f) fmt::format_to(std::back_inserter(out), "\\x{:02x}", u);
-    else out += c;
+  while (!text.empty()) {
+    char32_t code = 0;
+    const std::size_t size = character(text, code);
+    const std::string_view bytes = text.substr(0, std::max<std::size_t>(size, 1));
+    if (size > 0 && (code == '"' || code == '\\')) (out += '\\') += bytes;
+    else if (size > 0 && code == '\n') out += "\\n";
+    else if (size > 0 && !is_control(code)) out += bytes;
+    else
+      for (const char c : bytes) fmt::format_to(std::back_inserter(out), "\\x{:02x}", static_cast<unsigned char>(c));
+    text.remove_prefix(bytes.size());
   }
   out += '"';
 }
@@ -99,11 +110,10 @@ void append_json(std::string& out, std::string_view text) {
   while (!text.empty()) {
     char32_t code = 0;
     const std::size_t size = character(text, code);
-    const bool control = code < 0x20 || (code >= 0x7f && code < 0xa0) || code == 0x2028 || code == 0x2029;
     if (size == 0) out += "\xef\xbf\xbd";
     else if (code == '"' || code == '\\') (out += '\\') += static_cast<char>(code);
     else if (code == '\n') out += "\\n";
-    else if (control) fmt::format_to(std::back_inserter(out), "\\u{:04x}", static_cast<unsigned>(code));
+    else if (is_control(code)) fmt::format_to(std::back_inserter(out), "\\u{:04x}", static_cast<unsigned>(code));
     else out += text.substr(0, size);
     text.remove_prefix(std::max<std::size_t>(size, 1));
   }

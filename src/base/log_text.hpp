@@ -31,11 +31,12 @@ struct Field {
 
 using Fields = std::initializer_list<Field>;
 
-/// Appends `text` to `out`: as it is when it is plain, else in double quotes with \\ \" \n \xNN.
+/// Appends `text` to `out`: as it is when it is plain, else in double quotes with \\ \" \n \xNN. The result is UTF-8
+/// whatever the text is, and has nothing that terminals and readers of lines might take for more than a character.
 void append_quoted(std::string& out, std::string_view text);
 
 /// Appends `text` as a JSON string in quotes. The result is UTF-8 whatever the text is: bytes that are not become
-/// U+FFFD. Escaped is also what terminals and readers of lines might take for more than a character.
+/// U+FFFD. Escaped is the same as in text.
 void append_json(std::string& out, std::string_view text);
 
 /// Appends `PHRASE key=value …`. Every text is cut at 512 bytes, and at less where the whole would get longer than

@@ -30,6 +30,12 @@ TEST(LogText, PhraseThenFieldsAndHostileTextStaysOnItsLine) {
             R"(client connected client="a b\n\"x\"" port=1883 plain=yes none="")");
 }
 
+TEST(LogText, TextIsUtf8WithoutControlsWhateverComes) {
+  EXPECT_EQ(
+      text_line("x", {{"a", "gr\u00f6\u00dfe"}, {"b", "\u009b2J"}, {"c", "\u2028"}, {"d", "a\xff"}, {"e", "\x7f"}}),
+      "x a=gr\u00f6\u00dfe b=\"\\xc2\\x9b2J\" c=\"\\xe2\\x80\\xa8\" d=\"a\\xff\" e=\"\\x7f\"");
+}
+
 TEST(LogText, LongTextIsCutBetweenCharacters) {
   EXPECT_EQ(text_line("x", {{"all", std::string(512, 'a')}, {"cut", std::string(511, 'b') + "\u20ac" + "c"}}),
             "x all=" + std::string(512, 'a') + " cut=" + std::string(511, 'b') + "(+4 bytes)");
