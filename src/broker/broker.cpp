@@ -176,6 +176,12 @@ Result<void> Broker::reopen_log() {
   return result;
 }
 
+void Broker::set_log_level(LogLevel level) {
+  impl_->reactor.call([&] {
+    if (impl_->instance) impl_->instance->set_log_level(level);
+  });
+}
+
 void Broker::drain(std::chrono::milliseconds limit, std::function<void()> done) {
   constexpr auto kLimitMax = std::chrono::hours(24 * 365);  // what a clock can add
   impl_->reactor.call([&] {

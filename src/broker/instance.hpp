@@ -45,9 +45,11 @@ class Instance final : private Authority, private io::TurnEnd, private io::Timer
 
   std::uint16_t port(std::size_t listener) const;
   Shard& shard() { return shard_; }
-  Stats stats() const;
+  /// Tries to write again what of the log could not be written.
+  Stats stats();
   Result<void> reload_users();
   Result<void> reopen_log() { return log_.reopen(); }
+  void set_log_level(LogLevel level);
 
   /// Closes the listeners, ends the clients and calls `done` once when the last connection is closed
   /// or `limit` has passed. Again: every `done` is called when the first limit has passed.
