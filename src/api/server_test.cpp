@@ -36,6 +36,7 @@ struct SlowService : Service {
   void act(const std::string&, Verb, milliseconds, Reply<Acted> reply) override {
     reply(Failure{409, "already_so", "so"});
   }
+  void set_log_level(const std::string&, LogLevel level, Reply<LogLevel> reply) override { reply(level); }
   void shutdown() override {}
   std::vector<Reply<std::vector<Instance>>> pending;
 };

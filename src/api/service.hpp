@@ -9,6 +9,7 @@
 
 #include "api/http.hpp"
 #include "api/instance.hpp"
+#include "shoal/options.hpp"
 
 namespace shoal::api {
 
@@ -43,6 +44,8 @@ class Service {
   /// Answers when the outcome is known or `wait` is over. Failures: no_such_instance, already_so,
   /// failed (the message says why), stopping (the fleet is ending).
   virtual void act(const std::string& name, Verb verb, std::chrono::milliseconds wait, Reply<Acted> reply) = 0;
+  /// From which level on lines are written, of an instance or of `controller`. Failures: no_such_instance, stopping.
+  virtual void set_log_level(const std::string& name, LogLevel level, Reply<LogLevel> reply) = 0;
   /// Begins to drain and stop everything; the process ends by itself.
   virtual void shutdown() = 0;
 };

@@ -16,6 +16,8 @@ Failure no_such(const std::string& name) {
   return {404, "no_such_instance", "there is no instance " + name + "; `shoal ps` lists them"};
 }
 
+const Failure kFleetIsStopping{503, "stopping", "the fleet is stopping"};
+
 /// Where a verb leads, or nothing while it is on the way.
 enum class Outcome { pending, done, failed };
 
@@ -82,7 +84,7 @@ void Requests::act(const std::string& name, Verb verb, std::chrono::milliseconds
   }
   switch (answer) {
     case RunningFleet::Answer::no_such_instance: return reply(no_such(name));
-    case RunningFleet::Answer::ending: return reply(Failure{503, "stopping", "the fleet is stopping"});
+    case RunningFleet::Answer::ending: return reply(kFleetIsStopping);
     case RunningFleet::Answer::already:
       if (verb == Verb::reload_users) return reply(api::Acted{*fleet_.view(name, now), true});
       return reply(
@@ -94,6 +96,15 @@ void Requests::act(const std::string& name, Verb verb, std::chrono::milliseconds
       {now + wait, over, {name}, verb, {}, [this, name, reply = std::move(reply)](Waiting& waiting, Time at) {
          answer_verb(name, waiting, at, reply);
        }});
+}
+
+void Requests::set_log_level(const std::string& name, LogLevel level, api::Reply<LogLevel> reply) {
+  switch (fleet_.set_log_level(name, level)) {
+    case RunningFleet::Answer::no_such_instance: return reply(no_such(name));
+    case RunningFleet::Answer::ending: return reply(kFleetIsStopping);
+    case RunningFleet::Answer::already:
+    case RunningFleet::Answer::done: return reply(level);
+  }
 }
 
 void Requests::answer_verb(const std::string& name, Waiting& waiting, Time now, const api::Reply<api::Acted>& reply) {

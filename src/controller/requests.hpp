@@ -26,6 +26,7 @@ class Requests : public api::Service, public Watcher {
   void get(const std::string& name, api::Reply<api::Instance> reply) override;
   void act(const std::string& name, api::Verb verb, std::chrono::milliseconds wait,
            api::Reply<api::Acted> reply) override;
+  void set_log_level(const std::string& name, LogLevel level, api::Reply<LogLevel> reply) override;
   void shutdown() override { shutdown_(); }
 
   void on_state(const std::string& name, fleet::State state) override;

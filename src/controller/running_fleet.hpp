@@ -66,6 +66,8 @@ class RunningFleet {
   /// Asks the worker for counters; `Watcher::on_stats` answers. False: not ready, nothing will come.
   bool ask_stats(std::string_view name);
   void reopen_logs();
+  /// Until the fleet ends or the configuration is read again; `controller` names this process's own log.
+  Answer set_log_level(std::string_view name, LogLevel level);
 
   void on_message(WorkerId id, const link::Message& message, base::Time now);
   /// `status`: one line, e.g. `killed by signal 9 (KILL)`.

@@ -25,13 +25,13 @@ std::string describe(const siginfo_t& info) {
 }
 
 /// posix_spawn with what a worker needs; 0 or errno.
-int spawn_process(const std::string& executable, const std::string& name, int control, pid_t& pid) {
+int spawn_process(const std::string& executable, const std::string& name, int control, bool keep_stdout, pid_t& pid) {
   posix_spawn_file_actions_t files;
   posix_spawnattr_t attributes;
   ::posix_spawn_file_actions_init(&files);
   ::posix_spawnattr_init(&attributes);
   ::posix_spawn_file_actions_addopen(&files, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
-  ::posix_spawn_file_actions_addopen(&files, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
+  if (!keep_stdout) ::posix_spawn_file_actions_addopen(&files, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
   ::posix_spawn_file_actions_adddup2(&files, control, kControlFd);
   ::posix_spawn_file_actions_addclosefrom_np(&files, kControlFd + 1);
   sigset_t none, all;
@@ -61,8 +61,8 @@ struct WorkerProcesses::Worker {
   bool writing = false;
 };
 
-WorkerProcesses::WorkerProcesses(asio::io_context& context, std::string executable, base::Log& log)
-    : context_(context), executable_(std::move(executable)), log_(log) {}
+WorkerProcesses::WorkerProcesses(asio::io_context& context, std::string executable, base::Log& log, bool logs_to_stdout)
+    : context_(context), executable_(std::move(executable)), logs_to_stdout_(logs_to_stdout), log_(log) {}
 
 WorkerProcesses::~WorkerProcesses() {
   for (auto& [id, worker] : workers_) ::kill(worker->pid, SIGKILL);
@@ -83,7 +83,7 @@ Result<Spawned> WorkerProcesses::spawn(const std::string& name) {
   auto ends = link::Channel::pair();
   if (!ends) return std::move(ends).error();
   pid_t pid = 0;
-  if (const int error = spawn_process(executable_, name, ends->second.get(), pid); error != 0) {
+  if (const int error = spawn_process(executable_, name, ends->second.get(), logs_to_stdout_, pid); error != 0) {
     return Error{ErrorCode::io, "the worker " + executable_ + " cannot be started: " + std::strerror(error)};
   }
   ends->second.reset();
