@@ -18,7 +18,7 @@ namespace {
 
 constexpr int kFlags = O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
 constexpr mode_t kMode = 0640;
-constexpr std::size_t kKeptMax = 16 * 1024;  // of the buffer, while nothing waits
+constexpr std::size_t kKeptMax = 4 * 1024;  // of the buffer, while nothing waits
 
 bool may_pass(int error) {
   return error == ENOSPC || error == EDQUOT || error == EROFS || error == EIO || error == EMFILE || error == ENFILE;
