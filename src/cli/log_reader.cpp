@@ -15,6 +15,7 @@ namespace {
 
 constexpr std::string_view kJsonBegin = R"({"time":")";
 constexpr std::string_view kJsonLevel = R"(","level":")";
+constexpr std::size_t kLineMax = 1 << 20;  // what is longer is none of ours, and is handed out in pieces
 constexpr unsigned kOldFilesMax = 1'000;
 
 bool is_stamp(std::string_view text) {
@@ -82,7 +83,8 @@ std::vector<LogReader::File> LogReader::youngest_first(const std::optional<std::
     if (std::any_of(files.begin(), files.end(), [&](const File& other) { return other.same(*file); })) continue;
     files.push_back(std::move(*file));
     current = current || n == 0;
-    if (since && first_stamp(files.back()) < *since) break;
+    const std::string begin = since ? first_stamp(files.back()) : std::string();
+    if (!begin.empty() && begin < *since) break;
   }
   if (known) return files;
   // It was moved elsewhere, or is gone: what begins before its end was read before it.
@@ -110,6 +112,7 @@ std::optional<LogLine> LogReader::next() {
       return take_line(std::move(text));
     }
     buffer_.erase(0, std::exchange(begin_, 0));
+    if (buffer_.size() > kLineMax) return take_line(std::exchange(buffer_, {}));
     if (held_.fd && read_some()) continue;
     if (!go_on()) return std::nullopt;
     if (held_.fd && !buffer_.empty() && offset_ == 0) return take_line(std::exchange(buffer_, {}));  // not ended

@@ -89,6 +89,19 @@ TEST_F(LogReaderTest, OldFilesThatCannotHaveAnyAreLeftOut) {
   EXPECT_THAT(all(), ElementsAre("b", "c"));
 }
 
+TEST_F(LogReaderTest, AnEmptyFileSaysNothingOfOlderOnes) {
+  append(at(3, "a"), ".1");
+  std::ofstream(path_).flush();
+  ASSERT_EQ(open(at(2, "").substr(0, kStampSize)), 0);
+  EXPECT_THAT(all(), ElementsAre("a"));
+}
+
+TEST_F(LogReaderTest, WhatHasNoLinesIsReadInPieces) {
+  std::ofstream(path_) << std::string(3 << 20, 'x');
+  ASSERT_EQ(open(), 0);
+  EXPECT_GE(all().size(), 2u);
+}
+
 TEST_F(LogReaderTest, AMissingLogMayCome) {
   EXPECT_EQ(open(), ENOENT);
   EXPECT_THAT(all(), IsEmpty());
