@@ -92,7 +92,8 @@ struct Stats {
   std::uint64_t store_read_back = 0;            ///< messages that were brought back from there
   std::uint64_t store_lost = 0;                 ///< messages that could not be
   std::uint64_t store_errors = 0;               ///< attempts to write or read that failed
-  /// What is wrong with the instance's store, a line for a person; empty: nothing.
+  std::uint64_t log_lines_lost = 0;             ///< not written: the disk is full, or nobody reads
+  /// What is wrong with the instance's store or log, a line for a person; empty: nothing.
   std::string alarm{};
   /// Times a bound was reached, by `Bound`.
   std::array<std::uint64_t, kBounds> limit_hits{};
@@ -139,7 +140,7 @@ class Broker {
   Stats stats() const;
 
   /// Goes over to other options without ending anything that need not end: users, `limits`, `queue_full`,
-  /// `sys_interval_s`, `response_information`, `log.level` and the listeners. A listener whose url is there already
+  /// `sys_interval_s`, `response_information`, `log.level` and the listeners (all else of `log` stays as it is). A listener whose url is there already
   /// stays (give it no `fd`), others are opened, those that are not named any more are closed; their connections
   /// stay. Connected clients keep what they were promised when they connected, and stay when there are more of them
   /// than allowed now. When it fails nothing has changed. Errors: those of `start`; invalid_argument also when
@@ -152,6 +153,8 @@ class Broker {
   Result<void> reload_users();
   /// Closes and opens the log file again (for rotation by others).
   Result<void> reopen_log();
+  /// From which level on lines are written, until the instance ends.
+  void set_log_level(LogLevel level);
 
   /// Stops accepting, tells clients (v5: DISCONNECT 0x8B), lets what is on its way out leave, and
   /// returns when all connections are closed or `limit` has passed. On the instance's own thread it

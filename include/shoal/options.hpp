@@ -99,13 +99,34 @@ struct LogRecord {
   std::string_view text;  ///< constant phrase, then `key=value` fields
 };
 
-/// Where an instance tells what happened. Both may be used; by default it is silent.
+/// How a line of a log is written.
+enum class LogFormat {
+  text,  ///< `TIME LEVEL PHRASE key=value …`
+  json,  ///< an object: `time`, `level`, `instance`, `message` and, when there are any, `fields`
+};
+
+/// Where an instance tells what happened. All of `file`, `fd` and `sink` may be used; by default it is silent.
+///
+/// Lines never keep an instance waiting. Those that cannot be written (a full disk, a pipe that nobody reads) wait in
+/// 64 KiB of memory, further ones are lost; once it works again a line says how many.
 struct LogOptions {
   LogLevel level = LogLevel::info;
+  LogFormat format = LogFormat::text;
   /// Appended to; created with its last folder level when missing. Empty: no file.
   std::string file{};
+  /// Before the file gets larger than this it becomes `file.1`, what was that `file.2`, and so on. While that is not
+  /// possible it may become twice as large. 0: never.
+  std::uint64_t file_bytes_max = 10ull << 20;
+  /// How many old files stay beside it; 0: none.
+  std::uint32_t old_files_max = 5;
+  /// A descriptor for lines that also say which instance they are from, or -1. It stays the caller's, and is not
+  /// needed after the start; when it is a file, everybody who has it appends from then on.
+  int fd = -1;
   /// Called on the instance's thread; must not block and must not call the broker.
   std::function<void(const LogRecord&)> sink{};
+  /// Called when lines cannot be written any more, with the reason, and with an empty text when they can again. As
+  /// `sink`.
+  std::function<void(std::string_view)> on_trouble{};
 };
 
 /// Everything one instance is made of. Every field has a default; `auth` must be set for anybody to

@@ -6,6 +6,7 @@
 
 #include "api/applied.hpp"
 #include "api/service.hpp"
+#include "base/log_text.hpp"
 
 namespace shoal::api {
 namespace {
@@ -93,6 +94,21 @@ void apply(const Target& target, Service& service, Answer answer) {
                 }));
 }
 
+/// PUT of `{"level":"debug"}`.
+void set_log_level(const Request& request, const std::string& name, Service& service, Answer answer) {
+  boost::system::error_code ignored;
+  const json::value body = json::parse(request.body, ignored);
+  const json::value* const named = body.is_object() ? body.get_object().if_contains("level") : nullptr;
+  const auto level = named && named->is_string() ? base::log_level_from(named->get_string()) : std::nullopt;
+  if (!level) {
+    return answer(failure(
+        {400, "bad_request", R"(the body must be {"level":LEVEL} with "debug", "info", "warn", "error" or "off")"}));
+  }
+  service.set_log_level(name, *level, answering<LogLevel>(std::move(answer), [](LogLevel set) {
+                          return Response{200, json::serialize(json::object{{"level", base::to_string(set)}})};
+                        }));
+}
+
 void route_instance(const Request& request, const Target& target, std::string_view rest, Service& service,
                     Answer answer) {
   const std::size_t slash = rest.find('/');
@@ -102,6 +118,10 @@ void route_instance(const Request& request, const Target& target, std::string_vi
     return service.get(name, answering<Instance>(std::move(answer), [](const Instance& instance) {
                          return Response{200, json::serialize(to_json(instance))};
                        }));
+  }
+  if (rest.substr(slash + 1) == "log-level") {
+    if (request.method != "PUT") return answer(failure(wrong_method(request, "PUT")));
+    return set_log_level(request, name, service, std::move(answer));
   }
   const auto verb = verb_of(rest.substr(slash + 1));
   if (!verb) return answer(failure(no_such_path(target.path)));

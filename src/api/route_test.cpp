@@ -26,6 +26,10 @@ struct FakeService : Service {
     applies.push_back(how);
     reply(Applied{});
   }
+  void set_log_level(const std::string& name, LogLevel level, Reply<LogLevel> reply) override {
+    levels.emplace_back(name, level);
+    reply(level);
+  }
   void shutdown() override { ++shutdowns; }
 
   struct Asked {
@@ -36,13 +40,15 @@ struct FakeService : Service {
   std::variant<Acted, Failure> outcome = Acted{};
   std::vector<Instance> instances;
   int shutdowns = 0;
+  std::vector<std::pair<std::string, LogLevel>> levels;
 };
 
 class Route : public testing::Test {
  protected:
-  Response ask(const std::string& method, const std::string& target) {
+  Response ask(const std::string& method, const std::string& target, const std::string& body = "") {
     std::optional<Response> answer;
-    route({.method = method, .target = target}, service, [&](Response response) { answer = std::move(response); });
+    route({.method = method, .target = target, .body = body}, service,
+          [&](Response response) { answer = std::move(response); });
     EXPECT_TRUE(answer.has_value());
     return answer.value_or(Response{});
   }
@@ -155,6 +161,18 @@ TEST(InstanceJson, WhatIsNoInstanceIsAnError) {
   EXPECT_EQ(odd->pid, 0);
   EXPECT_EQ(odd->clients, std::nullopt);
   EXPECT_EQ(error_message("no json"), "no json");
+}
+
+TEST_F(Route, LogLevelsAreSet) {
+  const Response done = ask("PUT", "/v1/instances/lab/log-level", R"({"level":"debug"})");
+  EXPECT_EQ(done.status, 200);
+  EXPECT_EQ(done.body, R"({"level":"debug"})");
+  EXPECT_EQ(service.levels, (std::vector<std::pair<std::string, LogLevel>>{{"lab", LogLevel::debug}}));
+  for (const char* body : {"", "debug", "[]", "{}", R"({"level":"loud"})", R"({"level":1})"}) {
+    EXPECT_EQ(ask("PUT", "/v1/instances/lab/log-level", body).status, 400) << body;
+  }
+  EXPECT_EQ(ask("POST", "/v1/instances/lab/log-level", R"({"level":"info"})").status, 405);
+  EXPECT_EQ(service.levels.size(), 1u);
 }
 
 }  // namespace

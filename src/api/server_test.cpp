@@ -41,6 +41,7 @@ struct SlowService : Service {
     applies.push_back(how);
     reply(Applied{});
   }
+  void set_log_level(const std::string&, LogLevel level, Reply<LogLevel> reply) override { reply(level); }
   void shutdown() override {}
   std::vector<Reply<std::vector<Instance>>> pending;
 };

@@ -9,6 +9,7 @@
 
 #include "api/http.hpp"
 #include "api/instance.hpp"
+#include "shoal/options.hpp"
 
 namespace shoal::api {
 
@@ -74,6 +75,8 @@ class Service {
   /// Reads the configuration again and goes over to it. Failure: bad_configuration (nothing was changed; the message
   /// has a line for each problem).
   virtual void apply(const Apply& how, Reply<Applied> reply) = 0;
+  /// From which level on lines are written, of an instance or of `controller`. Failures: no_such_instance, stopping.
+  virtual void set_log_level(const std::string& name, LogLevel level, Reply<LogLevel> reply) = 0;
   /// Begins to drain and stop everything; the process ends by itself.
   virtual void shutdown() = 0;
 };

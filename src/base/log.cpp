@@ -1,47 +1,21 @@
 #include "base/log.hpp"
 
 #include <fmt/format.h>
-#include <spdlog/logger.h>
+#include <spdlog/details/log_msg.h>
 #include <spdlog/pattern_formatter.h>
-#include <spdlog/sinks/basic_file_sink.h>
-#include <spdlog/sinks/stdout_sinks.h>
+#include <sys/stat.h>
 
-#include <algorithm>
+#include <cstdlib>
 #include <utility>
+#include <vector>
+
+#include "base/log_file.hpp"
 
 namespace shoal::base {
 namespace {
 
-constexpr auto kPattern = "%Y-%m-%dT%H:%M:%S.%eZ %v";
-
-spdlog::level::level_enum to_spdlog(LogLevel level) {
-  switch (level) {
-    case LogLevel::debug: return spdlog::level::debug;
-    case LogLevel::info: return spdlog::level::info;
-    case LogLevel::warn: return spdlog::level::warn;
-    case LogLevel::error: return spdlog::level::err;
-    case LogLevel::off: break;
-  }
-  return spdlog::level::off;
-}
-
-bool plain(std::string_view text) {
-  if (text.empty()) return false;
-  for (const char c : text) {
-    const auto u = static_cast<unsigned char>(c);
-    if (u <= 0x20 || u == 0x7f || c == '"' || c == '\\' || c == '=') return false;
-  }
-  return true;
-}
-
-// A client id may have 64 KiB, and a client may connect a thousand times a second.
-void append_text(std::string& line, std::string_view text) {
-  constexpr std::size_t kTextBytesMax = 512;
-  std::size_t size = std::min(text.size(), kTextBytesMax);
-  while (size < text.size() && size > 0 && (text[size] & 0xc0) == 0x80) --size;  // not within a character
-  append_quoted(line, text.substr(0, size));
-  if (size < text.size()) fmt::format_to(std::back_inserter(line), "(+{} bytes)", text.size() - size);
-}
+constexpr auto kTextPattern = "%Y-%m-%dT%H:%M:%S.%eZ %v";
+constexpr auto kJsonPattern = R"({"time":"%Y-%m-%dT%H:%M:%S.%eZ",%v})";
 
 // The level as the configuration names it, so wide that phrases start in one column.
 std::string_view label(LogLevel level) {
@@ -55,106 +29,186 @@ std::string_view label(LogLevel level) {
   return "      ";
 }
 
-std::unique_ptr<spdlog::formatter> formatter() {
-  return std::make_unique<spdlog::pattern_formatter>(kPattern, spdlog::pattern_time_type::utc);
+// What sd-daemon(3) calls them.
+std::string_view priority(LogLevel level) {
+  switch (level) {
+    case LogLevel::debug: return "<7>";
+    case LogLevel::info: return "<6>";
+    case LogLevel::warn: return "<4>";
+    case LogLevel::error:
+    case LogLevel::off: break;
+  }
+  return "<3>";
+}
+
+// systemd.exec(5), $JOURNAL_STREAM
+bool is_journal(int fd) {
+  const char* const journal = std::getenv("JOURNAL_STREAM");
+  struct stat status {};
+  return journal != nullptr && ::fstat(fd, &status) == 0 &&
+         fmt::format("{}:{}", status.st_dev, status.st_ino) == journal;
 }
 
 }  // namespace
 
-void append_quoted(std::string& out, std::string_view text) {
-  if (plain(text)) {
-    out += text;
-    return;
-  }
-  out += '"';
-  for (const char c : text) {
-    const auto u = static_cast<unsigned char>(c);
-    if (c == '"' || c == '\\') (out += '\\') += c;
-    else if (c == '\n') out += "\\n";
-    else if (u < 0x20 || u == 0x7f) fmt::format_to(std::back_inserter(out), "\\x{:02x}", u);
-    else out += c;
-  }
-  out += '"';
-}
-
 struct Log::Impl {
+  struct Output {
+    LogFile file;
+    bool shared = false;   // with others: lines say whose they are
+    bool journal = false;  // which takes the level from the line's beginning
+  };
+
+  explicit Impl(const LogOptions& options, std::string_view name)
+      : instance(name),
+        format(options.format),
+        sink(options.sink),
+        on_trouble(options.on_trouble),
+        formatter(format == LogFormat::json ? kJsonPattern : kTextPattern, spdlog::pattern_time_type::utc) {}
+
+  void write(Output& output, LogLevel level, std::string_view phrase, Fields fields);
+  void report_lost(Output& output);
+  void watch();
+
   std::string instance;
-  std::string file;
+  LogFormat format;
   std::function<void(const LogRecord&)> sink;
-  spdlog::sink_ptr output;
-  std::string line;  // reused, so that a line costs no allocation once it has grown
-  bool unflushed = false;
+  std::function<void(std::string_view)> on_trouble;
+  spdlog::pattern_formatter formatter;
+  std::vector<Output> outputs;
+  // Reused, so that a line costs no allocation once they have grown.
+  std::string line;
+  spdlog::memory_buf_t formatted;
+  std::uint64_t reported_lost = 0;
+  bool troubled = false;
 };
 
 Log::Log() = default;
-Log::~Log() { flush(); }
+Log::~Log() {
+  if (impl_) impl_->on_trouble = {};
+  flush();
+}
 Log::Log(Log&&) noexcept = default;
 Log& Log::operator=(Log&&) noexcept = default;
 
 Result<Log> Log::open(const LogOptions& options, std::string_view instance) {
   Log log;
-  log.impl_ = std::make_unique<Impl>();
-  log.impl_->instance = instance;
-  log.impl_->file = options.file;
-  log.impl_->sink = options.sink;
-  log.level_ = options.file.empty() && !options.sink ? LogLevel::off : options.level;
-  if (auto opened = log.reopen(); !opened) return std::move(opened).error();
-  return log;
-}
-
-Log Log::to_stderr(LogLevel level) {
-  Log log;
-  log.impl_ = std::make_unique<Impl>();
-  log.impl_->output = std::make_shared<spdlog::sinks::stderr_sink_st>();
-  log.impl_->output->set_formatter(formatter());
-  log.level_ = level;
-  return log;
-}
-
-Result<void> Log::reopen() {
-  if (!impl_ || impl_->file.empty()) return {};
-  try {
-    auto output = std::make_shared<spdlog::sinks::basic_file_sink_st>(impl_->file);
-    output->set_formatter(formatter());
-    flush();
-    impl_->output = std::move(output);
-  } catch (const spdlog::spdlog_ex& e) {
-    return Error{ErrorCode::io, fmt::format("log file: {}", e.what())};
+  log.impl_ = std::make_unique<Impl>(options, instance);
+  if (!options.file.empty()) {
+    auto file =
+        LogFile::open({.path = options.file, .bytes_max = options.file_bytes_max, .keep = options.old_files_max});
+    if (!file) return std::move(file).error();
+    log.impl_->outputs.push_back({std::move(*file)});
   }
-  return {};
+  if (options.fd >= 0) {
+    auto file = LogFile::on(options.fd);
+    if (!file) return std::move(file).error();
+    log.impl_->outputs.push_back({std::move(*file), true, is_journal(options.fd)});
+  }
+  log.level_ = log.impl_->outputs.empty() && !options.sink ? LogLevel::off : options.level;
+  log.impl_->watch();
+  return log;
 }
 
 void Log::write(LogLevel level, std::string_view phrase, Fields fields) {
   if (!impl_) return;
-  std::string& line = impl_->line;
-  line.assign(label(level)).append(phrase);
-  for (const Field& field : fields) {
-    ((line += ' ') += field.key) += '=';
-    std::visit(
-        [&](const auto& value) {
-          if constexpr (std::is_same_v<std::decay_t<decltype(value)>, std::string_view>) append_text(line, value);
-          else fmt::format_to(std::back_inserter(line), "{}", value);
-        },
-        field.value);
+  if (impl_->sink) {
+    impl_->line.clear();
+    append_text_line(impl_->line, phrase, fields);
+    impl_->sink({level, impl_->instance, impl_->line});
   }
-  if (impl_->sink) impl_->sink({level, impl_->instance, std::string_view(line).substr(label(level).size())});
-  if (!impl_->output) return;
-  try {
-    impl_->output->log({{}, impl_->instance, to_spdlog(level), line});
-    impl_->unflushed = true;
-    if (level >= LogLevel::error) flush();
-  } catch (const spdlog::spdlog_ex&) {
-    // A full disk must not stop the instance; the line is lost, the sink was told.
+  for (Impl::Output& output : impl_->outputs) {
+    if (output.file.lost() > 0) {
+      output.file.retry();
+      impl_->report_lost(output);
+    }
+    impl_->write(output, level, phrase, fields);
   }
+  if (level >= LogLevel::error) flush();
+}
+
+void Log::Impl::write(Output& output, LogLevel level, std::string_view phrase, Fields fields) {
+  line.clear();
+  if (format == LogFormat::json) {
+    ((line += "\"level\":\"") += to_string(level)) += "\",\"instance\":";
+    append_json(line, instance);
+    line += ',';
+    append_json_members(line, phrase, fields);
+  } else {
+    line += label(level);
+    if (output.shared) (line += instance) += ": ";
+    append_text_line(line, phrase, fields);
+  }
+  formatted.clear();
+  if (output.journal) formatted.append(priority(level));
+  formatter.format({{}, instance, spdlog::level::info, line}, formatted);
+  output.file.append({formatted.data(), formatted.size()});
+}
+
+void Log::Impl::report_lost(Output& output) {
+  const std::uint64_t lost = output.file.take_lost();
+  if (lost == 0) return;
+  reported_lost += lost;
+  write(output, LogLevel::error, "log lines lost", {{"count", lost}});
+  output.file.flush();
+}
+
+/// Tells when it has begun or ended that lines cannot be written.
+void Log::Impl::watch() {
+  std::string trouble;
+  for (const Output& output : outputs)
+    if (trouble.empty()) trouble = output.file.trouble();
+  if (troubled == !trouble.empty()) return;
+  troubled = !troubled;
+  if (on_trouble) on_trouble(trouble);
 }
 
 void Log::flush() {
-  if (!impl_ || !impl_->unflushed || !impl_->output) return;
-  impl_->unflushed = false;
-  try {
-    impl_->output->flush();
-  } catch (const spdlog::spdlog_ex&) {
+  if (!impl_) return;
+  bool waited = false;
+  for (Impl::Output& output : impl_->outputs) {
+    if (!output.file.waiting()) continue;
+    waited = true;
+    output.file.flush();
+    impl_->report_lost(output);
   }
+  if (waited) impl_->watch();
+}
+
+void Log::retry() {
+  if (!impl_) return;
+  for (Impl::Output& output : impl_->outputs) {
+    output.file.retry();
+    impl_->report_lost(output);
+  }
+  impl_->watch();
+}
+
+Result<void> Log::reopen() {
+  Result<void> reopened;
+  if (!impl_) return reopened;
+  for (Impl::Output& output : impl_->outputs) {
+    if (auto result = output.file.reopen(); !result) reopened = std::move(result);
+    impl_->report_lost(output);
+  }
+  impl_->watch();
+  return reopened;
+}
+
+std::string Log::trouble() const {
+  std::string all;
+  if (!impl_) return all;
+  for (const Impl::Output& output : impl_->outputs) {
+    const std::string trouble = output.file.trouble();
+    if (!trouble.empty()) (all += all.empty() ? "" : "; ") += trouble;
+  }
+  return all;
+}
+
+std::uint64_t Log::lost() const {
+  std::uint64_t lost = impl_ ? impl_->reported_lost : 0;
+  if (impl_)
+    for (const Impl::Output& output : impl_->outputs) lost += output.file.lost();
+  return lost;
 }
 
 }  // namespace shoal::base

@@ -176,10 +176,9 @@ Result<void> Broker::change(BrokerOptions options) {
   auto sockets = bind_all(options, now.listeners);
   if (auto checked = check(options); !checked) return checked;
   if (!sockets) return std::move(sockets).error();
-  if (options.name != now.name || options.persistence != now.persistence || options.store_dir != now.store_dir ||
-      options.log.file != now.log.file) {
+  if (options.name != now.name || options.persistence != now.persistence || options.store_dir != now.store_dir) {
     return Error{ErrorCode::invalid_argument, "instance " + now.name +
-                                                  ": name, persistence, store_dir and log.file cannot be changed while "
+                                                  ": name, persistence and store_dir cannot be changed while "
                                                   "it serves"};
   }
   Result<void> result = stopped();
@@ -220,6 +219,12 @@ Result<void> Broker::reopen_log() {
     if (impl_->instance) result = impl_->instance->reopen_log();
   });
   return result;
+}
+
+void Broker::set_log_level(LogLevel level) {
+  impl_->reactor.call([&] {
+    if (impl_->instance) impl_->instance->set_log_level(level);
+  });
 }
 
 void Broker::drain(std::chrono::milliseconds limit, std::function<void()> done) {

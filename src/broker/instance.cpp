@@ -194,15 +194,18 @@ std::uint16_t Instance::port(std::size_t listener) const {
   return listener < listeners_.size() ? listeners_[listener]->port() : std::uint16_t{0};
 }
 
-Stats Instance::stats() const {
+Stats Instance::stats() {
   Stats stats = shard_.stats();
+  log_.retry();
+  stats.log_lines_lost = log_.lost();
+  stats.alarm = log_.trouble();
   stats.connections_accepted = counters_.accepted;
   stats.bytes_received = counters_.bytes_received;
   stats.bytes_sent = counters_.bytes_sent;
   if (!store_) return stats;
   stats.store_errors = store_->errors();
   const auto also = [](const std::string& what) { return what.empty() ? what : "; " + what; };
-  stats.alarm = store_damage_;
+  if (!store_damage_.empty()) stats.alarm = store_damage_ + also(stats.alarm);
   if (stats.store_lost != 0) {
     stats.alarm = "store damaged: " + std::to_string(stats.store_lost) + " queued messages lost" + also(stats.alarm);
   }
@@ -266,6 +269,12 @@ Result<void> Instance::change(BrokerOptions options, std::vector<base::UniqueFd>
   log_.info("options changed", {{"listeners", listeners_.size()}});
   want_turn_end();
   return {};
+}
+
+void Instance::set_log_level(LogLevel level) {
+  log_.set_level(level);
+  log_.info("log level changed", {{"level", base::to_string(level)}});
+  want_turn_end();
 }
 
 bool Instance::may_accept() {

@@ -45,7 +45,8 @@ class Instance final : private Authority, private io::TurnEnd, private io::Timer
 
   std::uint16_t port(std::size_t listener) const;
   Shard& shard() { return shard_; }
-  Stats stats() const;
+  /// Tries to write again what of the log could not be written.
+  Stats stats();
   Result<void> reload_users();
   /// What `Broker::change` promises. `sockets`: one for each listener, none where the one of that url stays.
   Result<void> change(BrokerOptions options, std::vector<base::UniqueFd> sockets);
@@ -53,6 +54,7 @@ class Instance final : private Authority, private io::TurnEnd, private io::Timer
   /// The sockets of the listeners, in their order.
   std::vector<int> sockets() const;
   Result<void> reopen_log() { return log_.reopen(); }
+  void set_log_level(LogLevel level);
 
   /// Closes the listeners, ends the clients and calls `done` once when the last connection is closed
   /// or `limit` has passed. Again: every `done` is called when the first limit has passed.

@@ -39,11 +39,14 @@ struct VerbOptions {
 void act_on_instances(Context& context, const std::string& verb, const VerbOptions& options);
 
 struct LogsOptions {
-  std::vector<std::string> names{};
+  std::vector<std::string> names{};  ///< instances, patterns of them, `controller`
+  bool all = false;
   bool follow = false;
   std::string since{};                 ///< see `since_text`
+  std::string level{};                 ///< lines of this one and worse; empty: all
   std::optional<std::size_t> lines{};  ///< the last ones only
 };
+/// `logs`: several as one, by time.
 void show_logs(Context& context, const LogsOptions& options);
 
 /// The time from which `--since` shows, as the logs write it: `90s`, `10m`, `2h`, `3d` before `now`, or
@@ -59,6 +62,9 @@ struct ApplyOptions {
 };
 /// `apply`, `reload`: the running fleet goes over to what the files say.
 void apply_config(Context& context, const ApplyOptions& options);
+
+/// `log-level`: of an instance or of `controller`, live.
+void set_log_level(Context& context, const std::string& name, const std::string& level);
 
 void check_config(Context& context);
 void show_version(Context& context, bool json);

@@ -9,7 +9,11 @@
 
 namespace shoal::cli {
 
-config::Places Context::places() const { return config::Places::find(config_option, config_env, home_env); }
+config::Places Context::places() const {
+  config::Places places = config::Places::find(config_option, config_env, home_env);
+  places.logs_to_stdout = logs_to_stdout;
+  return places;
+}
 
 std::string Context::control_socket() const { return config::load(places()).run_dir + "/control.sock"; }
 
@@ -46,13 +50,13 @@ std::string Context::how_to_start() const {
 }
 
 Result<api::Response> Context::request(const std::string& method, const std::string& target,
-                                       std::chrono::milliseconds limit) const {
-  return api::call(control_socket(), {.method = method, .target = target}, limit);
+                                       std::chrono::milliseconds limit, const std::string& body) const {
+  return api::call(control_socket(), {.method = method, .target = target, .body = body}, limit);
 }
 
 std::optional<api::Response> Context::call(const std::string& method, const std::string& target,
-                                           std::chrono::milliseconds limit) {
-  auto response = request(method, target, limit);
+                                           std::chrono::milliseconds limit, const std::string& body) {
+  auto response = request(method, target, limit, body);
   if (!response) {
     if (response.error().code == ErrorCode::unavailable) {
       fail(kNotRunning, response.error().message + "; " + how_to_start());

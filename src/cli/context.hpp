@@ -39,6 +39,7 @@ struct Context {
   std::string config_env{};     ///< SHOAL_CONFIG
   std::string home_env{};       ///< SHOAL_HOME
   std::string version{};        ///< of this program
+  bool logs_to_stdout = false;  ///< `--log stdout`
   int exit_code = kDone;
 
   config::Places places() const;
@@ -60,11 +61,13 @@ struct Context {
 
   /// Asks the controller. Error `unavailable`: it is not running. Prints nothing.
   Result<api::Response> request(const std::string& method, const std::string& target,
-                                std::chrono::milliseconds limit = std::chrono::seconds(10)) const;
+                                std::chrono::milliseconds limit = std::chrono::seconds(10),
+                                const std::string& body = {}) const;
   /// Asks the controller; prints why not, sets the exit code (1, 3, 4 or 5) and returns nothing unless
   /// the answer has a 2xx status.
   std::optional<api::Response> call(const std::string& method, const std::string& target,
-                                    std::chrono::milliseconds limit = std::chrono::seconds(10));
+                                    std::chrono::milliseconds limit = std::chrono::seconds(10),
+                                    const std::string& body = {});
   /// Its place in the API; or says that there is none of that name, sets the exit code to 4 and returns
   /// nothing.
   std::optional<std::string> instance_path(const std::string& name);

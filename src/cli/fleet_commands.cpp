@@ -17,10 +17,20 @@ CLI::Option* add_timeout(CLI::App* command, unsigned& limit) {
       ->capture_default_str();
 }
 
+CLI::Option* add_log_target(CLI::App* command, Context& context) {
+  return command
+      ->add_option_function<std::string>(
+          "--log", [&context](const std::string& target) { context.logs_to_stdout = target == "stdout"; },
+          "`stdout`: all logs go to standard output, for containers and journald; default: to files")
+      ->type_name("TARGET")
+      ->check(CLI::IsMember({"file", "stdout"}));
+}
+
 void add_run(CLI::App& app, Context& context) {
   CLI::App* run = app.add_subcommand("run", "Run the fleet in the foreground; Ctrl-C stops it");
   const auto ready_fd = std::make_shared<std::optional<int>>();
   run->add_option("--ready-fd", *ready_fd)->group("");  // between `up -d` and its controller
+  add_log_target(run, context);
   run->callback([&context, ready_fd] { run_fleet(context, *ready_fd); });
 }
 
@@ -31,8 +41,9 @@ void add_up(CLI::App& app, Context& context) {
   };
   const auto options = std::make_shared<Options>();
   CLI::App* up = app.add_subcommand("up", "Run the fleet; with -d in the background, until `shoal down`");
-  up->add_flag("-d,--detach", options->detach, "Return when the fleet is ready");
+  CLI::Option* detach = up->add_flag("-d,--detach", options->detach, "Return when the fleet is ready");
   add_timeout(up, options->limit);
+  add_log_target(up, context)->excludes(detach);
   up->callback([&context, options] {
     if (options->detach) up_in_background(context, seconds(options->limit));
     else run_fleet(context);
@@ -81,14 +92,37 @@ void add_verb(CLI::App& app, Context& context, const std::string& verb, const st
 void add_logs(CLI::App& app, Context& context) {
   const auto options = std::make_shared<LogsOptions>();
   CLI::App* logs = app.add_subcommand("logs", "Show logs; the fleet need not run");
-  logs->add_option("NAME", options->names, "Instances, or `controller`")->required()->type_name("");
+  CLI::Option* names =
+      logs->add_option("NAME", options->names, "Instances, patterns such as 'plant-*', or `controller`")->type_name("");
+  logs->add_flag("--all", options->all, "All instances and the controller")->excludes(names);
   logs->add_flag("-f,--follow", options->follow, "Go on with what comes, also after rotation");
   logs->add_option("--since", options->since, "90s, 10m, 2h, 3d ago, or a UTC time such as 2025-01-31T10:30")
       ->type_name("TIME");
+  logs->add_option("--level", options->level, "Only lines of this level and worse")
+      ->type_name("LEVEL")
+      ->check(CLI::IsMember({"debug", "info", "warn", "error"}));
   logs->add_option("-n,--lines", options->lines, "Only the last lines")
       ->type_name("COUNT")
       ->check(CLI::Range(0, 1'000'000));
-  logs->callback([&context, options] { show_logs(context, *options); });
+  logs->callback([&context, options] {
+    if (options->names.empty() && !options->all) throw CLI::RequiredError("NAME or --all");
+    show_logs(context, *options);
+  });
+}
+
+void add_log_level(CLI::App& app, Context& context) {
+  struct Options {
+    std::string name, level;
+  };
+  const auto options = std::make_shared<Options>();
+  CLI::App* command =
+      app.add_subcommand("log-level", "Say from which level on an instance logs, until the fleet is started anew");
+  command->add_option("NAME", options->name, "Instance, or `controller`")->required()->type_name("");
+  command->add_option("LEVEL", options->level, "debug, info, warn, error or off")
+      ->required()
+      ->type_name("")
+      ->check(CLI::IsMember({"debug", "info", "warn", "error", "off"}));
+  command->callback([&context, options] { set_log_level(context, options->name, options->level); });
 }
 
 void add_apply(CLI::App& app, Context& context, const std::string& word, const std::string& help, bool may_try) {
@@ -122,6 +156,7 @@ void add_fleet_commands(CLI::App& app, Context& context) {
   add_apply(app, context, "apply", "Go over to what the configuration says now, or say what that would be", true);
   add_apply(app, context, "reload", "The same as `apply`", false);
   add_logs(app, context);
+  add_log_level(app, context);
 
   CLI::App* check = app.add_subcommand("check", "Check the configuration, without touching anything");
   check->callback([&context] { check_config(context); });

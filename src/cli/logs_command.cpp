@@ -1,90 +1,30 @@
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
+#include <fnmatch.h>
+#include <sys/resource.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <charconv>
 #include <cstring>
 #include <ctime>
-#include <functional>
+#include <deque>
 #include <ostream>
 #include <thread>
 
-#include "base/unique_fd.hpp"
+#include "base/log_text.hpp"
 #include "cli/commands.hpp"
+#include "cli/log_merge.hpp"
+#include "config/schema.hpp"
 
 namespace shoal::cli {
 namespace {
 
-constexpr std::chrono::milliseconds kPoll{200};
-constexpr std::size_t kStampSize = std::string_view("2025-01-31T10:30:00.000Z").size();
+// Also how long a line may wait for earlier ones of other logs.
+constexpr std::chrono::milliseconds kPoll{100};
 
-struct Line {
-  std::string stamp;  // of this line, or of the last one that had one
-  std::string text;
-};
-
-bool has_stamp(std::string_view line) {
-  return line.size() > kStampSize && line[4] == '-' && line[10] == 'T' && line[kStampSize - 1] == 'Z';
-}
-
-using Take = std::function<void(Line)>;
-
-/// A log file that is read to its end again and again, also when it was rotated away or cut.
-class Follower {
- public:
-  Follower(std::string prefix, std::string path) : prefix_(std::move(prefix)), path_(std::move(path)) {}
-
-  const std::string& path() const { return path_; }
-
-  /// Hands out the whole lines that are new. 0, or why they cannot be read (errno).
-  int read_new(const Take& take) {
-    if (!fd_) open();
-    if (!fd_) return errno;
-    if (!read_rest(take)) return errno;
-    struct stat named {
-    }, held{};
-    if (::stat(path_.c_str(), &named) != 0 || ::fstat(fd_.get(), &held) != 0) return 0;
-    if (named.st_ino == held.st_ino && named.st_dev == held.st_dev) {
-      if (held.st_size < offset_) offset_ = 0, partial_.clear();  // cut to reuse it
-      return 0;
-    }
-    read_rest(take);  // what came between reading and looking
-    open();
-    if (fd_) read_rest(take);
-    return 0;
-  }
-
- private:
-  void open() {
-    fd_.reset(::open(path_.c_str(), O_RDONLY | O_CLOEXEC));
-    offset_ = 0;
-    partial_.clear();
-  }
-
-  bool read_rest(const Take& take) {
-    for (char chunk[65536];;) {
-      const ssize_t got = ::pread(fd_.get(), chunk, sizeof chunk, offset_);
-      if (got <= 0) return got == 0;
-      offset_ += got;
-      std::string_view rest(chunk, static_cast<std::size_t>(got));
-      for (std::size_t end; (end = rest.find('\n')) != std::string_view::npos; rest.remove_prefix(end + 1)) {
-        partial_ += rest.substr(0, end);
-        if (has_stamp(partial_)) stamp_ = partial_.substr(0, kStampSize);
-        take({stamp_, prefix_ + partial_});
-        partial_.clear();
-      }
-      partial_ += rest;
-    }
-  }
-
-  std::string prefix_;
-  std::string path_;
-  base::UniqueFd fd_;
-  off_t offset_ = 0;
-  std::string partial_;
-  std::string stamp_;
+struct Log {
+  std::string name;
+  std::string path;
+  bool named = true;  // not found by a pattern
 };
 
 std::string stamp_of(std::chrono::system_clock::time_point time) {
@@ -95,51 +35,110 @@ std::string stamp_of(std::chrono::system_clock::time_point time) {
   return {text, std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &utc)};
 }
 
-/// The files of these names; `controller` is one too.
-std::optional<std::vector<Follower>> followers(Context& context, const std::vector<std::string>& names) {
+bool is_pattern(const std::string& name) { return name.find_first_of("*?[") != std::string::npos; }
+
+/// The logs that were asked for, each once; or nothing after saying what is wrong.
+std::optional<std::vector<Log>> find_logs(Context& context, const LogsOptions& options) {
   const auto config = context.load_config(config::UsersFiles::may_be_missing);
   if (!config) return std::nullopt;
-  std::size_t width = 0;
-  for (const std::string& name : names) width = std::max(width, name.size());
-  std::vector<Follower> files;
-  for (const std::string& name : names) {
-    const std::string prefix = names.size() == 1 ? "" : name + std::string(width - name.size(), ' ') + " | ";
-    if (name == "controller" && config->find(name) == nullptr) {
-      files.emplace_back(prefix, config->controller_log());
-      continue;
+  std::vector<Log> logs;
+  const auto add = [&](const std::string& name, const std::string& path, bool named) {
+    const auto same = [&](const Log& log) { return log.name == name; };
+    if (std::none_of(logs.begin(), logs.end(), same)) logs.push_back({name, path, named});
+  };
+  const auto matching = [&](const char* pattern) {
+    bool any = false;
+    for (const auto& instance : config->instances) {
+      if (::fnmatch(pattern, instance.name.c_str(), 0) != 0) continue;
+      add(instance.name, instance.options.log.file, false);
+      any = true;
     }
-    const auto* instance = context.find_instance(*config, name);
-    if (instance == nullptr) return std::nullopt;
-    files.emplace_back(prefix, instance->options.log.file);
+    return any;
+  };
+  for (const std::string& name : options.names) {
+    if (name == "controller") {
+      add(name, config->controller_log(), true);
+    } else if (is_pattern(name)) {
+      if (!matching(name.c_str())) {
+        context.fail(kNoSuchInstance, "no instance in " + config->file + " matches " + config::in_quotes(name));
+        return std::nullopt;
+      }
+    } else if (const auto* instance = context.find_instance(*config, name)) {
+      add(name, instance->options.log.file, true);
+    } else {
+      return std::nullopt;
+    }
   }
-  return files;
+  if (options.all) {
+    matching("*");
+    add("controller", config->controller_log(), false);
+  }
+  return logs;
 }
 
-/// What the files hold already, by time.
-void show_past(Context& context, std::vector<Follower>& files, const std::optional<std::string>& since,
-               const LogsOptions& options) {
-  const auto print = [&context](const Line& line) { context.out << line.text << '\n'; };
-  const bool in_order = files.size() == 1 && !options.lines;
-  std::vector<Line> lines;
-  for (Follower& file : files) {
-    const std::size_t first = lines.size();
-    const int error = file.read_new([&](Line line) {
-      if (since && line.stamp < *since) return;
-      if (in_order) return print(line);
-      lines.push_back(std::move(line));
-      // Of each file the last lines are enough: a log may be larger than the memory.
-      if (options.lines && lines.size() - first >= 2 * *options.lines + 1000) {
-        lines.erase(lines.begin() + static_cast<std::ptrdiff_t>(first),
-                    lines.end() - static_cast<std::ptrdiff_t>(*options.lines));
-      }
-    });
-    if (error == ENOENT && options.follow) continue;  // it may come
-    if (error != 0) context.fail(kFailed, "the log " + file.path() + " cannot be read: " + std::strerror(error));
+/// Prints lines that are wanted, with the log's name in front when there are several.
+class Printer {
+ public:
+  Printer(Context& context, const std::vector<Log>& logs, std::optional<std::string> since, const LogsOptions& options)
+      : context_(context), since_(std::move(since)), level_(base::log_level_from(options.level)) {
+    std::size_t width = 0;
+    for (const Log& log : logs) width = std::max(width, log.name.size());
+    for (const Log& log : logs)
+      prefixes_.push_back(logs.size() == 1 ? "" : log.name + std::string(width - log.name.size(), ' ') + " | ");
   }
-  std::stable_sort(lines.begin(), lines.end(), [](const Line& a, const Line& b) { return a.stamp < b.stamp; });
-  const std::size_t hidden = lines.size() - std::min(lines.size(), options.lines.value_or(lines.size()));
-  std::for_each(lines.begin() + static_cast<std::ptrdiff_t>(hidden), lines.end(), print);
-  context.out << std::flush;
+
+  bool wanted(const LogLine& line) const {
+    return (!since_ || line.stamp >= *since_) && (!level_ || line.level >= *level_);
+  }
+  void print(const MergedLine& line) const {
+    // An object says itself whose it is.
+    context_.out << (line.line.json ? "" : prefixes_[line.log]) << line.line.text << '\n';
+  }
+
+ private:
+  Context& context_;
+  std::optional<std::string> since_;
+  std::optional<LogLevel> level_;
+  std::vector<std::string> prefixes_;
+};
+
+void show_past(std::vector<LogReader>& readers, const Printer& printer, std::optional<std::size_t> most) {
+  LogMerge merge(readers);
+  std::deque<MergedLine> last;
+  while (auto line = merge.next()) {
+    if (!printer.wanted(line->line)) continue;
+    if (!most) {
+      printer.print(*line);
+      continue;
+    }
+    last.push_back(std::move(*line));
+    if (last.size() > *most) last.pop_front();
+  }
+  for (const MergedLine& line : last) printer.print(line);
+}
+
+void follow(Context& context, std::vector<LogReader>& readers, const Printer& printer) {
+  LogWindow window;
+  while (context.exit_code == kDone && context.out) {
+    std::this_thread::sleep_for(kPoll);
+    for (std::size_t i = 0; i < readers.size(); ++i) {
+      while (auto line = readers[i].next()) {
+        if (!printer.wanted(*line)) continue;
+        if (readers.size() == 1) printer.print({i, std::move(*line)});
+        else window.add({i, std::move(*line)});
+      }
+    }
+    for (const MergedLine& line : window.end_round()) printer.print(line);
+    context.out << std::flush;
+  }
+}
+
+/// Every log is some files.
+void raise_descriptor_limit() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  ::setrlimit(RLIMIT_NOFILE, &limit);
 }
 
 }  // namespace
@@ -170,14 +169,27 @@ void show_logs(Context& context, const LogsOptions& options) {
           kUsage, "--since takes 90s, 10m, 2h, 3d or a UTC time such as 2025-01-31T10:30, not " + options.since);
     }
   }
-  auto files = followers(context, options.names);
-  if (!files) return;
-  show_past(context, *files, since, options);
-  while (options.follow && context.exit_code == kDone && context.out) {
-    std::this_thread::sleep_for(kPoll);
-    for (Follower& file : *files) file.read_new([&context](const Line& line) { context.out << line.text << '\n'; });
-    context.out << std::flush;
+  const auto logs = find_logs(context, options);
+  if (!logs) return;
+  raise_descriptor_limit();
+  std::vector<LogReader> readers;
+  for (const Log& log : *logs) {
+    const int error = readers.emplace_back(log.path).open(since);
+    if (error == 0 || (error == ENOENT && (options.follow || !log.named))) continue;  // it may come
+    context.fail(kFailed, "the log " + log.path + " cannot be read: " + std::strerror(error));
   }
+  const Printer printer(context, *logs, since, options);
+  show_past(readers, printer, options.lines);
+  context.out << std::flush;
+  if (options.follow) follow(context, readers, printer);
+}
+
+void set_log_level(Context& context, const std::string& name, const std::string& level) {
+  const auto path = context.instance_path(name);
+  if (!path) return;
+  const std::string body = R"({"level":")" + level + "\"}";
+  if (!context.call("PUT", *path + "/log-level", std::chrono::seconds(10), body)) return;
+  context.out << name << " logs " << (level == "off" ? "nothing" : "from " + level + " on") << '\n';
 }
 
 }  // namespace shoal::cli

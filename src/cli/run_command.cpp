@@ -77,7 +77,6 @@ void run_fleet(Context& context, std::optional<int> ready_fd) {
   auto config = context.load_config();
   if (!config || (!pipe && runs_already(context, *config))) return;
   make_absolute(*config);
-  const std::string log = config->controller_log();
 
   controller::ControllerOptions options;
   options.config = std::move(*config);
@@ -90,13 +89,14 @@ void run_fleet(Context& context, std::optional<int> ready_fd) {
   };
   options.worker_executable = worker_beside_this_program();
   options.version = context.version;
+  const bool logs_to_stdout = options.config.log.fd >= 0;
   if (pipe) {
     // Every path is absolute by now; a daemon keeps no folder busy.
     if (::chdir("/") != 0) return context.fail(kFailed, "cannot enter /");
     options.on_settled = [&pipe](const auto&) { pipe.ready(); };
   } else {
-    options.on_settled = [&context, log](const std::vector<api::Instance>& instances) {
-      print_instances(context.out, instances);
+    options.on_settled = [&context, logs_to_stdout](const std::vector<api::Instance>& instances) {
+      if (!logs_to_stdout) print_instances(context.out, instances);
       context.out << std::flush;
       for (const api::Instance& instance : instances) {
         if (instance.state != "ready" && instance.state != "stopped") context.err << "shoal: " << instance.name << ": " << instance.last_exit << '\n';

@@ -48,7 +48,7 @@ struct InstanceConfig {
   bool enabled = true;         ///< started with the fleet
   std::vector<ListenerConfig> listeners;
   /// `options.listeners` is empty (the ports and sockets are the controller's); `options.log.file`
-  /// is `<log_dir>/<name>.log`.
+  /// is `<log_dir>/<name>.log`, or empty with `Places::logs_to_stdout`.
   BrokerOptions options;
   std::string state_dir;  ///< `<state_dir>/<name>`
   Position at;            ///< its table
@@ -85,6 +85,7 @@ struct FleetConfig {
   std::string log_dir;
   std::string run_dir;  ///< control socket and lock
   PortRange port_range;
+  LogOptions log;                         ///< of the controller
   std::vector<InstanceConfig> instances;  ///< in the order of the files
 
   const InstanceConfig* find(std::string_view name) const;
@@ -108,6 +109,8 @@ struct Places {
   std::string state_dir;  ///< default of fleet.state_dir
   std::string log_dir;    ///< default of fleet.log_dir
   std::string run_dir;    ///< folder of the control socket
+  /// Logs have no files: the controller's and those of all instances go to standard output, which workers share.
+  bool logs_to_stdout = false;
 
   /// `-c FILE` (may be empty), `SHOAL_CONFIG`, `SHOAL_HOME` (empty: not set). With a home, everything
   /// is under it: `shoal.toml`, `state/`, `log/`, `run/`. Without: /etc/shoal/shoal.toml,

@@ -29,7 +29,11 @@ std::string shown(const fs::path& path) {
 class Loader {
  public:
   Loader(const Places& places, UsersFiles users_files)
-      : users_files_(users_files), main_(places.file), folder_(main_.parent_path()), main_shown_(shown(main_)) {
+      : users_files_(users_files),
+        logs_to_stdout_(places.logs_to_stdout),
+        main_(places.file),
+        folder_(main_.parent_path()),
+        main_shown_(shown(main_)) {
     fleet_.file = places.file;
     fleet_.state_dir = places.state_dir;
     fleet_.log_dir = places.log_dir;
@@ -47,6 +51,7 @@ class Loader {
       check_run_dir();
       check_listeners();
     }
+    place_log(fleet_.log, fleet_.controller_log());
     Loaded loaded;
     loaded.run_dir = fleet_.run_dir;
     sort_problems();
@@ -90,6 +95,11 @@ class Loader {
     const Layer layer = read_layer(Scope::fleet, *node, folder_, problems_);
     layer.apply(fleet_);
     if (const Setting* run_dir = layer.find("run_dir")) run_dir_at_ = run_dir->value_at;
+  }
+
+  void place_log(LogOptions& log, std::string file) const {
+    if (logs_to_stdout_) log.fd = STDOUT_FILENO;
+    else log.file = std::move(file);
   }
 
   void check_run_dir() {
@@ -170,7 +180,7 @@ class Loader {
     }
     own.apply(instance);
     instance.options.name = name;
-    instance.options.log.file = fleet_.log_dir + '/' + name + ".log";
+    place_log(instance.options.log, fleet_.log_dir + '/' + name + ".log");
     instance.state_dir = fleet_.state_dir + '/' + name;
     instance.options.store_dir = instance.state_dir + "/store";
     if (complete) check_complete(instance);
@@ -233,6 +243,7 @@ class Loader {
   }
 
   UsersFiles users_files_;
+  bool logs_to_stdout_;
   fs::path main_;
   fs::path folder_;
   std::string main_shown_;

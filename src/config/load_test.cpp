@@ -95,13 +95,14 @@ state_dir = "s"
 log_dir = "/l/"
 run_dir = "../run"
 port_range = "20000-20010"
+log = { level = "warn", format = "json", max_size = "1MiB", keep = 0 }
 [instances.x]
 worker = "small"
 listeners = ["mqtt://0.0.0.0:1", "mqtt://[0::1]:65535", "mqtt://localhost:auto"]
 auth = { anonymous = false, users_file = "x.users" }
 persistence = "none"
 queue_full = "disconnect"
-log.level = "off"
+log = { level = "off", format = "json", max_size = 0, keep = 7 }
 [instances.x.limits]
 connections = 1
 connects_per_second = 2
@@ -129,6 +130,11 @@ output_bytes = "20 KiB"
   EXPECT_EQ(fleet.run_dir, (folder_.parent_path() / "run").string());
   EXPECT_EQ(fleet.port_range.first, 20000);
   EXPECT_EQ(fleet.port_range.last, 20010);
+  EXPECT_EQ(fleet.log.level, LogLevel::warn);
+  EXPECT_EQ(fleet.log.format, LogFormat::json);
+  EXPECT_EQ(fleet.log.file, "/l/controller.log");
+  EXPECT_EQ(fleet.log.file_bytes_max, 1u << 20);
+  EXPECT_EQ(fleet.log.old_files_max, 0u);
   ASSERT_EQ(fleet.instances.size(), 1u);
   const InstanceConfig& x = fleet.instances[0];
   EXPECT_EQ(x.worker, "small");
@@ -138,9 +144,12 @@ output_bytes = "20 KiB"
   EXPECT_EQ(x.listeners[2].url(), "mqtt://127.0.0.1:auto");
   EXPECT_FALSE(x.options.auth.anonymous);
   EXPECT_EQ(x.options.auth.users_file, (folder_ / "x.users").string());
-  EXPECT_EQ(x.users_at.text(), "shoal.toml:10:29");
+  EXPECT_EQ(x.users_at.text(), "shoal.toml:11:29");
   EXPECT_EQ(x.options.queue_full, QueueFull::disconnect);
   EXPECT_EQ(x.options.log.level, LogLevel::off);
+  EXPECT_EQ(x.options.log.format, LogFormat::json);
+  EXPECT_EQ(x.options.log.file_bytes_max, 0u);
+  EXPECT_EQ(x.options.log.old_files_max, 7u);
   const Limits& limits = x.options.limits;
   EXPECT_EQ(limits.connections, 1u);
   EXPECT_EQ(limits.connects_per_second, 2u);
@@ -162,6 +171,18 @@ output_bytes = "20 KiB"
   EXPECT_EQ(limits.topic_aliases, 18u);
   EXPECT_EQ(limits.keep_alive_max_s, 3600u);
   EXPECT_EQ(limits.output_bytes, 20u << 10);
+}
+
+TEST_F(Load, LogsToStandardOutputHaveNoFiles) {
+  write("shoal.toml", kLab);
+  Places places = Places::find("shoal.toml", "", "home");
+  places.logs_to_stdout = true;
+  const auto loaded = load(places);
+  ASSERT_TRUE(loaded.config);
+  for (const LogOptions* log : {&loaded.config->log, &loaded.config->instances[0].options.log}) {
+    EXPECT_EQ(log->file, "");
+    EXPECT_EQ(log->fd, 1);
+  }
 }
 
 TEST_F(Load, DefaultsThenTemplateThenInstanceTheLastOneCounts) {
@@ -271,7 +292,7 @@ INSTANTIATE_TEST_SUITE_P(
         {"KeyOfTheFleet", lab_with("port_range = '1-2'"),
          R"(shoal.toml:4:1: unknown key "port_range"; did you mean "port_range" of [fleet]?)"},
         {"UnknownKeyFar", kLab + "[fleet]\nxyzzy = 1",
-         R"(shoal.toml:5:1: unknown key "xyzzy"; there are: state_dir, log_dir, run_dir, port_range)"},
+         R"(shoal.toml:5:1: unknown key "xyzzy"; there are: state_dir, log_dir, run_dir, port_range, log)"},
         {"UnknownTemplate", lab_with("template = 'smal'") + "[templates.small]",
          R"(shoal.toml:4:12: unknown template "smal"; did you mean "small"?)"},
         {"NoTemplates", lab_with("template = 'smal'"), R"(shoal.toml:4:12: unknown template "smal"; there are none)"},

@@ -42,6 +42,53 @@ Key folder(std::string_view path, std::string fallback, std::string_view doc, vo
           .set_fleet = set};
 }
 
+/// A key of a log: of an instance's, or the controller's.
+template <auto Set>
+Key log_key(Scope scope, Key key) {
+  key.scope = scope;
+  if (scope == Scope::fleet) key.set_fleet = [](FleetConfig& f, const Value& v) { Set(f.log, v); };
+  else key.set_instance = [](InstanceConfig& i, const Value& v) { Set(i.options.log, v); };
+  key.needs_restart = scope == Scope::instance && key.path != "log.level";
+  return key;
+}
+
+std::vector<Key> log_keys(Scope scope) {
+  constexpr auto level = [](LogOptions& log, const Value& v) { log.level = static_cast<LogLevel>(v.number); };
+  constexpr auto format = [](LogOptions& log, const Value& v) { log.format = static_cast<LogFormat>(v.number); };
+  constexpr auto size = [](LogOptions& log, const Value& v) { log.file_bytes_max = v.number; };
+  constexpr auto keep = [](LogOptions& log, const Value& v) {
+    log.old_files_max = static_cast<std::uint32_t>(v.number);
+  };
+  return {
+      log_key<level>(scope, {.scope = scope,
+                             .path = "log.level",
+                             .type = Type::choice,
+                             .fallback = "info",
+                             .doc = "The least important line that is written.",
+                             .choices = {"debug", "info", "warn", "error", "off"}}),
+      log_key<format>(scope, {.scope = scope,
+                              .path = "log.format",
+                              .type = Type::choice,
+                              .fallback = "text",
+                              .doc = "`text`: time, level, a phrase, `key=value`. `json`: an object per line.",
+                              .choices = {"text", "json"}}),
+      log_key<size>(scope, {.scope = scope,
+                            .path = "log.max_size",
+                            .type = Type::size,
+                            .fallback = format_number(Type::size, LogOptions{}.file_bytes_max),
+                            .doc = "Before the file gets larger it becomes `NAME.log.1`, that one `NAME.log.2`, and "
+                                   "so on. 0: never; somebody else rotates.",
+                            .min = 0,
+                            .max = kTiB}),
+      log_key<keep>(scope, {.scope = scope,
+                            .path = "log.keep",
+                            .type = Type::integer,
+                            .fallback = std::to_string(LogOptions{}.old_files_max),
+                            .doc = "How many old files stay; then the oldest goes.",
+                            .min = 0,
+                            .max = 999})};
+}
+
 std::vector<Key> make_schema() {
   const auto instance = Scope::instance;
   std::vector<Key> keys;
@@ -58,6 +105,7 @@ std::vector<Key> make_schema() {
                   .fallback = "18000-18999",
                   .doc = "Where a port for `auto` is looked for, both ends included.",
                   .set_fleet = [](FleetConfig& f, const Value& v) { f.port_range = v.ports; }});
+  for (Key& key : log_keys(Scope::fleet)) keys.push_back(std::move(key));
 
   keys.push_back({.scope = instance,
                   .path = "template",
@@ -140,15 +188,7 @@ std::vector<Key> make_schema() {
                          "topics they may use for responses.",
                   .max = 1'024,
                   .set_instance = [](InstanceConfig& i, const Value& v) { i.options.response_information = v.text; }});
-  keys.push_back({.scope = instance,
-                  .path = "log.level",
-                  .type = Type::choice,
-                  .fallback = "info",
-                  .doc = "The least important line that is written.",
-                  .choices = {"debug", "info", "warn", "error", "off"},
-                  .set_instance = [](InstanceConfig& i, const Value& v) {
-                    i.options.log.level = static_cast<LogLevel>(v.number);
-                  }});
+  for (Key& key : log_keys(instance)) keys.push_back(std::move(key));
 
   using L = Limits;
   const Type integer = Type::integer, size = Type::size, duration = Type::duration;

@@ -70,12 +70,14 @@ class Controller : private Watcher {
         log_(std::move(log)),
         signals_(context_),
         timer_(context_),
-        processes_(context_, std::move(options.worker_executable), std::move(worker_sockets), log_),
+        processes_(context_, std::move(options.worker_executable), std::move(worker_sockets), log_,
+                   options.config.log.fd == STDOUT_FILENO),
         sockets_(options.config),
         fleet_(std::move(options.config), {}, processes_, sockets_, log_),
         requests_(fleet_, std::move(options.version), clock_now,
                   {.shutdown = [this] { stop("request"); }, .load = std::move(options.reload), .prepare = make_folders}),
-        server_(context_, {.path = fleet_.config().control_socket(), .after_request = [this] { turn(); }}, requests_) {
+        server_(context_, {.path = fleet_.config().control_socket(), .after_request = [this] { log_.retry(), turn(); }},
+                requests_) {
     fleet_.watch(*this);
     processes_.listen(
         [this](WorkerId id, const link::Message& message) {
@@ -303,7 +305,11 @@ ControllerEnd run_controller(ControllerOptions options) {
     if (!taken) return failed(taken.error().message);
     state_lock.emplace(std::move(*taken));
   }
-  auto log = base::Log::open({.level = LogLevel::info, .file = options.config.controller_log()}, "controller");
+  LogOptions log_options = options.config.log;
+  log_options.on_trouble = [tell = options.on_event](std::string_view trouble) {
+    if (tell && !trouble.empty()) tell(trouble);
+  };
+  auto log = base::Log::open(log_options, "controller");
   if (!log) return failed(log.error().message);
   auto worker_sockets = WorkerSockets::open(options.config.run_dir + "/workers");
   if (!worker_sockets) return failed(worker_sockets.error().message);

@@ -5,7 +5,7 @@
 
 namespace shoal::controller {
 
-/// Makes the folders that a fleet writes to, where they are missing: run (0700), logs and the
+/// Makes the folders that a fleet writes to, where they are missing: run (0700), logs when they are files, and the
 /// instances' state (0750). Error: which one, why, and what to do without root.
 Result<void> make_folders(const config::FleetConfig& config);
 

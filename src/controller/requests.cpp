@@ -16,6 +16,8 @@ Failure no_such(const std::string& name) {
   return {404, "no_such_instance", "there is no instance " + name + "; `shoal ps` lists them"};
 }
 
+const Failure kFleetIsStopping{503, "stopping", "the fleet is stopping"};
+
 /// Where a verb leads, or nothing while it is on the way.
 enum class Outcome { pending, done, failed };
 
@@ -83,7 +85,7 @@ void Requests::act(const std::string& name, Verb verb, std::chrono::milliseconds
   }
   switch (answer) {
     case RunningFleet::Answer::no_such_instance: return reply(no_such(name));
-    case RunningFleet::Answer::ending: return reply(Failure{503, "stopping", "the fleet is stopping"});
+    case RunningFleet::Answer::ending: return reply(kFleetIsStopping);
     case RunningFleet::Answer::already:
       if (verb == Verb::reload_users) return reply(api::Acted{*fleet_.view(name, now), true});
       return reply(
@@ -158,6 +160,15 @@ void Requests::on_changed(const std::string& name, const std::string& error) {
     if (!error.empty()) waiting.errors[name] = error;
     if (!is_on_its_way(name)) waiting.names.erase(name);
     waiting.over = waiting.names.empty();
+  }
+}
+
+void Requests::set_log_level(const std::string& name, LogLevel level, api::Reply<LogLevel> reply) {
+  switch (fleet_.set_log_level(name, level)) {
+    case RunningFleet::Answer::no_such_instance: return reply(no_such(name));
+    case RunningFleet::Answer::ending: return reply(kFleetIsStopping);
+    case RunningFleet::Answer::already:
+    case RunningFleet::Answer::done: return reply(level);
   }
 }
 

@@ -34,6 +34,7 @@ class Requests : public api::Service, public Watcher {
   void act(const std::string& name, api::Verb verb, std::chrono::milliseconds wait,
            api::Reply<api::Acted> reply) override;
   void apply(const api::Apply& how, api::Reply<api::Applied> reply) override;
+  void set_log_level(const std::string& name, LogLevel level, api::Reply<LogLevel> reply) override;
   void shutdown() override { acts_.shutdown(); }
   /// The configuration as it is in the files now.
   config::Loaded load() const { return acts_.load(); }

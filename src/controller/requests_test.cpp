@@ -171,5 +171,17 @@ TEST_F(RequestsTest, ReloadedUsersAreAnsweredByTheWorker) {
   EXPECT_TRUE(std::get<0>(*acted).settled) << "b reads them when it starts";
 }
 
+TEST_F(RequestsTest, LogLevelsAreSetAtOnce) {
+  begin();
+  std::optional<std::variant<LogLevel, api::Failure>> set;
+  requests.set_log_level("a", LogLevel::debug, into(set));
+  EXPECT_EQ(std::get<0>(*set), LogLevel::debug);
+  requests.set_log_level("nope", LogLevel::debug, into(set));
+  EXPECT_EQ(failure(set).code, "no_such_instance");
+  running.stop_all(now);
+  requests.set_log_level("a", LogLevel::info, into(set));
+  EXPECT_EQ(failure(set).code, "stopping");
+}
+
 }  // namespace
 }  // namespace shoal::controller

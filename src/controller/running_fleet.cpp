@@ -149,6 +149,23 @@ void RunningFleet::reopen_logs() {
   for (const auto& [id, process] : workers_) processes_.send(id, link::Message(link::type::kReopenLogs), {});
 }
 
+RunningFleet::Answer RunningFleet::set_log_level(std::string_view name, LogLevel level) {
+  Instance* instance = find(name);
+  if (ending_) return Answer::ending;
+  if (instance != nullptr) {
+    instance->config.options.log.level = level;
+    if (instance->worker != WorkerId::none) {
+      processes_.send(instance->worker, link::to_set_log_level(name, level), {});
+    }
+  } else if (name == "controller") {
+    log_.set_level(level);
+  } else {
+    return Answer::no_such_instance;
+  }
+  log_.info("log level changed", {{"instance", name}, {"level", base::to_string(level)}});
+  return Answer::done;
+}
+
 void RunningFleet::handle(Instance& instance, Event event, Time now) {
   const State before = instance.supervisor.state();
   const Action action = instance.supervisor.handle(event, now);

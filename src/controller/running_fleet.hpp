@@ -91,6 +91,8 @@ class RunningFleet {
   /// In the order of the configuration.
   std::vector<std::string> names() const;
   void reopen_logs();
+  /// Until the fleet ends or the configuration is read again; `controller` names this process's own log.
+  Answer set_log_level(std::string_view name, LogLevel level);
 
   void on_message(WorkerId id, const link::Message& message, base::Time now);
   /// `status`: one line, e.g. `killed by signal 9 (KILL)`.

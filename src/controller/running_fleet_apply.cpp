@@ -96,6 +96,7 @@ RunningFleet::Applied RunningFleet::apply(config::FleetConfig next, const ApplyO
   applied.problems = std::move(bound.problems);
   if (options.only_try || !applied.problems.empty()) return applied;
 
+  log_.set_level(next.log.level);
   config_ = std::move(next);
   for (const std::string& note : bound.notes) log_.warn("port changed", {{"what", note}});
   for (const Step& step : applied.plan.steps) {

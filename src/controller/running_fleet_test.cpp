@@ -207,6 +207,22 @@ TEST_F(RunningFleetTest, MessagesAboutOthersInstancesAreIgnored) {
   EXPECT_EQ(running.state("a"), State::starting);
 }
 
+TEST_F(RunningFleetTest, ALogLevelReachesTheWorkerAndTheNextOne) {
+  begin();
+  EXPECT_EQ(running.set_log_level("lab", LogLevel::debug), Answer::done) << "also while it starts";
+  EXPECT_EQ(processes.told(3).back(), "set lab");
+  EXPECT_EQ(link::log_level_in(processes.sent.back().message), LogLevel::debug);
+  EXPECT_EQ(running.set_log_level("nope", LogLevel::debug), Answer::no_such_instance);
+  EXPECT_EQ(running.set_log_level("controller", LogLevel::error), Answer::done);
+  EXPECT_EQ(log.level(), LogLevel::error);
+
+  running.on_exit(WorkerId{3}, "killed", now);
+  pass_until_deadline();
+  const auto start = std::find_if(processes.sent.rbegin(), processes.sent.rend(),
+                                  [](const auto& sent) { return sent.message.text("name") == "lab"; });
+  EXPECT_EQ(start->message.text("log.level"), "debug") << "it stays when the worker dies";
+}
+
 TEST_F(RunningFleetTest, AWorkerOfAnotherVersionIsKilled) {
   begin();
   running.on_message(WorkerId{1}, link::Message(link::type::kHello).add("version", link::kVersion + 1), now);

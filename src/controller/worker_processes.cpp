@@ -29,13 +29,13 @@ std::string describe(const siginfo_t& info) {
 }
 
 /// posix_spawn with what a worker needs; 0 or errno.
-int spawn_process(const std::string& executable, const std::string& name, int control, pid_t& pid) {
+int spawn_process(const std::string& executable, const std::string& name, int control, bool keep_stdout, pid_t& pid) {
   posix_spawn_file_actions_t files;
   posix_spawnattr_t attributes;
   ::posix_spawn_file_actions_init(&files);
   ::posix_spawnattr_init(&attributes);
   ::posix_spawn_file_actions_addopen(&files, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
-  ::posix_spawn_file_actions_addopen(&files, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
+  if (!keep_stdout) ::posix_spawn_file_actions_addopen(&files, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
   ::posix_spawn_file_actions_adddup2(&files, control, kControlFd);
   ::posix_spawn_file_actions_addclosefrom_np(&files, kControlFd + 1);
   sigset_t none, all;
@@ -71,8 +71,12 @@ struct WorkerProcesses::Worker {
 };
 
 WorkerProcesses::WorkerProcesses(asio::io_context& context, std::string executable, WorkerSockets sockets,
-                                 base::Log& log)
-    : context_(context), executable_(std::move(executable)), sockets_(std::move(sockets)), log_(log) {}
+                                 base::Log& log, bool logs_to_stdout)
+    : context_(context),
+      executable_(std::move(executable)),
+      sockets_(std::move(sockets)),
+      logs_to_stdout_(logs_to_stdout),
+      log_(log) {}
 
 WorkerProcesses::~WorkerProcesses() = default;
 
@@ -98,7 +102,7 @@ Result<Spawned> WorkerProcesses::spawn(const std::string& slot, const std::strin
   auto listening = sockets_.bind(slot);
   if (!listening) return std::move(listening).error();
   pid_t pid = 0;
-  if (const int error = spawn_process(executable_, name, listening->get(), pid); error != 0) {
+  if (const int error = spawn_process(executable_, name, listening->get(), logs_to_stdout_, pid); error != 0) {
     return Error{ErrorCode::io, "the worker " + executable_ + " cannot be started: " + std::strerror(error)};
   }
   const auto give_up = [&](std::string why) {

@@ -16,13 +16,15 @@ namespace shoal::controller {
 
 /// `Processes` of real shoal-worker executables, waited for by pidfd, heard by their control sockets. A
 /// child gets a session of its own, /dev/null, this process's stderr and the socket it listens on, nothing
-/// else; it outlives this process, and `adopt` finds it again. A resource; lives on the thread that runs `context`.
+/// else, but stdout when it is for its logs; it outlives this process, and `adopt` finds it again. A resource; lives
+/// on the thread that runs `context`.
 class WorkerProcesses : public Processes {
  public:
   using OnMessage = std::function<void(WorkerId, const link::Message&)>;
   using OnExit = std::function<void(WorkerId, const std::string& status)>;
 
-  WorkerProcesses(boost::asio::io_context& context, std::string executable, WorkerSockets sockets, base::Log& log);
+  WorkerProcesses(boost::asio::io_context& context, std::string executable, WorkerSockets sockets, base::Log& log,
+                  bool logs_to_stdout = false);
   /// Leaves what is left alone.
   ~WorkerProcesses() override;
 
@@ -50,6 +52,7 @@ class WorkerProcesses : public Processes {
   boost::asio::io_context& context_;
   std::string executable_;
   WorkerSockets sockets_;
+  bool logs_to_stdout_;
   base::Log& log_;
   OnMessage on_message_;
   OnExit on_exit_;

@@ -68,7 +68,8 @@ config::InstanceConfig without_restart(const config::InstanceConfig& serves, con
   result.state_dir = serves.state_dir;
   result.options.persistence = serves.options.persistence;
   result.options.store_dir = serves.options.store_dir;
-  result.options.log.file = serves.options.log.file;
+  result.options.log = serves.options.log;
+  result.options.log.level = desired.options.log.level;
   return result;
 }
 

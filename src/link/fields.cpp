@@ -1,9 +1,13 @@
 #include "link/fields.hpp"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <limits>
 #include <span>
 #include <type_traits>
+
+#include "base/log_text.hpp"
 
 namespace shoal::link {
 namespace {
@@ -12,10 +16,13 @@ namespace {
 constexpr std::string_view kQueueFullNames[] = {"drop_new", "drop_old", "disconnect"};
 constexpr std::string_view kPersistenceNames[] = {"none", "crash_safe", "power_safe"};
 constexpr std::string_view kLogLevelNames[] = {"debug", "info", "warn", "error", "off"};
+constexpr std::string_view kLogFormatNames[] = {"text", "json"};
+constexpr std::string_view kLogToStdout = "log.stdout";
 
 std::span<const std::string_view> names_of(QueueFull) { return kQueueFullNames; }
 std::span<const std::string_view> names_of(Persistence) { return kPersistenceNames; }
 std::span<const std::string_view> names_of(LogLevel) { return kLogLevelNames; }
+std::span<const std::string_view> names_of(LogFormat) { return kLogFormatNames; }
 
 /// All there is to an option: its name on the wire and its place.
 template <class Options, class Visit>
@@ -29,7 +36,10 @@ void for_each_option(Options& o, Visit&& visit) {
   visit("sys_interval_s", o.sys_interval_s);
   visit("response_information", o.response_information);
   visit("log.level", o.log.level);
+  visit("log.format", o.log.format);
   visit("log.file", o.log.file);
+  visit("log.file_bytes_max", o.log.file_bytes_max);
+  visit("log.old_files_max", o.log.old_files_max);
   auto& l = o.limits;
   visit("limits.connections", l.connections);
   visit("limits.connects_per_second", l.connects_per_second);
@@ -98,6 +108,7 @@ void for_each_counter(S& s, Visit&& visit) {
   visit("store_read_back", s.store_read_back);
   visit("store_lost", s.store_lost);
   visit("store_errors", s.store_errors);
+  visit("log_lines_lost", s.log_lines_lost);
   for (std::size_t bound = 0; bound < kBounds; ++bound) {
     visit("limit_hits." + std::string(to_string(static_cast<Bound>(bound))), s.limit_hits[bound]);
   }
@@ -154,6 +165,8 @@ Message to_start(const BrokerOptions& options) {
   Message message(type::kStart);
   for_each_option(options, Writer{message});
   for (const ListenerOptions& listener : options.listeners) message.add("listener", std::string_view(listener.url));
+  // Descriptors mean something within a process only; this one is the worker's own.
+  if (options.log.fd == STDOUT_FILENO) message.add(kLogToStdout, std::string_view("true"));
   return message;
 }
 
@@ -176,8 +189,15 @@ Result<BrokerOptions> options_from(const Message& start) {
   }
   for (const auto& [key, value] : start.fields())
     if (key == "listener" || key == "kept-listener") options.listeners.push_back({.url = value});
+  if (start.text(kLogToStdout) == "true") options.log.fd = STDOUT_FILENO;
   return options;
 }
+
+Message to_set_log_level(std::string_view instance, LogLevel level) {
+  return Message(type::kSet).add("name", instance).add("log.level", base::to_string(level));
+}
+
+std::optional<LogLevel> log_level_in(const Message& message) { return base::log_level_from(message.text("log.level")); }
 
 Message to_message(const std::string& instance, const Stats& stats) {
   Message message(type::kStats);

@@ -1,6 +1,8 @@
 #pragma once
 
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "link/message.hpp"
@@ -11,13 +13,18 @@
 namespace shoal::link {
 
 /// A `start` message with every option, a `listener` field for each listener's url. Descriptors and
-/// the log's sink are not in it.
+/// the log's callbacks are not in it, but that a log goes to standard output, which is then the worker's.
 Message to_start(const BrokerOptions& options);
 /// A `change` message; listeners whose urls are in `kept` are those that stay.
 Message to_change(const BrokerOptions& options, const std::vector<std::string>& kept);
 /// Reads either back, listeners of both kinds in their order; what is missing keeps its default, so that an older controller can drive a newer
 /// worker. Error: invalid_argument when a value does not fit its option.
 Result<BrokerOptions> options_from(const Message& start);
+
+/// A `set` message with one option.
+Message to_set_log_level(std::string_view instance, LogLevel level);
+/// The level that a `set` message names; nothing when there is none, or one of tomorrow.
+std::optional<LogLevel> log_level_in(const Message& message);
 
 /// A `stats` message with every counter.
 Message to_message(const std::string& instance, const Stats& stats);

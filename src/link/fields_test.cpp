@@ -18,11 +18,11 @@ Limits numbered_limits() {
 
 Stats numbered_stats() {
   Stats stats;
-  auto& [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t, u, v, w, x, y, z, aa, ab, ac, ad, alarm, bounds] =
-      stats;
+  auto& [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t, u, v, w, x, y, z, aa, ab, ac, ad, ae, alarm,
+         bounds] = stats;
   std::uint64_t next = UINT64_MAX;
   const auto number = [&](auto&... field) { ((field = next--), ...); };
-  number(a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t, u, v, w, x, y, z, aa, ab, ac, ad);
+  number(a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t, u, v, w, x, y, z, aa, ab, ac, ad, ae);
   alarm = "no space left";
   for (std::uint64_t& hits : bounds) hits = next--;
   return stats;
@@ -38,7 +38,11 @@ TEST(Fields, OptionsRoundTrip) {
   options.persistence = Persistence::power_safe;
   options.store_dir = "/var/lib/shoal/plant-a/store";
   options.log.level = LogLevel::off;
+  options.log.format = LogFormat::json;
   options.log.file = "/var/log/shoal/plant-a.log";
+  options.log.file_bytes_max = 123'456;
+  options.log.old_files_max = 9;
+  options.log.fd = 1;
   options.sys_interval_s = 77;
   options.response_information = "answers/";
 
@@ -56,7 +60,11 @@ TEST(Fields, OptionsRoundTrip) {
   EXPECT_EQ(back->persistence, Persistence::power_safe);
   EXPECT_EQ(back->store_dir, options.store_dir);
   EXPECT_EQ(back->log.level, LogLevel::off);
+  EXPECT_EQ(back->log.format, LogFormat::json);
   EXPECT_EQ(back->log.file, options.log.file);
+  EXPECT_EQ(back->log.file_bytes_max, 123'456u);
+  EXPECT_EQ(back->log.old_files_max, 9u);
+  EXPECT_EQ(back->log.fd, 1);
   EXPECT_EQ(back->sys_interval_s, 77u);
   EXPECT_EQ(back->response_information, "answers/");
   // The encoding of what came back is the encoding of what went: every limit is in the table.
@@ -69,6 +77,20 @@ TEST(Fields, OptionsRoundTrip) {
   for (const std::uint64_t limit : all) {
     EXPECT_EQ(limit, next++);
   }
+}
+
+TEST(Fields, OtherDescriptorsStayInTheirProcess) {
+  BrokerOptions options;
+  options.log.fd = 7;
+  EXPECT_EQ(options_from(to_start(options))->log.fd, -1);
+}
+
+TEST(Fields, SetNamesALevel) {
+  const Message set = to_set_log_level("lab", LogLevel::debug);
+  EXPECT_EQ(set.type(), type::kSet);
+  EXPECT_EQ(set.text("name"), "lab");
+  EXPECT_EQ(log_level_in(set), LogLevel::debug);
+  EXPECT_EQ(log_level_in(Message(type::kSet).add("log.level", std::string_view("loud"))), std::nullopt);
 }
 
 TEST(Fields, UnknownOptionsAreIgnoredAndMissingOnesKeepTheirDefaults) {

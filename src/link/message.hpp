@@ -32,8 +32,9 @@ inline constexpr std::string_view kStop = "stop";    ///< name, drain_ms
 inline constexpr std::string_view kChange = "change";
 inline constexpr std::string_view kReloadUsers = "reload-users";  ///< name
 inline constexpr std::string_view kReopenLogs = "reopen-logs";    ///< all instances
-inline constexpr std::string_view kStats = "stats";               ///< name; answered by the same type
-inline constexpr std::string_view kShutdown = "shutdown";         ///< drain_ms: drain everything and end
+inline constexpr std::string_view kSet = "set";  ///< name, and options as in `start`; those that change live: log.level
+inline constexpr std::string_view kStats = "stats";        ///< name; answered by the same type
+inline constexpr std::string_view kShutdown = "shutdown";  ///< drain_ms: drain everything and end
 // worker to controller
 inline constexpr std::string_view kHello = "hello";      ///< version, pid, instances: so many `hosts` follow; comes first
 /// What it was told about an instance it has, all fields of `start`, and `state` (starting, ready or stopping) and
@@ -42,7 +43,8 @@ inline constexpr std::string_view kHosts = "hosts";
 inline constexpr std::string_view kReady = "ready";      ///< name, port for each listener
 inline constexpr std::string_view kRefused = "refused";  ///< name, error
 inline constexpr std::string_view kStopped = "stopped";  ///< name
-inline constexpr std::string_view kReply = "reply";      ///< name, to (a type), error when it failed
+/// name, to (a type, or `write-log`, which instances do unasked), error when it failed
+inline constexpr std::string_view kReply = "reply";
 }  // namespace type
 
 /// A type and fields in order; a field may repeat. On the wire: one line for the type and one

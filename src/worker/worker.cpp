@@ -70,6 +70,7 @@ struct Worker::Starting {
   std::atomic<bool> done = false;
   std::optional<milliseconds> stop;  // as soon as it is there
   std::optional<link::Received> change{};  // the same
+  std::optional<LogLevel> log_level;
 };
 
 struct Worker::Hosted {
@@ -186,6 +187,7 @@ void Worker::obey(link::Received received) {
   else if (type == link::type::kStop) stop(name, drain_of(message));
   else if (type == link::type::kReloadUsers) reload_users(name);
   else if (type == link::type::kReopenLogs) reopen_logs();
+  else if (type == link::type::kSet) set(name, message);
   else if (type == link::type::kStats) tell_stats(name);
   else if (type == link::type::kShutdown) shutdown(drain_of(message));
 }
@@ -207,6 +209,12 @@ void Worker::start(link::Received& received) {
   starting->told = received.message;
   starting->listeners = options->listeners.size();
   starting->options = std::move(*options);
+  starting->options.log.on_trouble = [this, name](std::string_view trouble) {
+    link::Message reply(link::type::kReply);
+    reply.add("name", std::string_view(name)).add("to", std::string_view("write-log"));
+    if (!trouble.empty()) reply.add("error", trouble);
+    send(reply);
+  };
   starting_.push_back(std::move(starting));
   if (starting_.size() == 1) start_next();
 }
@@ -245,6 +253,7 @@ void Worker::on_started() {
       send(ready);
     }
     if (started->change) change(std::move(*started->change));
+    if (started->log_level && started->broker) set_log_level(started->name, *started->log_level);
     if (started->stop) stop(started->name, *started->stop);
     if (!starting_.empty()) start_next();
   }
@@ -344,6 +353,16 @@ void Worker::reopen_logs() {
              .add("to", link::type::kReopenLogs)
              .add("error", std::string_view(reopened.error().message)));
   }
+}
+
+void Worker::set(const std::string& name, const link::Message& message) {
+  if (const auto level = link::log_level_in(message)) set_log_level(name, *level);
+}
+
+void Worker::set_log_level(const std::string& name, LogLevel level) {
+  const auto found = hosted_.find(name);
+  if (found != hosted_.end()) found->second->broker->set_log_level(level);
+  else if (Starting* const starting = find_starting(name)) starting->log_level = level;
 }
 
 void Worker::tell_stats(std::string_view name) {

@@ -53,6 +53,8 @@ class Worker {
   void stop(const std::string& name, std::chrono::milliseconds drain);
   void reload_users(const std::string& name);
   void reopen_logs();
+  void set(const std::string& name, const link::Message& message);
+  void set_log_level(const std::string& name, LogLevel level);
   void tell_stats(std::string_view name);
   void shutdown(std::chrono::milliseconds drain);
   void end_when_empty();

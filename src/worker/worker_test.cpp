@@ -137,6 +137,28 @@ TEST_F(WorkerTest, HostsAnInstanceOnTheSocketsItIsGiven) {
   EXPECT_EQ(hear().type(), "end");
 }
 
+TEST_F(WorkerTest, SetsTheLogLevelOfWhatItStartsAndTellsWhenALogCannotBeWritten) {
+  if (::access("/dev/full", W_OK) != 0) GTEST_SKIP() << "no /dev/full";
+  hear();
+  BrokerOptions options = lab();
+  options.log.file = "/dev/full";
+  options.log.level = LogLevel::off;
+  start(options);
+  say(link::to_set_log_level("lab", LogLevel::info));
+  for (bool ready = false, told = false; !ready || !told;) {
+    const Message message = hear();
+    ASSERT_THAT(message.type(), testing::AnyOf(type::kReady, type::kReply)) << message.text("error");
+    ready = ready || message.type() == type::kReady;
+    if (message.type() != type::kReply) continue;
+    told = true;
+    EXPECT_EQ(message.text("name"), "lab");
+    EXPECT_EQ(message.text("to"), "write-log");
+    EXPECT_THAT(std::string(message.text("error")), HasSubstr("/dev/full cannot be written: No space left"));
+  }
+  say(Message(type::kStats).add("name", std::string_view("lab")));
+  EXPECT_THAT(link::stats_from(hear()).alarm, HasSubstr("/dev/full cannot be written"));
+}
+
 TEST_F(WorkerTest, RefusesWhatItCannotServeAndServesTheNext) {
   hear();
   say(link::to_start(lab()));  // without the socket
