@@ -75,4 +75,44 @@ Result<Applied> applied_from_json(std::string_view text) {
   return applied;
 }
 
+Result<std::vector<Edit::NewInstance>> new_instances_from_json(std::string_view text) {
+  boost::system::error_code error;
+  const json::value parsed = json::parse(text, error);
+  const Error wrong{ErrorCode::invalid_argument,
+                    R"(the body must be {"instances":[{"name":NAME,"template":NAME,"keys":{KEY:VALUE}}]}, values as strings)"};
+  if (error || !parsed.is_object() || !parsed.as_object().contains("instances")) return wrong;
+  std::vector<Edit::NewInstance> instances;
+  bool right = true;
+  for_each(parsed.as_object(), "instances", [&](const json::value& one) {
+    right = right && one.is_object();
+    if (!right) return;
+    const json::object& object = one.as_object();
+    Edit::NewInstance& instance = instances.emplace_back();
+    instance.name = text_of(object, "name");
+    instance.template_name = text_of(object, "template");
+    const json::value* keys = object.if_contains("keys");
+    if (!keys) return;
+    right = keys->is_object();
+    if (!right) return;
+    for (const auto& [key, value] : keys->as_object()) {
+      right = right && value.is_string();
+      if (right) instance.keys.emplace_back(key, value.as_string());
+    }
+  });
+  if (!right || instances.empty()) return wrong;
+  return instances;
+}
+
+std::string to_json(const std::vector<Edit::NewInstance>& instances) {
+  json::array all;
+  for (const Edit::NewInstance& instance : instances) {
+    json::object keys;
+    for (const auto& [key, value] : instance.keys) keys[key] = value;
+    json::object one{{"name", instance.name}, {"keys", std::move(keys)}};
+    if (!instance.template_name.empty()) one["template"] = instance.template_name;
+    all.push_back(std::move(one));
+  }
+  return json::serialize(json::object{{"instances", std::move(all)}});
+}
+
 }  // namespace shoal::api

@@ -38,6 +38,7 @@ struct Target {
   std::optional<milliseconds> wait;
   bool bad_wait = false;
   Apply apply{};
+  bool purge = false;
 };
 
 Target split(std::string_view target) {
@@ -49,6 +50,7 @@ Target split(std::string_view target) {
     const std::string_view pair = query.substr(0, query.find('&'));
     query.remove_prefix(std::min(query.size(), pair.size() + 1));
     if (pair == "dry_run=1") result.apply.dry_run = true;
+    if (pair == "purge=1") result.purge = true;
     if (pair == "restart=1") result.apply.restart = true;
     if (pair.starts_with("instance=")) result.apply.only.emplace_back(pair.substr(9));
     if (!pair.starts_with("wait=")) continue;
@@ -86,12 +88,42 @@ void list(Service& service, Answer answer) {
   }));
 }
 
+Reply<Applied> telling_steps(Answer answer) {
+  return answering<Applied>(std::move(answer), [](const Applied& applied) {
+    return Response{applied.settled ? 200 : 202, json::serialize(to_json(applied))};
+  });
+}
+
 void apply(const Target& target, Service& service, Answer answer) {
   Apply how = target.apply;
   how.wait = target.wait.value_or(milliseconds(0));
-  service.apply(how, answering<Applied>(std::move(answer), [](const Applied& applied) {
-                  return Response{applied.settled ? 200 : 202, json::serialize(to_json(applied))};
-                }));
+  service.apply(how, telling_steps(std::move(answer)));
+}
+
+/// POST of `{"instances":[{"name":…,"template":…,"keys":{…}}]}`.
+void create(const Request& request, const Target& target, Service& service, Answer answer) {
+  auto instances = new_instances_from_json(request.body);
+  if (!instances) return answer(failure({400, "bad_request", instances.error().message}));
+  service.edit({.create = std::move(*instances), .wait = target.wait.value_or(milliseconds(0))},
+               telling_steps(std::move(answer)));
+}
+
+/// PATCH of `{"key":…,"value":…}`.
+void set_key(const Request& request, const Target& target, const std::string& name, Service& service, Answer answer) {
+  boost::system::error_code ignored;
+  const json::value body = json::parse(request.body, ignored);
+  const auto text = [&](std::string_view member) -> const json::string* {
+    const json::value* found = body.is_object() ? body.get_object().if_contains(member) : nullptr;
+    return found ? found->if_string() : nullptr;
+  };
+  if (!text("key") || !text("value")) {
+    return answer(failure({400, "bad_request", R"(the body must be {"key":KEY,"value":VALUE}, both strings)"}));
+  }
+  service.edit({.set = name,
+                .key = std::string(*text("key")),
+                .value = std::string(*text("value")),
+                .wait = target.wait.value_or(milliseconds(0))},
+               telling_steps(std::move(answer)));
 }
 
 /// PUT of `{"level":"debug"}`.
@@ -114,7 +146,13 @@ void route_instance(const Request& request, const Target& target, std::string_vi
   const std::size_t slash = rest.find('/');
   const std::string name(rest.substr(0, slash));
   if (slash == std::string_view::npos) {
-    if (request.method != "GET") return answer(failure(wrong_method(request, "GET")));
+    if (request.method == "PATCH") return set_key(request, target, name, service, std::move(answer));
+    if (request.method == "DELETE") {
+      return service.edit(
+          {.remove = name, .purge = target.purge, .wait = target.wait.value_or(milliseconds(0))},
+          telling_steps(std::move(answer)));
+    }
+    if (request.method != "GET") return answer(failure(wrong_method(request, "GET, PATCH or DELETE")));
     return service.get(name, answering<Instance>(std::move(answer), [](const Instance& instance) {
                          return Response{200, json::serialize(to_json(instance))};
                        }));
@@ -157,7 +195,8 @@ void route(const Request& request, Service& service, std::function<void(Response
     return apply(target, service, std::move(answer));
   }
   if (target.path == kInstances) {
-    if (request.method != "GET") return answer(failure(wrong_method(request, "GET")));
+    if (request.method == "POST") return create(request, target, service, std::move(answer));
+    if (request.method != "GET") return answer(failure(wrong_method(request, "GET or POST")));
     return list(service, std::move(answer));
   }
   if (target.path.starts_with(kInstances) && target.path.substr(kInstances.size()).starts_with('/')) {

@@ -11,6 +11,7 @@ using testing::HasSubstr;
 
 struct FakeService : Service {
   std::vector<Apply> applies;
+  std::vector<Edit> edits;
   std::string version() const override { return "1.2.3"; }
   void list(Reply<std::vector<Instance>> reply) override { reply(instances); }
   void get(const std::string& name, Reply<Instance> reply) override {
@@ -21,6 +22,10 @@ struct FakeService : Service {
   void act(const std::string& name, Verb verb, milliseconds wait, Reply<Acted> reply) override {
     asked = {name, verb, wait};
     reply(outcome);
+  }
+  void edit(const Edit& edit, Reply<Applied> reply) override {
+    edits.push_back(edit);
+    reply(Applied{});
   }
   void apply(const Apply& how, Reply<Applied> reply) override {
     applies.push_back(how);
@@ -127,6 +132,35 @@ TEST_F(Route, VerbsReachTheServiceWithTheirWait) {
   EXPECT_EQ(ask("POST", "/v1/instances/lab/start").status, 202);
   service.outcome = Failure{409, "already_so", "lab is ready already"};
   EXPECT_EQ(ask("POST", "/v1/instances/lab/start").status, 409);
+}
+
+TEST_F(Route, ApplyTellsHow) {
+  EXPECT_EQ(ask("POST", "/v1/apply?dry_run=1&restart=1&instance=a&instance=b&wait=7").status, 200);
+  ASSERT_EQ(service.applies.size(), 1u);
+  EXPECT_TRUE(service.applies[0].dry_run && service.applies[0].restart);
+  EXPECT_EQ(service.applies[0].only, (std::vector<std::string>{"a", "b"}));
+  EXPECT_EQ(service.applies[0].wait, milliseconds(7));
+  EXPECT_EQ(ask("GET", "/v1/apply").status, 405);
+}
+
+TEST_F(Route, EditsOfTheFiles) {
+  EXPECT_EQ(ask("POST", "/v1/instances",
+                R"({"instances":[{"name":"a","template":"t","keys":{"limits.sessions":"5"}},{"name":"b"}]})")
+                .status,
+            200);
+  EXPECT_EQ(ask("PATCH", "/v1/instances/lab", R"({"key":"enabled","value":"false"})").status, 200);
+  EXPECT_EQ(ask("DELETE", "/v1/instances/a?purge=1&wait=9").status, 200);
+  ASSERT_EQ(service.edits.size(), 3u);
+  EXPECT_EQ(service.edits[0].create.at(0).template_name, "t");
+  EXPECT_EQ(service.edits[0].create.at(0).keys.at(0).second, "5");
+  EXPECT_EQ(service.edits[0].create.at(1).name, "b");
+  EXPECT_EQ(service.edits[1].set + service.edits[1].key + service.edits[1].value, "labenabledfalse");
+  EXPECT_EQ(service.edits[2].remove, "a");
+  EXPECT_TRUE(service.edits[2].purge);
+  for (const char* body : {"", "[]", R"({"instances":[]})", R"({"instances":[1]})", R"({"instances":[{"keys":{"a":1}}]})"})
+    EXPECT_EQ(ask("POST", "/v1/instances", body).status, 400) << body;
+  EXPECT_EQ(ask("PATCH", "/v1/instances/lab", R"({"key":"enabled","value":false})").status, 400);
+  EXPECT_EQ(service.edits.size(), 3u);
 }
 
 TEST_F(Route, VersionAndShutdown) {

@@ -27,6 +27,7 @@ using testing::StartsWith;
 /// Keeps replies until it is told to answer.
 struct SlowService : Service {
   std::vector<Apply> applies;
+  std::vector<Edit> edits;
   std::string version() const override { return "1.2.3"; }
   void list(Reply<std::vector<Instance>> reply) override { pending.push_back(std::move(reply)); }
   void get(const std::string& name, Reply<Instance> reply) override {
@@ -36,6 +37,10 @@ struct SlowService : Service {
   }
   void act(const std::string&, Verb, milliseconds, Reply<Acted> reply) override {
     reply(Failure{409, "already_so", "so"});
+  }
+  void edit(const Edit& edit, Reply<Applied> reply) override {
+    edits.push_back(edit);
+    reply(Applied{});
   }
   void apply(const Apply& how, Reply<Applied> reply) override {
     applies.push_back(how);

@@ -41,6 +41,23 @@ struct Apply {
   std::chrono::milliseconds wait{0};   ///< for the outcome
 };
 
+/// A change of the configuration's files, which the fleet goes over to at once.
+struct Edit {
+  struct NewInstance {
+    std::string name;
+    std::string template_name{};
+    std::vector<std::pair<std::string, std::string>> keys{};  ///< dotted, values as text
+  };
+  std::vector<NewInstance> create{};
+  std::string remove{};  ///< an instance that was made by `create`
+  bool purge = false;    ///< with its state folder and logs
+  /// Of the instance `set`: this key gets that value.
+  std::string set{};
+  std::string key{};
+  std::string value{};
+  std::chrono::milliseconds wait{0};
+};
+
 /// What that came to.
 struct Applied {
   struct Change {
@@ -75,6 +92,9 @@ class Service {
   /// Reads the configuration again and goes over to it. Failure: bad_configuration (nothing was changed; the message
   /// has a line for each problem).
   virtual void apply(const Apply& how, Reply<Applied> reply) = 0;
+  /// Failures: bad_request, bad_configuration (nothing was changed), no_such_instance, refused (a person's file would
+  /// have to be changed: the message has the place).
+  virtual void edit(const Edit& edit, Reply<Applied> reply) = 0;
   /// From which level on lines are written, of an instance or of `controller`. Failures: no_such_instance, stopping.
   virtual void set_log_level(const std::string& name, LogLevel level, Reply<LogLevel> reply) = 0;
   /// Begins to drain and stop everything; the process ends by itself.

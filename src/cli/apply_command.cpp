@@ -39,17 +39,20 @@ void apply_config(Context& context, const ApplyOptions& options) {
     target += "&instance=" + name;
   }
   const auto response = context.call("POST", target, options.limit + std::chrono::seconds(10));
-  if (!response) return;
-  const auto applied = api::applied_from_json(response->body);
+  if (response) print_applied(context, response->body, options.dry_run, options.json, options.limit);
+}
+
+void print_applied(Context& context, const std::string& body, bool dry_run, bool json, std::chrono::seconds limit) {
+  const auto applied = api::applied_from_json(body);
   if (!applied) return context.fail(kFailed, applied.error().message);
-  if (options.json) {
-    context.out << response->body << '\n';
+  if (json) {
+    context.out << body << '\n';
   } else {
     std::vector<Row> rows;
     std::set<std::string> told;  // its changes say already that they need a restart
     for (const api::Applied::Step& step : applied->steps) {
       if (step.action == "due" ? told.contains(step.instance) : !told.insert(step.instance).second) continue;
-      add_rows(rows, step, options.dry_run);
+      add_rows(rows, step, dry_run);
     }
     if (rows.empty()) context.out << "nothing to do\n";
     else print_table(context.out, rows);
@@ -59,7 +62,7 @@ void apply_config(Context& context, const ApplyOptions& options) {
     if (!step.error.empty()) context.fail(kFailed, step.instance + ": " + step.error);
   }
   if (!applied->settled) {
-    context.fail(kFailed, "not done after " + std::to_string(options.limit.count()) + " s; it goes on, see `shoal ps`");
+    context.fail(kFailed, "not done after " + std::to_string(limit.count()) + " s; it goes on, see `shoal ps`");
   }
 }
 

@@ -33,6 +33,7 @@ struct VerbOptions {
   std::vector<std::string> names{};
   bool all = false;
   bool wait = true;
+  unsigned batch = 0;  ///< so many at a time, until one fails; 0: all
   std::chrono::seconds limit{30};
 };
 /// `start`, `stop`, `restart`: for several instances at once; the exit code is that of the worst.
@@ -60,6 +61,28 @@ struct ApplyOptions {
   bool json = false;
   std::chrono::seconds limit{60};
 };
+/// The outcome of a request that changes the fleet, as a table; failures set the exit code.
+void print_applied(Context& context, const std::string& body, bool dry_run, bool json, std::chrono::seconds limit);
+
+struct CreateOptions {
+  std::vector<std::string> names{};
+  std::string template_name{};
+  std::vector<std::string> keys{};  ///< `key=value`
+  unsigned count = 0;               ///< NAME-1 to NAME-COUNT; 0: NAME
+  std::chrono::seconds limit{60};
+};
+/// `create`: writes instances.d/NAME.toml; a running fleet starts them.
+void create_instances(Context& context, const CreateOptions& options);
+/// `rm`.
+void remove_instances(Context& context, const std::vector<std::string>& names, bool purge, std::chrono::seconds limit);
+/// `enable`, `disable`, `set`: one key of each instance.
+void set_keys(Context& context, const std::vector<std::string>& names, const std::string& key, const std::string& value,
+              std::chrono::seconds limit);
+
+/// The instances that these names and patterns (`plant-*`) mean, of the running fleet; or says that one means
+/// none, sets the exit code and returns nothing.
+std::optional<std::vector<std::string>> matching_names(Context& context, const std::vector<std::string>& names);
+
 /// `apply`, `reload`: the running fleet goes over to what the files say.
 void apply_config(Context& context, const ApplyOptions& options);
 

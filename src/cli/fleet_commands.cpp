@@ -77,10 +77,16 @@ void add_verb(CLI::App& app, Context& context, const std::string& verb, const st
   };
   const auto options = std::make_shared<Options>();
   CLI::App* command = app.add_subcommand(verb, help);
-  CLI::Option* names = command->add_option("NAME", options->verb.names, "Instances")->type_name("");
+  CLI::Option* names =
+      command->add_option("NAME", options->verb.names, "Instances, or patterns such as 'plant-*'")->type_name("");
   CLI::Option* all = command->add_flag("--all", options->verb.all, "All instances");
   names->excludes(all);
   command->add_flag("--wait,!--no-wait", options->verb.wait, "Return when it is so (default), or at once");
+  if (verb == "restart") {
+    command->add_option("--batch", options->verb.batch, "So many at a time; stops at the first that does not become ready")
+        ->type_name("N")
+        ->check(CLI::Range(1u, 10'000u));
+  }
   add_timeout(command, options->limit);
   command->callback([&context, verb, options] {
     if (options->verb.names.empty() && !options->verb.all) throw CLI::RequiredError("NAME or --all");
@@ -143,6 +149,55 @@ void add_apply(CLI::App& app, Context& context, const std::string& word, const s
   });
 }
 
+void add_edits(CLI::App& app, Context& context) {
+  struct Options {
+    CreateOptions create;
+    std::vector<std::string> names;
+    std::string name;
+    std::string key;
+    std::string value;
+    bool purge = false;
+    unsigned limit = 60;
+  };
+  const auto options = std::make_shared<Options>();
+  CLI::App* create = app.add_subcommand("create", "Make instances, each in a file instances.d/NAME.toml, and start them");
+  create->add_option("NAME", options->create.names, "Instances")->required()->type_name("");
+  create->add_option("--template", options->create.template_name, "The [templates.NAME] to start from")->type_name("NAME");
+  create->add_option("--set", options->create.keys, "A key of the instance, such as limits.sessions=100; may repeat")
+      ->type_name("KEY=VALUE");
+  create->add_option("--count", options->create.count, "NAME-1 to NAME-N")->type_name("N")->check(CLI::Range(1u, 10'000u));
+  add_timeout(create, options->limit);
+  create->callback([&context, options] {
+    options->create.limit = seconds(options->limit);
+    create_instances(context, options->create);
+  });
+
+  const auto add_names = [&](CLI::App* command) {
+    command->add_option("NAME", options->names, "Instances, or patterns such as 'plant-*'")->required()->type_name("");
+    add_timeout(command, options->limit);
+  };
+  CLI::App* remove = app.add_subcommand("rm", "Stop instances that were made by `create`, and remove their files");
+  add_names(remove);
+  remove->add_flag("--purge", options->purge, "Their state and logs, too");
+  remove->callback([&context, options] { remove_instances(context, options->names, options->purge, seconds(options->limit)); });
+
+  CLI::App* enable = app.add_subcommand("enable", "Start instances now and with the fleet");
+  add_names(enable);
+  enable->callback([&context, options] { set_keys(context, options->names, "enabled", "true", seconds(options->limit)); });
+  CLI::App* disable = app.add_subcommand("disable", "Stop instances; they do not start with the fleet");
+  add_names(disable);
+  disable->callback([&context, options] { set_keys(context, options->names, "enabled", "false", seconds(options->limit)); });
+
+  CLI::App* set = app.add_subcommand("set", "Write a key of an instance into its file, and go over to it");
+  set->add_option("NAME", options->name, "Instance, or a pattern")->required()->type_name("");
+  set->add_option("KEY", options->key, "Such as limits.sessions")->required()->type_name("");
+  set->add_option("VALUE", options->value, "As in the file, without quotes; lists with commas")->required()->type_name("");
+  add_timeout(set, options->limit);
+  set->callback([&context, options] {
+    set_keys(context, {options->name}, options->key, options->value, seconds(options->limit));
+  });
+}
+
 }  // namespace
 
 void add_fleet_commands(CLI::App& app, Context& context) {
@@ -155,6 +210,7 @@ void add_fleet_commands(CLI::App& app, Context& context) {
   add_verb(app, context, "restart", "Restart instances; no connect is refused meanwhile");
   add_apply(app, context, "apply", "Go over to what the configuration says now, or say what that would be", true);
   add_apply(app, context, "reload", "The same as `apply`", false);
+  add_edits(app, context);
   add_logs(app, context);
   add_log_level(app, context);
 

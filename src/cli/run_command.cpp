@@ -87,6 +87,7 @@ void run_fleet(Context& context, std::optional<int> ready_fd) {
       if (!problem.at.file.empty()) problem.at.file = std::filesystem::absolute(problem.at.file);
     return loaded;
   };
+  options.places = context.places();
   options.worker_executable = worker_beside_this_program();
   options.version = context.version;
   const bool logs_to_stdout = options.config.log.fd >= 0;

@@ -56,6 +56,26 @@ std::optional<std::vector<std::string>> all_names(Context& context) {
   return names;
 }
 
+/// Rolling: the rest stays as it is when one does not come back.
+void act_in_batches(Context& context, const std::string& verb, const VerbOptions& options,
+                    const std::vector<std::string>& names) {
+  for (std::size_t at = 0; at < names.size(); at += options.batch) {
+    VerbOptions some = options;
+    some.all = false;
+    some.batch = 0;
+    some.wait = true;
+    const std::size_t end = std::min<std::size_t>(names.size(), at + options.batch);
+    some.names.assign(names.begin() + static_cast<std::ptrdiff_t>(at), names.begin() + static_cast<std::ptrdiff_t>(end));
+    act_on_instances(context, verb, some);
+    if (context.exit_code == kDone) continue;
+    if (end < names.size()) {
+      context.fail(static_cast<ExitCode>(context.exit_code),
+                   std::to_string(names.size() - end) + " instances were left as they are, from " + names[end] + " on");
+    }
+    return;
+  }
+}
+
 }  // namespace
 
 void act_on_instances(Context& context, const std::string& verb, const VerbOptions& options) {
@@ -65,9 +85,13 @@ void act_on_instances(Context& context, const std::string& verb, const VerbOptio
     if (!all) return;
     names = std::move(*all);
   }
+  auto matching = matching_names(context, names);
+  if (!matching) return;
+  names = std::move(*matching);
   if (names.empty()) return;
   for (const std::string& name : names)
     if (!context.instance_path(name)) return;
+  if (options.batch > 0) return act_in_batches(context, verb, options, names);
 
   const std::string socket = context.control_socket();
   const auto wait = options.wait ? std::chrono::milliseconds(options.limit) : std::chrono::milliseconds(0);

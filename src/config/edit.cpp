@@ -249,7 +249,9 @@ Result<void> set_key(const Places& places, const std::string& name, const std::s
   const Loaded after = load(places, UsersFiles::may_be_missing);
   if (after.config && differs_only_in(*before.config, *after.config, name, key)) return {};
   if (auto back = write(path, *text); !back) return back;
-  if (!after.config) return Error{ErrorCode::invalid_argument, after.problems.front().text()};
+  // A file that cannot be read at all any more was not the value's fault.
+  const bool readable = std::holds_alternative<Node>(parse(lines.text(), path.string()));
+  if (!after.config && readable) return Error{ErrorCode::invalid_argument, after.problems.front().text()};
   return refuse(instance->at);
 }
 

@@ -22,7 +22,8 @@ namespace fs = std::filesystem;
 std::string shown(const fs::path& path) {
   std::error_code error;
   const fs::path here = fs::current_path(error);
-  const std::string near = error ? std::string() : path.lexically_relative(here).string();
+  const bool daemon = here == here.root_path();
+  const std::string near = error || daemon ? std::string() : path.lexically_relative(here).string();
   return near.empty() || near == "." || near.starts_with("..") ? path.string() : near;
 }
 

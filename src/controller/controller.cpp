@@ -75,7 +75,8 @@ class Controller : private Watcher {
         sockets_(options.config),
         fleet_(std::move(options.config), {}, processes_, sockets_, log_),
         requests_(fleet_, std::move(options.version), clock_now,
-                  {.shutdown = [this] { stop("request"); }, .load = std::move(options.reload), .prepare = make_folders}),
+                  {.shutdown = [this] { stop("request"); }, .load = std::move(options.reload),
+                   .places = std::move(options.places), .prepare = make_folders}),
         server_(context_, {.path = fleet_.config().control_socket(), .after_request = [this] { log_.retry(), turn(); }},
                 requests_) {
     fleet_.watch(*this);

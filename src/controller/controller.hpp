@@ -13,6 +13,7 @@ namespace shoal::controller {
 struct ControllerOptions {
   config::FleetConfig config;
   std::function<config::Loaded()> reload = {};  ///< reads the configuration again
+  config::Places places{};                      ///< where its files are
   std::string worker_executable;  ///< path of shoal-worker
   std::string version;            ///< told by the API
   /// Once, when every instance is ready or has failed to become so.

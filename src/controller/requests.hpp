@@ -23,6 +23,7 @@ class Requests : public api::Service, public Watcher {
   struct Acts {
     std::function<void()> shutdown{};         ///< POST /v1/shutdown
     std::function<config::Loaded()> load{};  ///< reads the configuration again
+    config::Places places{};                 ///< where its files are
     /// Before it is gone over to: makes folders.
     std::function<Result<void>(const config::FleetConfig&)> prepare = [](const auto&) { return Result<void>(); };
   };
@@ -34,6 +35,7 @@ class Requests : public api::Service, public Watcher {
   void act(const std::string& name, api::Verb verb, std::chrono::milliseconds wait,
            api::Reply<api::Acted> reply) override;
   void apply(const api::Apply& how, api::Reply<api::Applied> reply) override;
+  void edit(const api::Edit& edit, api::Reply<api::Applied> reply) override;
   void set_log_level(const std::string& name, LogLevel level, api::Reply<LogLevel> reply) override;
   void shutdown() override { acts_.shutdown(); }
   /// The configuration as it is in the files now.
@@ -65,6 +67,7 @@ class Requests : public api::Service, public Watcher {
   };
 
   void wait_for_stats(std::set<std::string> names, std::function<void(Waiting&, base::Time)> answer);
+  void purge(const std::string& name) const;
   bool is_on_its_way(const std::string& name) const;
   void answer_apply(const api::Applied& begun, Waiting& waiting, const api::Reply<api::Applied>& reply) const;
   void answer_verb(const std::string& name, Waiting& waiting, base::Time now, const api::Reply<api::Acted>& reply);
