@@ -70,6 +70,11 @@ struct FakeSockets : Sockets {
     return bound;
   }
 
+  std::vector<std::string> urls(const config::InstanceConfig& instance) const override {
+    std::vector<std::string> all;
+    for (const config::ListenerConfig& listener : instance.listeners) all.push_back(listener.url());
+    return all;
+  }
   fleet::Bound change(const config::FleetConfig&, std::span<const config::InstanceConfig* const> plan,
                       const fleet::OpenSockets& open, bool only_try) override {
     reused = open.size();

@@ -22,6 +22,15 @@ class ListeningSockets : public Sockets {
     if (bound.problems.empty() && !only_try) book_ = std::move(book);
     return bound;
   }
+  std::vector<std::string> urls(const config::InstanceConfig& instance) const override {
+    std::vector<std::string> all;
+    for (std::size_t i = 0; i < instance.listeners.size(); ++i) {
+      config::ListenerConfig listener = instance.listeners[i];
+      if (!listener.port) listener.port = book_.remembered(instance.name, i);
+      all.push_back(listener.url());
+    }
+    return all;
+  }
   /// Port files with lines that made no sense.
   const std::vector<std::string>& damaged() const { return book_.damaged(); }
 

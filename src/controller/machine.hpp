@@ -50,6 +50,8 @@ class Sockets {
   virtual ~Sockets() = default;
   /// Binds all listeners of all these instances or, with problems, none.
   virtual fleet::Bound bind(std::span<const config::InstanceConfig* const> plan) = 0;
+  /// Urls of its listeners while they are closed: an automatic port that it has got already is in them.
+  virtual std::vector<std::string> urls(const config::InstanceConfig& instance) const = 0;
   /// The same for a fleet that goes over to another configuration, to which `plan` belongs. `open`: see
   /// `fleet::bind_all`. With problems, or when it is only tried, it stays with the one before.
   virtual fleet::Bound change(const config::FleetConfig& next, std::span<const config::InstanceConfig* const> plan,

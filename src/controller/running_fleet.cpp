@@ -52,8 +52,7 @@ RunningFleet::RunningFleet(config::FleetConfig config, FleetOptions options, Pro
   for (const config::InstanceConfig& instance : config_.instances) {
     Instance& added =
         instances_.emplace_back(Instance{.config = instance, .supervisor = fleet::Supervisor(options_.supervisor)});
-    for (const config::ListenerConfig& listener : instance.listeners)
-      added.listeners.push_back({.fd = {}, .url = listener.url()});
+    close_listeners(added);
   }
 }
 
@@ -65,6 +64,12 @@ RunningFleet::Instance* RunningFleet::find(std::string_view name) {
 
 const RunningFleet::Instance* RunningFleet::find(std::string_view name) const {
   return const_cast<RunningFleet*>(this)->find(name);
+}
+
+// They have their urls all the same.
+void RunningFleet::close_listeners(Instance& instance) {
+  instance.listeners.clear();
+  for (const std::string& url : sockets_.urls(instance.config)) instance.listeners.push_back({.fd = {}, .url = url});
 }
 
 std::vector<config::Problem> RunningFleet::bind(Instance& instance) {

@@ -138,6 +138,7 @@ class RunningFleet {
   };
 
   std::vector<config::Problem> bind(Instance& instance);
+  void close_listeners(Instance& instance);
   void take_over(const Adopted& worker, link::Received& hosted, base::Time now);
   Instance* find(std::string_view name);
   const Instance* find(std::string_view name) const;

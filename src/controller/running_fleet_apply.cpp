@@ -102,8 +102,7 @@ RunningFleet::Applied RunningFleet::apply(config::FleetConfig next, const ApplyO
   for (const Step& step : applied.plan.steps) {
     if (step.kind != Step::Kind::create || find(step.name)) continue;
     instances_.push_back({.config = *config_.find(step.name), .supervisor = fleet::Supervisor(options_.supervisor)});
-    for (const config::ListenerConfig& listener : instances_.back().config.listeners)
-      instances_.back().listeners.push_back({.fd = {}, .url = listener.url()});
+    close_listeners(instances_.back());
   }
   for (fleet::BoundInstance& one : bound.instances) find(one.name)->listeners = std::move(one.listeners);
   for (const Step& step : applied.plan.steps) {
@@ -130,9 +129,7 @@ void RunningFleet::carry_out(const Step& step, const config::InstanceConfig* wan
   instance.config = *wanted;
   const bool runs = instance.supervisor.state() == State::ready || instance.supervisor.state() == State::starting;
   if (!instance.supervisor.wanted() && !step.starts && step.kind != Step::Kind::start) {
-    instance.listeners.clear();
-    for (const config::ListenerConfig& listener : wanted->listeners)
-      instance.listeners.push_back({.fd = {}, .url = listener.url()});
+    close_listeners(instance);
   }
   if (step.stops) {
     handle(instance, Event::stop, now);
