@@ -42,6 +42,10 @@ std::optional<Instance> from(const json::value& value) {
     for (const json::value& url : listeners->get_array())
       if (url.is_string()) instance.listeners.emplace_back(url.get_string());
   }
+  if (const auto* lines = object.if_contains("last_lines"); lines != nullptr && lines->is_array()) {
+    for (const json::value& line : lines->get_array())
+      if (line.is_string()) instance.last_lines.emplace_back(line.get_string());
+  }
   if (const auto* stats = object.if_contains("stats"); stats != nullptr && stats->is_object()) {
     for (const auto& [key, ignored] : stats->get_object())
       instance.stats.emplace_back(key, number(stats->get_object(), key).value_or(0));
@@ -73,6 +77,11 @@ json::object to_json(const Instance& instance) {
   object["log"] = text_or_null(instance.log);
   object["state_dir"] = text_or_null(instance.state_dir);
   if (!instance.alarm.empty()) object["alarm"] = instance.alarm;
+  if (!instance.last_lines.empty()) {
+    json::array lines;
+    for (const std::string& line : instance.last_lines) lines.push_back(json::value(line));
+    object["last_lines"] = std::move(lines);
+  }
   if (!instance.stats.empty()) {
     json::object stats;
     for (const auto& [key, value] : instance.stats) stats[key] = value;

@@ -26,6 +26,8 @@ struct Instance {
   std::string log;                       ///< log file
   std::string state_dir;
   std::string alarm;  ///< as `shoal::Stats::alarm`; only in the object of a single instance
+  /// The last lines of its log, when it failed; only in the object of a single instance.
+  std::vector<std::string> last_lines{};
   /// All counters of `shoal::Stats` by name; only in the object of a single instance.
   std::vector<std::pair<std::string, std::uint64_t>> stats;
 };

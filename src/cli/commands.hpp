@@ -89,6 +89,9 @@ void apply_config(Context& context, const ApplyOptions& options);
 /// `log-level`: of an instance or of `controller`, live.
 void set_log_level(Context& context, const std::string& name, const std::string& level);
 
+/// `ports`: whose each port is, also those that are only reserved. Of the running fleet, else of the files.
+void list_ports(Context& context, bool json);
+
 void check_config(Context& context);
 void show_version(Context& context, bool json);
 

@@ -6,6 +6,7 @@
 #include "config/document.hpp"
 #include "config/schema.hpp"
 #include "controller/orphans.hpp"
+#include "controller/state_lock.hpp"
 
 namespace shoal::cli {
 
@@ -42,6 +43,7 @@ const config::InstanceConfig* Context::find_instance(const config::FleetConfig& 
 
 std::string Context::how_to_start() const {
   const config::Loaded loaded = config::load(places());
+  if (controller::StateLock::is_held(loaded.run_dir)) return "it is starting, or ending";
   if (const std::size_t workers = controller::count_orphans(loaded.run_dir); workers > 0) {
     return std::to_string(workers) + (workers == 1 ? " worker serves" : " workers serve") +
            " on without it: `shoal up -d` takes them over, `shoal down` ends them";

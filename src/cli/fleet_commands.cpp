@@ -63,6 +63,10 @@ void add_listings(CLI::App& app, Context& context) {
   ps->add_flag("--json", *json, "An array of objects");
   ps->callback([&context, json] { list_instances(context, *json); });
 
+  CLI::App* ports = app.add_subcommand("ports", "List the ports of all instances, and what stands in their way");
+  ports->add_flag("--json", *json, "An array of objects");
+  ports->callback([&context, json] { list_ports(context, *json); });
+
   const auto name = std::make_shared<std::string>();
   CLI::App* status = app.add_subcommand("status", "Show one instance and its counters");
   status->add_option("NAME", *name, "Instance")->required()->type_name("");

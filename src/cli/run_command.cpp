@@ -75,7 +75,7 @@ void run_fleet(Context& context, std::optional<int> ready_fd) {
   std::error_code ignored;
   const std::string program = std::filesystem::read_symlink("/proc/self/exe", ignored);
   auto config = context.load_config();
-  if (!config || (!pipe && runs_already(context, *config))) return;
+  if (!config) return;
   make_absolute(*config);
 
   controller::ControllerOptions options;

@@ -54,6 +54,9 @@ void show_instance(Context& context, const std::string& name, bool json) {
     rows.push_back({words, std::to_string(value)});
   }
   print_table(context.out, rows);
+  if (instance.last_lines.empty()) return;
+  context.out << "\nthe last lines of its log:\n";
+  for (const std::string& line : instance.last_lines) context.out << line << '\n';
 }
 
 void show_version(Context& context, bool json) {

@@ -80,6 +80,12 @@ Ended end_orphans(const std::string& run_dir, milliseconds drain, milliseconds l
   return ended;
 }
 
-std::size_t count_orphans(const std::string& run_dir) { return channels(run_dir).size(); }
+std::size_t count_orphans(const std::string& run_dir) {
+  auto sockets = WorkerSockets::open(run_dir + "/workers");
+  if (!sockets) return 0;
+  const std::vector<std::string> slots = sockets->slots();
+  return static_cast<std::size_t>(
+      std::count_if(slots.begin(), slots.end(), [&](const std::string& slot) { return sockets->has_worker(slot); }));
+}
 
 }  // namespace shoal::controller

@@ -27,7 +27,7 @@ struct Ended {
 /// `limit`.
 Ended end_orphans(const std::string& run_dir, std::chrono::milliseconds drain, std::chrono::milliseconds limit);
 
-/// Workers of that fleet that live.
+/// Workers of that fleet that live. They do not notice.
 std::size_t count_orphans(const std::string& run_dir);
 
 }  // namespace shoal::controller

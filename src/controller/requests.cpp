@@ -1,6 +1,7 @@
 #include "controller/requests.hpp"
 
 #include <algorithm>
+#include <fstream>
 
 #include "link/fields.hpp"
 
@@ -17,6 +18,21 @@ Failure no_such(const std::string& name) {
 }
 
 const Failure kFleetIsStopping{503, "stopping", "the fleet is stopping"};
+
+/// At most 50 of them, and 64 KiB.
+std::vector<std::string> last_lines(const std::string& path) {
+  constexpr std::size_t kLines = 50;
+  constexpr std::streamoff kBytes = 64 * 1024;
+  std::ifstream file(path, std::ios::binary | std::ios::ate);
+  if (!file) return {};
+  const std::streamoff size = file.tellg();
+  file.seekg(std::max<std::streamoff>(0, size - kBytes));
+  std::vector<std::string> lines;
+  for (std::string line; std::getline(file, line);) lines.push_back(std::move(line));
+  if (size > kBytes && !lines.empty()) lines.erase(lines.begin());  // a part of one
+  if (lines.size() > kLines) lines.erase(lines.begin(), lines.end() - kLines);
+  return lines;
+}
 
 /// Where a verb leads, or nothing while it is on the way.
 enum class Outcome { pending, done, failed };
@@ -63,6 +79,7 @@ void Requests::get(const std::string& name, api::Reply<api::Instance> reply) {
   if (!fleet_.state(name)) return reply(no_such(name));
   wait_for_stats({name}, [this, name, reply = std::move(reply)](Waiting& waiting, Time now) {
     if (!fleet_.state(name)) return reply(no_such(name));  // removed meanwhile
+    const bool down = fleet_.state(name) == State::failed || fleet_.state(name) == State::backoff;
     api::Instance view = *fleet_.view(name, now);
     if (waiting.names.contains(name)) {
       view.clients = std::nullopt;
@@ -70,6 +87,7 @@ void Requests::get(const std::string& name, api::Reply<api::Instance> reply) {
       view.stats = link::named(*fleet_.stats(name));
       view.alarm = fleet_.stats(name)->alarm;
     }
+    if (down && !view.log.empty()) view.last_lines = last_lines(view.log);
     reply(std::move(view));
   });
 }

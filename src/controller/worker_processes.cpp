@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <csignal>
 #include <cstring>
+#include <thread>
 
 #include "controller/orphans.hpp"
 
@@ -118,30 +119,44 @@ Result<Spawned> WorkerProcesses::spawn(const std::string& slot, const std::strin
                  pid};
 }
 
-std::vector<Adopted> WorkerProcesses::adopt() {
-  std::vector<Adopted> all;
-  for (const std::string& slot : sockets_.slots()) {
+// Somebody else may be its controller at the moment, on his way out.
+std::optional<WorkerProcesses::Met> WorkerProcesses::meet(const std::string& slot) {
+  constexpr int kTries = 40;
+  for (int tries = 1;; ++tries) {
     auto socket = sockets_.connect(slot);
-    if (!socket) {
-      sockets_.remove(slot);  // it ended without a controller
-      continue;
-    }
+    if (!socket) return std::nullopt;
     ucred peer{};
     socklen_t size = sizeof peer;
     ::getsockopt(socket->get(), SOL_SOCKET, SO_PEERCRED, &peer, &size);
     base::UniqueFd pidfd(static_cast<int>(::syscall(SYS_pidfd_open, peer.pid, 0)));
     link::Channel channel(std::move(*socket));
     auto greeting = hear_greeting(channel, std::chrono::seconds(5));
+    const bool again = !greeting && greeting.error().code == ErrorCode::closed && tries < kTries;
+    if (!again) return Met{peer.pid, std::move(pidfd), std::move(channel), std::move(greeting)};
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  }
+}
+
+std::vector<Adopted> WorkerProcesses::adopt() {
+  std::vector<Adopted> all;
+  for (const std::string& slot : sockets_.slots()) {
+    if (!sockets_.has_worker(slot)) {
+      sockets_.remove(slot);  // it ended without a controller
+      continue;
+    }
+    auto adopted = meet(slot);
+    if (!adopted) continue;
+    auto& [peer, pidfd, channel, greeting] = *adopted;
     const bool understood = greeting && greeting->hello.number("version") == link::kVersion;
     if (!pidfd || !understood) {
       log_.warn("worker of the controller before is of no use and killed",
-                {{"worker", slot}, {"pid", peer.pid}, {"because", greeting ? "another version" : greeting.error().message}});
+                {{"worker", slot}, {"pid", peer}, {"because", greeting ? "another version" : greeting.error().message}});
       if (pidfd) ::syscall(SYS_pidfd_send_signal, pidfd.get(), SIGKILL, nullptr, 0);
       sockets_.remove(slot);
       continue;
     }
-    const WorkerId id = add(std::make_unique<Worker>(context_, slot, peer.pid, std::move(pidfd), std::move(channel)));
-    all.push_back({id, peer.pid, slot, std::move(greeting->hosts)});
+    const WorkerId id = add(std::make_unique<Worker>(context_, slot, peer, std::move(pidfd), std::move(channel)));
+    all.push_back({id, peer, slot, std::move(greeting->hosts)});
   }
   return all;
 }

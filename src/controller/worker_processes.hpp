@@ -5,10 +5,12 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "base/log.hpp"
 #include "controller/machine.hpp"
+#include "controller/orphans.hpp"
 #include "controller/worker_sockets.hpp"
 #include "link/channel.hpp"
 
@@ -41,6 +43,14 @@ class WorkerProcesses : public Processes {
  private:
   struct Worker;
 
+  // What came of connecting to a worker of the controller before.
+  struct Met {
+    pid_t pid;
+    base::UniqueFd pidfd;
+    link::Channel channel;
+    Result<Greeting> greeting;
+  };
+  std::optional<Met> meet(const std::string& slot);
   WorkerId add(std::unique_ptr<Worker> worker);
   void wait_for_exit(WorkerId id, Worker& worker);
   void wait_for_message(WorkerId id, Worker& worker);

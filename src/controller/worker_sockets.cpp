@@ -63,6 +63,14 @@ Result<base::UniqueFd> WorkerSockets::connect(const std::string& slot) const {
   return system_error("the worker " + slot + " cannot be reached", nobody ? ErrorCode::unavailable : ErrorCode::io);
 }
 
+// A socket of another type is not let in, which tells that there is one.
+bool WorkerSockets::has_worker(const std::string& slot) const {
+  const base::UniqueFd socket(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  const sockaddr_un address = address_of(folder_.get(), slot);
+  return socket && ::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 &&
+         errno == EPROTOTYPE;
+}
+
 std::vector<std::string> WorkerSockets::slots() const {
   std::vector<std::string> found;
   std::error_code error;

@@ -19,7 +19,9 @@ class WorkerSockets {
   Result<base::UniqueFd> bind(const std::string& slot);
   /// Connects to the worker of that slot. Errors: unavailable (nobody is there), io.
   Result<base::UniqueFd> connect(const std::string& slot) const;
-  /// Slots with a socket, sorted; whether a worker is behind it, `connect` tells.
+  /// Whether a worker is there. It does not notice: whoever connects is its controller for as long as that lasts.
+  bool has_worker(const std::string& slot) const;
+  /// Slots with a socket, sorted; whether a worker is behind it, `has_worker` tells.
   std::vector<std::string> slots() const;
   void remove(const std::string& slot);
 

@@ -59,6 +59,18 @@ def test_clients_notice_nothing_and_the_next_controller_has_all_of_it(make_fleet
         client.close()
 
 
+def test_who_only_asks_is_nobodys_controller(make_fleet):
+    fleet = three(make_fleet)
+    before = pids(fleet)
+    lose_controller(fleet)
+    for _ in range(5):
+        fleet.cli("ps", code=3)
+    fleet.spawn()
+    wait_until(lambda: fleet.cli("ps", code=None).returncode == 0, "the controller answers")
+    fleet.wait_ready()
+    assert pids(fleet) == before
+
+
 def test_what_changed_in_between_is_made_so(make_fleet):
     fleet = three(make_fleet)
     before = pids(fleet)
