@@ -70,6 +70,7 @@ class Controller : private Watcher {
         log_(std::move(log)),
         signals_(context_),
         timer_(context_),
+        place_(context_),
         processes_(context_, std::move(options.worker_executable), std::move(worker_sockets), log_,
                    options.config.log.fd == STDOUT_FILENO),
         sockets_(options.config),
@@ -162,7 +163,16 @@ class Controller : private Watcher {
       }
       return;
     }
+    // What the system has delivered already is handled here; what comes from now on is for the next program.
     block_signals(SIG_BLOCK);
+    place_.expires_after(std::chrono::milliseconds(20));
+    place_.async_wait([this](error_code error) {
+      if (!error) make_place();
+    });
+  }
+
+  void make_place() {
+    if (stopping_) return block_signals(SIG_UNBLOCK);
     execute_again_ = true;
     notify_service_manager("RELOADING=1\nMONOTONIC_USEC=" + std::to_string(monotonic_us()));
     server_.close();
@@ -275,6 +285,7 @@ class Controller : private Watcher {
   asio::io_context context_{1};
   asio::signal_set signals_;
   asio::steady_timer timer_;
+  asio::steady_timer place_;
   WorkerProcesses processes_;
   ListeningSockets sockets_;
   RunningFleet fleet_;
