@@ -17,11 +17,12 @@ bool runs_already(Context& context, const config::FleetConfig& config);
 
 /// `run`, and what `up -d` starts: then `ready_fd` is a pipe that gets why it cannot start, or a zero
 /// byte when the fleet is there.
-void run_fleet(Context& context, std::optional<int> ready_fd = std::nullopt);
+/// `force`: also when something of it cannot run.
+void run_fleet(Context& context, std::optional<int> ready_fd = std::nullopt, bool force = false);
 
 /// `up -d`: starts the controller in the background; returns when every instance is ready or has failed
 /// to become so.
-void up_in_background(Context& context, std::chrono::seconds limit);
+void up_in_background(Context& context, std::chrono::seconds limit, bool force);
 
 /// `down`: stops everything; returns when the controller is gone.
 void down(Context& context, std::chrono::seconds limit);
@@ -92,7 +93,10 @@ void set_log_level(Context& context, const std::string& name, const std::string&
 /// `ports`: whose each port is, also those that are only reserved. Of the running fleet, else of the files.
 void list_ports(Context& context, bool json);
 
+/// `check`: the configuration, and what the machine has for it.
 void check_config(Context& context);
+/// Says what of the fleet cannot run on this machine, and sets the exit code to 1. False: all of it can.
+bool fails_preflight(Context& context, const config::FleetConfig& config);
 void show_version(Context& context, bool json);
 
 }  // namespace shoal::cli

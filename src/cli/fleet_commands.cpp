@@ -31,22 +31,26 @@ void add_run(CLI::App& app, Context& context) {
   const auto ready_fd = std::make_shared<std::optional<int>>();
   run->add_option("--ready-fd", *ready_fd)->group("");  // between `up -d` and its controller
   add_log_target(run, context);
-  run->callback([&context, ready_fd] { run_fleet(context, *ready_fd); });
+  const auto force = std::make_shared<bool>(false);
+  run->add_flag("--force", *force, "Also when `shoal check` says that something of it cannot run");
+  run->callback([&context, ready_fd, force] { run_fleet(context, *ready_fd, *force); });
 }
 
 void add_up(CLI::App& app, Context& context) {
   struct Options {
     bool detach = false;
+    bool force = false;
     unsigned limit = 60;
   };
   const auto options = std::make_shared<Options>();
   CLI::App* up = app.add_subcommand("up", "Run the fleet; with -d in the background, until `shoal down`");
   CLI::Option* detach = up->add_flag("-d,--detach", options->detach, "Return when the fleet is ready");
+  up->add_flag("--force", options->force, "Also when `shoal check` says that something of it cannot run");
   add_timeout(up, options->limit);
   add_log_target(up, context)->excludes(detach);
   up->callback([&context, options] {
-    if (options->detach) up_in_background(context, seconds(options->limit));
-    else run_fleet(context);
+    if (options->detach) up_in_background(context, seconds(options->limit), options->force);
+    else run_fleet(context, std::nullopt, options->force);
   });
 }
 
@@ -218,7 +222,7 @@ void add_fleet_commands(CLI::App& app, Context& context) {
   add_logs(app, context);
   add_log_level(app, context);
 
-  CLI::App* check = app.add_subcommand("check", "Check the configuration, without touching anything");
+  CLI::App* check = app.add_subcommand("check", "Check the configuration, and what the machine has for it; touches nothing");
   check->callback([&context] { check_config(context); });
 
   const auto json = std::make_shared<bool>(false);

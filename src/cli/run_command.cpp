@@ -69,13 +69,13 @@ class ReadyPipe {
 
 }  // namespace
 
-void run_fleet(Context& context, std::optional<int> ready_fd) {
+void run_fleet(Context& context, std::optional<int> ready_fd, bool force) {
   ReadyPipe pipe(ready_fd.value_or(-1));
   // Its path: another file may be there when it is needed.
   std::error_code ignored;
   const std::string program = std::filesystem::read_symlink("/proc/self/exe", ignored);
   auto config = context.load_config();
-  if (!config) return;
+  if (!config || (!force && !pipe && fails_preflight(context, *config))) return;
   make_absolute(*config);
 
   controller::ControllerOptions options;

@@ -4,6 +4,7 @@
 
 #include "cli/commands.hpp"
 #include "cli/table.hpp"
+#include "fleet/preflight.hpp"
 
 namespace shoal::cli {
 
@@ -79,6 +80,24 @@ void check_config(Context& context) {
   };
   context.out << config->file << ": ok, " << count(config->instances.size(), "instance") << ", "
               << count(listeners, "listener") << '\n';
+  std::vector<std::vector<std::string>> rows;
+  for (const fleet::Finding& finding : fleet::preflight(*config, fleet::read_machine(*config))) {
+    static constexpr const char* kLevels[] = {"ok", "warn", "FAIL"};
+    rows.push_back({kLevels[static_cast<std::size_t>(finding.level)], finding.what, finding.detail});
+    if (!finding.mend.empty()) rows.push_back({"", "", "-> " + finding.mend});
+    if (finding.level == fleet::Finding::Level::fail) context.exit_code = kFailed;
+  }
+  print_table(context.out, rows);
+}
+
+bool fails_preflight(Context& context, const config::FleetConfig& config) {
+  bool fails = false;
+  for (const fleet::Finding& finding : fleet::preflight(config, fleet::read_machine(config))) {
+    if (finding.level != fleet::Finding::Level::fail) continue;
+    context.fail(kFailed, finding.what + ": " + finding.detail + "; " + finding.mend + "; `--force` starts all the same");
+    fails = true;
+  }
+  return fails;
 }
 
 }  // namespace shoal::cli

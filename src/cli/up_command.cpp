@@ -88,10 +88,11 @@ bool runs_already(Context& context, const config::FleetConfig& config) {
   return true;
 }
 
-void up_in_background(Context& context, std::chrono::seconds limit) {
+void up_in_background(Context& context, std::chrono::seconds limit, bool force) {
   const auto config = context.load_config();
   if (!config) return;
   if (runs_already(context, *config)) return;
+  if (!force && fails_preflight(context, *config)) return;
   if (auto made = controller::make_folders(*config); !made) return context.fail(kFailed, made.error().message);
   const base::UniqueFd log(::open(config->controller_log().c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640));
   if (!log) {
