@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "shoal/histogram.hpp"
 #include "shoal/options.hpp"
 #include "shoal/result.hpp"
 #include "shoal/runtime.hpp"
@@ -96,6 +97,13 @@ struct Stats {
   std::string alarm{};
   /// Times a bound was reached, by `Bound`.
   std::array<std::uint64_t, kBounds> limit_hits{};
+  /// From the turn of the instance's thread in which a PUBLISH was taken to its copy being written to a connected
+  /// subscriber: what was sent at once, every copy, by the time of its turn's end; what waited in a session's queue, by
+  /// a sample. Without retained messages for new subscriptions, what waited for shared ones, and what is sent again.
+  Histogram delivery_latency{};
+  /// From a QoS 1 or 2 PUBLISH being written to a subscriber to the end of its flow (PUBACK, PUBCOMP), by the times of
+  /// turns. A sample: of each session one message at a time.
+  Histogram ack_latency{};
 
   std::uint64_t hits(Bound bound) const { return limit_hits[static_cast<std::size_t>(bound)]; }
   std::uint64_t all_hits() const {

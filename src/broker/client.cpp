@@ -297,7 +297,7 @@ Client::Outcome Client::on_ack(const mqtt::Frame& frame) {
     shard_.flush_later(*this);
     return kFine;
   }
-  if (!session_->protocol.acknowledge(*packet)) {
+  if (!session_->protocol.acknowledge(*packet, shard_.now())) {
     return violated("MQTT-4.3", "acknowledgement of another kind than the message's");
   }
   session_->pump(shard_.router().scratch(), shard_.now());

@@ -284,6 +284,7 @@ void Instance::on_turn_end() {
   if (!self_) return;
   if (input_full_) end_stale_input();
   shard_.turn_end();
+  if (shard_.has_deliveries()) shard_.time_deliveries(io::Reactor::read_clock());
   if (store_) watch_store();
   buried_.clear();
   log_.flush();

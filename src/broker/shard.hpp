@@ -93,6 +93,10 @@ class Shard final : private Deliveries, private io::Timer {
   void authenticated(std::uint64_t client, const auth::Verdict& verdict);
   /// Host callbacks; those in line whose turn it is are read; every client that has something to say is flushed.
   void turn_end();
+  /// True when something was delivered since the last `time_deliveries`.
+  bool has_deliveries() const { return budget_.delivered != timed_delivered_; }
+  /// The turn is over now, all is flushed: what was delivered in it took until `at`.
+  void time_deliveries(base::Time at);
   /// No callback of the host is called from here on.
   void stop_host() { router_.stop_host(); }
   /// Ends all clients (5.0: 0x8b) and refuses new ones.
@@ -218,7 +222,7 @@ class Shard final : private Deliveries, private io::Timer {
   ShardCounters counters_;
   Router router_;
   SessionTable sessions_;
-  std::unique_ptr<StoreJournal> journal_;     // null: nothing survives
+  std::unique_ptr<StoreJournal> journal_;  // null: nothing survives
   CommitDelay commit_delay_{*this};
   std::unique_ptr<StoreReadBack> read_back_;  // these with it
   std::unique_ptr<StoreEviction> eviction_;
@@ -241,7 +245,10 @@ class Shard final : private Deliveries, private io::Timer {
   RateLimit bytes_out_;
   std::uint64_t spent_messages_out_ = 0;  // of the budget's totals
   std::uint64_t spent_bytes_out_ = 0;
-  std::uint64_t noted_lost_ = 0;  // messages
+  std::uint64_t noted_lost_ = 0;       // messages
+  Histogram at_once_;                  // deliveries in the turn of their PUBLISH
+  std::uint64_t timed_delivered_ = 0;  // of the budget's totals
+  std::uint64_t timed_late_ = 0;
   std::uint64_t next_number_ = 1;
   std::uint64_t next_client_id_ = 1;
   const auth::KeyedHash id_hash_ = auth::KeyedHash::with_random_key();

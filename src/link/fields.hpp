@@ -21,7 +21,13 @@ Result<BrokerOptions> options_from(const Message& start);
 Message to_message(const std::string& instance, const Stats& stats);
 Stats stats_from(const Message& message);
 
-/// Every counter with its name, in the order of `shoal::Stats`.
+/// Every counter and gauge with its name, in the order of `shoal::Stats`. Without histograms.
 std::vector<std::pair<std::string, std::uint64_t>> named(const Stats& stats);
+
+/// True for the name of a gauge: what is so now, while the others count since the start.
+constexpr bool is_gauge(std::string_view name) { return name.ends_with("_now"); }
+
+/// Adds the counters and histograms of `more`; gauges and the alarm of `to` stay.
+void add_totals(Stats& to, const Stats& more);
 
 }  // namespace shoal::link
