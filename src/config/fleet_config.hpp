@@ -66,6 +66,7 @@ struct FleetConfig {
   std::string log_dir;
   std::string run_dir;  ///< control socket and lock
   PortRange port_range;
+  std::optional<ListenerConfig> metrics;  ///< where HTTP serves metrics and health; its port is fixed
   std::vector<InstanceConfig> instances;  ///< in the order of the files
 
   const InstanceConfig* find(std::string_view name) const;

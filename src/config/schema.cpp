@@ -58,6 +58,15 @@ std::vector<Key> make_schema() {
                   .fallback = "18000-18999",
                   .doc = "Where a port for `auto` is looked for, both ends included.",
                   .set_fleet = [](FleetConfig& f, const Value& v) { f.port_range = v.ports; }});
+  keys.push_back({.scope = Scope::fleet,
+                  .path = "metrics",
+                  .type = Type::address,
+                  .fallback = "",
+                  .doc =
+                      "Where `/metrics`, `/healthz` and `/readyz` are served over HTTP, such as `127.0.0.1:9464`, for "
+                      "Prometheus and health checks. HOST as in `listeners`. Nothing else is served there, and "
+                      "nobody is asked who he is. Not written: nowhere but on the control socket.",
+                  .set_fleet = [](FleetConfig& f, const Value& v) { f.metrics = v.listeners.front(); }});
 
   keys.push_back({.scope = instance,
                   .path = "template",

@@ -60,10 +60,12 @@ std::string holder_of(const std::string& instance, const config::ListenerConfig&
 /// What to tell when `listen_on` failed.
 std::string reason(int error, const std::string& instance, const config::ListenerConfig& listener,
                    const PortBook& book) {
+  const bool may_be_auto = !instance.empty();
   const std::string port = "port " + std::to_string(*listener.port);
   switch (error) {
     case EADDRINUSE:
-      return port + " is held by " + holder_of(instance, listener, book) + "; stop it, or choose another port or auto";
+      return port + " is held by " + holder_of(instance, listener, book) + "; stop it, or choose another port" +
+             (may_be_auto ? " or auto" : "");
     case EADDRNOTAVAIL: return "address " + listener.host + " is not one of this machine; see `ip addr`";
     case EACCES: return port + " needs root or CAP_NET_BIND_SERVICE";
     case EAFNOSUPPORT: return "this machine has no IPv6; choose an IPv4 address";
@@ -128,6 +130,13 @@ Attempt bind_automatic(const config::InstanceConfig& instance, std::size_t index
 }
 
 }  // namespace
+
+std::variant<BoundListener, config::Problem> bind_own(const std::string& what, const config::ListenerConfig& listener,
+                                                      const PortBook& book) {
+  base::UniqueFd fd = listen_on(listener);
+  if (fd) return BoundListener{std::move(fd), listener.url(), *listener.port};
+  return config::Problem{listener.at, what + ": " + reason(errno, {}, listener, book)};
+}
 
 Bound bind_all(std::span<const config::InstanceConfig* const> plan, PortBook& book) {
   Bound result;

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <variant>
 #include <vector>
 
 #include "base/unique_fd.hpp"
@@ -35,5 +36,9 @@ struct Bound {
 /// closed again. Automatic ports are the remembered ones, else free ones of the book's range that no
 /// instance has, and are saved. So all binds of a plan happen before anything of it starts.
 Bound bind_all(std::span<const config::InstanceConfig* const> plan, PortBook& book);
+
+/// Binds what the controller itself listens on, `what` for people; `book` tells which instance is in the way.
+std::variant<BoundListener, config::Problem> bind_own(const std::string& what, const config::ListenerConfig& listener,
+                                                      const PortBook& book);
 
 }  // namespace shoal::fleet
