@@ -27,8 +27,11 @@ Failure wrong_method(const Request& request, std::string_view allowed) {
           std::string(request.method) + " is not possible here; use " + std::string(allowed)};
 }
 
-Failure no_such_path(std::string_view path) {
-  return {404, "not_found", "there is nothing at " + std::string(path) + "; the API begins at /v1"};
+Failure no_such_path(std::string_view path, Routes routes = Routes::all) {
+  const bool all = routes == Routes::all;
+  return {404, "not_found",
+          "there is nothing at " + std::string(path) +
+              (all ? "; the API begins at /v1" : "; here are /metrics, /healthz and /readyz")};
 }
 
 struct Target {
@@ -99,11 +102,41 @@ void route_instance(const Request& request, const Target& target, std::string_vi
               }));
 }
 
+void metrics(Service& service, Answer answer) {
+  service.metrics(answering<std::string>(std::move(answer), [](const std::string& page) {
+    return Response{200, page, "text/plain; version=0.0.4; charset=utf-8"};
+  }));
+}
+
+Response readiness(const Service& service) {
+  json::array list;
+  for (const NotReady& one : service.not_ready()) {
+    json::object object;
+    object["name"] = one.name;
+    object["state"] = one.state;
+    object["why"] = one.why;
+    list.push_back(std::move(object));
+  }
+  return {list.empty() ? 200 : 503, json::serialize(list)};
+}
+
+/// False: it is none of these.
+bool route_monitoring(const Request& request, std::string_view path, Service& service, Answer& answer) {
+  if (path != "/metrics" && path != "/healthz" && path != "/readyz") return false;
+  if (request.method != "GET") answer(failure(wrong_method(request, "GET")));
+  else if (path == "/metrics") metrics(service, std::move(answer));
+  else if (path == "/healthz") answer({200, "ok", "text/plain"});
+  else answer(readiness(service));
+  return true;
+}
+
 }  // namespace
 
-void route(const Request& request, Service& service, std::function<void(Response)> answer) {
+void route(const Request& request, Routes routes, Service& service, std::function<void(Response)> answer) {
   constexpr std::string_view kInstances = "/v1/instances";
   const Target target = split(request.target);
+  if (route_monitoring(request, target.path, service, answer)) return;
+  if (routes == Routes::monitoring) return answer(failure(no_such_path(target.path, routes)));
   if (target.bad_wait) {
     return answer(failure({400, "bad_request", "wait must be a number of milliseconds, such as ?wait=5000"}));
   }

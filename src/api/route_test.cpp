@@ -21,6 +21,8 @@ struct FakeService : Service {
     asked = {name, verb, wait};
     reply(outcome);
   }
+  void metrics(Reply<std::string> reply) override { reply("shoal_up 1\n"); }
+  std::vector<NotReady> not_ready() const override { return waiting; }
   void shutdown() override { ++shutdowns; }
 
   struct Asked {
@@ -30,14 +32,16 @@ struct FakeService : Service {
   } asked;
   std::variant<Acted, Failure> outcome = Acted{};
   std::vector<Instance> instances;
+  std::vector<NotReady> waiting;
   int shutdowns = 0;
 };
 
 class Route : public testing::Test {
  protected:
-  Response ask(const std::string& method, const std::string& target) {
+  Response ask(const std::string& method, const std::string& target, Routes routes = Routes::all) {
     std::optional<Response> answer;
-    route({.method = method, .target = target}, service, [&](Response response) { answer = std::move(response); });
+    route({.method = method, .target = target}, routes, service,
+          [&](Response response) { answer = std::move(response); });
     EXPECT_TRUE(answer.has_value());
     return answer.value_or(Response{});
   }
@@ -124,6 +128,29 @@ TEST_F(Route, VersionAndShutdown) {
   EXPECT_EQ(service.shutdowns, 0);
   EXPECT_EQ(ask("POST", "/v1/shutdown").status, 202);
   EXPECT_EQ(service.shutdowns, 1);
+}
+
+TEST_F(Route, MonitoringIsServedEverywhereAndNothingElseIsWhereOnlyThatIs) {
+  for (const Routes routes : {Routes::all, Routes::monitoring}) {
+    const Response page = ask("GET", "/metrics", routes);
+    EXPECT_EQ(page.status, 200);
+    EXPECT_EQ(page.body, "shoal_up 1\n");
+    EXPECT_EQ(page.content_type, "text/plain; version=0.0.4; charset=utf-8");
+    EXPECT_EQ(ask("GET", "/healthz", routes).status, 200);
+    EXPECT_EQ(ask("GET", "/readyz?verbose", routes).status, 200);
+    EXPECT_EQ(ask("POST", "/metrics", routes).status, 405);
+  }
+  service.waiting = {{"lab", "backoff", "killed \"so\""}};
+  const Response not_ready = ask("GET", "/readyz");
+  EXPECT_EQ(not_ready.status, 503);
+  EXPECT_EQ(not_ready.body, R"([{"name":"lab","state":"backoff","why":"killed \"so\""}])");
+  service.instances = {lab()};
+  for (const char* target : {"/v1/instances", "/v1/version", "/v1/shutdown", "/v1/instances/lab/stop", "/"}) {
+    EXPECT_EQ(ask("GET", target, Routes::monitoring).status, 404) << target;
+    EXPECT_EQ(ask("POST", target, Routes::monitoring).status, 404) << target;
+  }
+  EXPECT_EQ(service.shutdowns, 0);
+  EXPECT_EQ(service.asked.name, "");
 }
 
 TEST_F(Route, WhatIsNotThereIsSaidSo) {

@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <netinet/in.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -36,6 +37,8 @@ struct SlowService : Service {
   void act(const std::string&, Verb, milliseconds, Reply<Acted> reply) override {
     reply(Failure{409, "already_so", "so"});
   }
+  void metrics(Reply<std::string> reply) override { reply("shoal_up 1\n"); }
+  std::vector<NotReady> not_ready() const override { return {}; }
   void shutdown() override {}
   std::vector<Reply<std::vector<Instance>>> pending;
 };
@@ -155,6 +158,35 @@ TEST_F(ServerTest, ConnectionsAboveTheBoundWaitForTheirTurn) {
     first.reset();
     EXPECT_TRUE(call(path, {.target = "/v1/version"}, seconds(10)).ok());
   });
+}
+
+TEST_F(ServerTest, ServesMonitoringOnATcpSocketAndNothingElse) {
+  base::UniqueFd listening(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t length = sizeof address;
+  ASSERT_EQ(::bind(listening.get(), reinterpret_cast<const sockaddr*>(&address), length), 0);
+  ASSERT_EQ(::listen(listening.get(), 16), 0);
+  ::getsockname(listening.get(), reinterpret_cast<sockaddr*>(&address), &length);
+
+  boost::asio::io_context context;
+  Server server(context, {.routes = Routes::monitoring, .body_bytes_max = 0, .connections_max = 1}, service);
+  ASSERT_TRUE(server.open_on(std::move(listening)).ok());
+  std::jthread thread([&] { context.run(); });
+  const auto ask = [&](const std::string& line) {
+    const base::UniqueFd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    EXPECT_EQ(::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address), 0);
+    return exchange(fd.get(), line + " HTTP/1.1\r\nConnection: close\r\n\r\n");
+  };
+  const std::string page = ask("GET /metrics");
+  EXPECT_THAT(page, StartsWith("HTTP/1.1 200"));
+  EXPECT_THAT(page, HasSubstr("Content-Type: text/plain; version=0.0.4"));
+  EXPECT_TRUE(page.ends_with("\r\n\r\nshoal_up 1\n")) << page;
+  EXPECT_THAT(ask("GET /healthz"), StartsWith("HTTP/1.1 200"));
+  EXPECT_THAT(ask("GET /v1/version"), StartsWith("HTTP/1.1 404"));
+  EXPECT_THAT(ask("POST /v1/instances/a/stop"), StartsWith("HTTP/1.1 404"));
+  context.stop();
 }
 
 }  // namespace

@@ -32,6 +32,13 @@ struct Acted {
   bool settled = true;  ///< false: not there yet when the waiting time was over
 };
 
+/// An instance that should run and is not ready.
+struct NotReady {
+  std::string name;
+  std::string state;
+  std::string why;  ///< one line
+};
+
 /// What `/v1` offers, without HTTP. The controller implements it. One thread.
 class Service {
  public:
@@ -43,6 +50,10 @@ class Service {
   /// Answers when the outcome is known or `wait` is over. Failures: no_such_instance, already_so,
   /// failed (the message says why), stopping (the fleet is ending).
   virtual void act(const std::string& name, Verb verb, std::chrono::milliseconds wait, Reply<Acted> reply) = 0;
+  /// A page for Prometheus; workers that do not answer in time are in it with what was last heard.
+  virtual void metrics(Reply<std::string> reply) = 0;
+  /// Empty: all instances that should run are ready.
+  virtual std::vector<NotReady> not_ready() const = 0;
   /// Begins to drain and stop everything; the process ends by itself.
   virtual void shutdown() = 0;
 };
@@ -50,7 +61,13 @@ class Service {
 /// Longest `?wait=` in milliseconds; more is cut.
 inline constexpr std::chrono::milliseconds kWaitMax{600'000};
 
+/// What a listener serves.
+enum class Routes {
+  all,
+  monitoring,  ///< `GET /metrics`, `/healthz` and `/readyz` only
+};
+
 /// Answers a request by asking `service`. `reply` is called once, now or later.
-void route(const Request& request, Service& service, std::function<void(Response)> reply);
+void route(const Request& request, Routes routes, Service& service, std::function<void(Response)> reply);
 
 }  // namespace shoal::api

@@ -59,7 +59,8 @@ class Controller : private Watcher {
         sockets_(options.config),
         fleet_(std::move(options.config), {}, processes_, sockets_, log_),
         requests_(fleet_, std::move(options.version), clock_now, [this] { stop("request"); }),
-        server_(context_, {.path = fleet_.config().control_socket(), .after_request = [this] { turn(); }}, requests_) {
+        server_(context_, {.path = fleet_.config().control_socket(), .after_request = [this] { turn(); }}, requests_),
+        monitoring_(context_, monitoring_options(), requests_) {
     fleet_.watch(*this);
     processes_.listen(
         [this](WorkerId id, const link::Message& message) {
@@ -73,8 +74,17 @@ class Controller : private Watcher {
   }
 
   std::vector<config::Problem> prepare() {
+    // First, so that no automatic port takes its place.
+    base::UniqueFd monitoring;
+    if (const auto& metrics = fleet_.config().metrics) {
+      auto bound = sockets_.bind_own("fleet.metrics", *metrics);
+      if (auto* problem = std::get_if<config::Problem>(&bound)) return {std::move(*problem)};
+      monitoring = std::move(std::get<fleet::BoundListener>(bound).fd);
+    }
     if (auto problems = fleet_.bind_all(); !problems.empty()) return problems;
     if (auto opened = server_.open(); !opened) return {{{}, opened.error().message}};
+    if (!monitoring) return {};
+    if (auto opened = monitoring_.open_on(std::move(monitoring)); !opened) return {{{}, opened.error().message}};
     return {};
   }
 
@@ -91,6 +101,16 @@ class Controller : private Watcher {
   }
 
  private:
+  // Whoever reaches it may ask, but not much at a time.
+  api::ServerOptions monitoring_options() {
+    return {.routes = api::Routes::monitoring,
+            .body_bytes_max = 0,
+            .header_bytes_max = 8 * 1024,
+            .connections_max = 16,
+            .idle_limit = std::chrono::seconds(10),
+            .after_request = [this] { turn(); }};
+  }
+
   void wait_for_signal() {
     signals_.async_wait([this](error_code error, int signal) {
       if (error) return;
@@ -139,6 +159,7 @@ class Controller : private Watcher {
     }
     if (fleet_.ended()) {
       server_.close();
+      monitoring_.close();
       context_.stop();
     }
     set_timer(std::min(fleet_.deadline(), requests_.deadline()));
@@ -196,6 +217,7 @@ class Controller : private Watcher {
   RunningFleet fleet_;
   Requests requests_;
   api::Server server_;
+  api::Server monitoring_;  // fleet.metrics
   const bool has_terminal_ = has_terminal();
   base::Time armed_ = base::kNever;
   bool settled_ = false;

@@ -14,6 +14,11 @@ class ListeningSockets : public Sockets {
   fleet::Bound bind(std::span<const config::InstanceConfig* const> plan) override {
     return fleet::bind_all(plan, book_);
   }
+  /// What the controller itself listens on; `what` for people.
+  std::variant<fleet::BoundListener, config::Problem> bind_own(const std::string& what,
+                                                               const config::ListenerConfig& listener) {
+    return fleet::bind_own(what, listener, book_);
+  }
   /// Port files with lines that made no sense.
   const std::vector<std::string>& damaged() const { return book_.damaged(); }
 

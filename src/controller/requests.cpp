@@ -33,8 +33,12 @@ Outcome outcome_of(Verb verb, State state) {
 
 }  // namespace
 
-Requests::Requests(RunningFleet& fleet, std::string version, Clock now, std::function<void()> shutdown)
-    : fleet_(fleet), version_(std::move(version)), now_(std::move(now)), shutdown_(std::move(shutdown)) {
+Requests::Requests(RunningFleet& fleet, std::string version, Clock now, std::function<void()> shutdown, Usage usage)
+    : fleet_(fleet),
+      version_(std::move(version)),
+      now_(std::move(now)),
+      shutdown_(std::move(shutdown)),
+      usage_(std::move(usage)) {
   fleet_.watch(*this);
 }
 
@@ -44,10 +48,14 @@ void Requests::wait_for_stats(std::set<std::string> names, std::function<void(Wa
   waiting_.push_back({now_() + kStatsLimit, over, std::move(names), std::nullopt, {}, std::move(answer)});
 }
 
-void Requests::list(api::Reply<std::vector<api::Instance>> reply) {
+std::set<std::string> Requests::all_names() const {
   std::set<std::string> names;
   for (const auto& instance : fleet_.config().instances) names.insert(instance.name);
-  wait_for_stats(std::move(names), [this, reply = std::move(reply)](Waiting& waiting, Time now) {
+  return names;
+}
+
+void Requests::list(api::Reply<std::vector<api::Instance>> reply) {
+  wait_for_stats(all_names(), [this, reply = std::move(reply)](Waiting& waiting, Time now) {
     std::vector<api::Instance> all;
     for (const auto& config : fleet_.config().instances) {
       api::Instance& view = all.emplace_back(*fleet_.view(config.name, now));
@@ -71,6 +79,50 @@ void Requests::get(const std::string& name, api::Reply<api::Instance> reply) {
   });
 }
 
+void Requests::metrics(api::Reply<std::string> reply) {
+  wait_for_stats(all_names(), [this, reply = std::move(reply)](Waiting& waiting, Time now) {
+    reply(metrics_page(observe(waiting.names, now)));
+  });
+}
+
+// `silent`: instances whose worker did not answer.
+Observed Requests::observe(const std::set<std::string>& silent, Time now) {
+  Observed observed{.version = version_, .instances = {}, .workers = {}};
+  std::set<std::int64_t> seen;
+  for (const auto& config : fleet_.config().instances) {
+    const api::Instance view = *fleet_.view(config.name, now);
+    const State state = *fleet_.state(config.name);
+    observed.instances.push_back({.name = config.name,
+                                  .state = state,
+                                  .up = state == State::ready && !silent.contains(config.name),
+                                  .restarts = totals_.restarts(config.name),
+                                  .uptime_s = view.uptime_s,
+                                  .stats = totals_.of(config.name)});
+    if (view.pid <= 0 || !seen.insert(view.pid).second) continue;
+    const auto usage = usage_(view.pid);
+    if (!usage) continue;
+    const bool shared = view.worker != "own";
+    const std::string& worker = shared ? view.worker : view.name;
+    const double cpu_seconds = cpu_.add((shared ? "group " : "own ") + worker, view.pid, usage->cpu_seconds);
+    observed.workers.push_back(
+        {.name = worker, .shared = shared, .cpu_seconds = cpu_seconds, .resident_bytes = usage->resident_bytes});
+  }
+  return observed;
+}
+
+std::vector<api::NotReady> Requests::not_ready() const {
+  std::vector<api::NotReady> all;
+  for (const auto& config : fleet_.config().instances) {
+    const State state = *fleet_.state(config.name);
+    if (state == State::ready || state == State::stopped) continue;
+    if (state == State::stopping && stop_asked_.contains(config.name)) continue;
+    const api::Instance view = *fleet_.view(config.name, now_());
+    const bool on_the_way = state == State::starting || state == State::stopping;
+    all.push_back({config.name, view.state, on_the_way ? "it is " + view.state : view.last_exit});
+  }
+  return all;
+}
+
 void Requests::act(const std::string& name, Verb verb, std::chrono::milliseconds wait, api::Reply<api::Acted> reply) {
   const Time now = now_();
   RunningFleet::Answer answer{};
@@ -89,6 +141,8 @@ void Requests::act(const std::string& name, Verb verb, std::chrono::milliseconds
           Failure{409, "already_so", name + " is " + std::string(fleet::to_string(*fleet_.state(name))) + " already"});
     case RunningFleet::Answer::done: break;
   }
+  if (verb == Verb::stop) stop_asked_.insert(name);
+  else if (verb != Verb::reload_users) stop_asked_.erase(name);
   const bool over = verb != Verb::reload_users && outcome_of(verb, *fleet_.state(name)) != Outcome::pending;
   waiting_.push_back(
       {now + wait, over, {name}, verb, {}, [this, name, reply = std::move(reply)](Waiting& waiting, Time at) {
@@ -111,6 +165,7 @@ void Requests::answer_verb(const std::string& name, Waiting& waiting, Time now, 
 }
 
 void Requests::on_state(const std::string& name, State state) {
+  totals_.changed(name, state);
   for (Waiting& waiting : waiting_) {
     if (!waiting.names.contains(name)) continue;
     if (!waiting.verb) {  // its counters will not come
@@ -125,6 +180,7 @@ void Requests::on_state(const std::string& name, State state) {
 }
 
 void Requests::on_stats(const std::string& name) {
+  totals_.heard(name, *fleet_.stats(name));
   for (Waiting& waiting : waiting_) {
     if (waiting.verb || waiting.names.erase(name) == 0) continue;
     waiting.over = waiting.names.empty();

@@ -8,7 +8,10 @@
 
 #include "api/service.hpp"
 #include "base/time.hpp"
+#include "controller/metrics_page.hpp"
+#include "controller/process_usage.hpp"
 #include "controller/running_fleet.hpp"
+#include "controller/totals.hpp"
 
 namespace shoal::controller {
 
@@ -18,14 +21,20 @@ class Requests : public api::Service, public Watcher {
  public:
   using Clock = std::function<base::Time()>;
 
-  /// `shutdown`: what POST /v1/shutdown does.
-  Requests(RunningFleet& fleet, std::string version, Clock now, std::function<void()> shutdown);
+  using Usage = std::function<std::optional<ProcessUsage>(std::int64_t pid)>;
+
+  /// `shutdown`: what POST /v1/shutdown does. `usage`: what worker processes take.
+  Requests(
+      RunningFleet& fleet, std::string version, Clock now, std::function<void()> shutdown,
+      Usage usage = [](std::int64_t pid) { return read_usage(pid); });
 
   std::string version() const override { return version_; }
   void list(api::Reply<std::vector<api::Instance>> reply) override;
   void get(const std::string& name, api::Reply<api::Instance> reply) override;
   void act(const std::string& name, api::Verb verb, std::chrono::milliseconds wait,
            api::Reply<api::Acted> reply) override;
+  void metrics(api::Reply<std::string> reply) override;
+  std::vector<api::NotReady> not_ready() const override;
   void shutdown() override { shutdown_(); }
 
   void on_state(const std::string& name, fleet::State state) override;
@@ -51,12 +60,18 @@ class Requests : public api::Service, public Watcher {
   };
 
   void wait_for_stats(std::set<std::string> names, std::function<void(Waiting&, base::Time)> answer);
+  std::set<std::string> all_names() const;
+  Observed observe(const std::set<std::string>& silent, base::Time now);
   void answer_verb(const std::string& name, Waiting& waiting, base::Time now, const api::Reply<api::Acted>& reply);
 
   RunningFleet& fleet_;
   std::string version_;
   Clock now_;
   std::function<void()> shutdown_;
+  Usage usage_;
+  Totals totals_;
+  CpuTotals cpu_;
+  std::set<std::string> stop_asked_;  // instances that are not wanted to run
   std::list<Waiting> waiting_;
 };
 

@@ -11,6 +11,7 @@ namespace {
 
 using base::milliseconds;
 using fleet::State;
+using testing::HasSubstr;
 
 class RequestsTest : public testing::Test, protected FakeFleet {
  protected:
@@ -26,7 +27,27 @@ class RequestsTest : public testing::Test, protected FakeFleet {
   }
   static const api::Failure& failure(const auto& answer) { return std::get<api::Failure>(*answer); }
 
-  Requests requests{running, "1.2.3", [this] { return now; }, [this] { ++shutdowns; }};
+  /// The metrics page, when every ready instance has told what `told` says.
+  std::string page() { return page_ ? std::get<std::string>(*page_) : std::string("none"); }
+  void ask_page() {
+    page_.reset();
+    requests.metrics(into(page_));
+  }
+  void tell(const char* name, std::uint64_t worker, const Stats& stats) {
+    running.on_message(WorkerId{worker}, link::to_message(name, stats), now);
+    requests.on_time(now);
+  }
+  std::vector<std::string> not_ready() const {
+    std::vector<std::string> lines;
+    for (const api::NotReady& one : requests.not_ready()) lines.push_back(one.name + " " + one.state + ": " + one.why);
+    return lines;
+  }
+
+  std::map<std::int64_t, ProcessUsage> usage;
+  Requests requests{
+      running, "1.2.3", [this] { return now; }, [this] { ++shutdowns; },
+      [this](std::int64_t pid) { return usage.contains(pid) ? std::optional(usage.at(pid)) : std::nullopt; }};
+  std::optional<std::variant<std::string, api::Failure>> page_;
   int shutdowns = 0;
   std::optional<std::variant<std::vector<api::Instance>, api::Failure>> listed;
   std::optional<std::variant<api::Instance, api::Failure>> got;
@@ -167,6 +188,78 @@ TEST_F(RequestsTest, ReloadedUsersAreAnsweredByTheWorker) {
   acted.reset();
   requests.act("b", api::Verb::reload_users, milliseconds(1000), into(acted));
   EXPECT_TRUE(std::get<0>(*acted).settled) << "b reads them when it starts";
+}
+
+TEST_F(RequestsTest, CountersOnThePageGoOnOverTheDeathOfAWorker) {
+  begin();
+  ready_all();
+  Stats stats;
+  stats.messages_received = 10;
+  stats.connections_now = 2;
+  ask_page();
+  for (const auto& [name, worker] : {std::pair("a", 1), std::pair("b", 2), std::pair("lab", 3), std::pair("lab2", 3)}) {
+    EXPECT_EQ(page(), "none");
+    tell(name, static_cast<std::uint64_t>(worker), stats);
+  }
+  EXPECT_THAT(page(), HasSubstr("shoal_messages_received_total{instance=\"a\"} 10\n"));
+  EXPECT_THAT(page(), HasSubstr("shoal_connections{instance=\"a\"} 2\n"));
+
+  running.on_exit(WorkerId{1}, "killed by signal 9 (KILL)", now);
+  requests.on_time(now);
+  ask_page();
+  now = requests.deadline();
+  requests.on_time(now);
+  EXPECT_THAT(page(), HasSubstr("shoal_messages_received_total{instance=\"a\"} 10\n"));
+  EXPECT_THAT(page(), HasSubstr("shoal_connections{instance=\"a\"} 0\n"));
+  EXPECT_THAT(page(), HasSubstr("shoal_instance_up{instance=\"a\"} 0\n"));
+  EXPECT_THAT(page(), HasSubstr("shoal_instance_up{instance=\"b\"} 0\n")) << "it did not answer";
+  EXPECT_THAT(page(), HasSubstr("shoal_messages_received_total{instance=\"b\"} 10\n"));
+  EXPECT_THAT(page(), HasSubstr("shoal_instances{state=\"backoff\"} 1\n"));
+
+  pass_until_deadline();
+  ready("a", 4);
+  stats.messages_received = 3;
+  ask_page();
+  tell("a", 4, stats);
+  now = requests.deadline();
+  requests.on_time(now);
+  EXPECT_THAT(page(), HasSubstr("shoal_messages_received_total{instance=\"a\"} 13\n"));
+  EXPECT_THAT(page(), HasSubstr("shoal_instance_restarts_total{instance=\"a\"} 1\n"));
+  EXPECT_THAT(page(), HasSubstr("shoal_instance_up{instance=\"a\"} 1\n"));
+}
+
+TEST_F(RequestsTest, ThePageHasOneLineForEachWorker) {
+  begin();
+  usage = {{1001, {1.5, 100}}, {1003, {2.5, 200}}};
+  ask_page();
+  requests.on_time(now);
+  EXPECT_THAT(page(), HasSubstr("TYPE shoal_worker_cpu_seconds_total counter\n"
+                                "shoal_worker_cpu_seconds_total{worker=\"a\",shared=\"false\"} 1.5\n"
+                                "shoal_worker_cpu_seconds_total{worker=\"small\",shared=\"true\"} 2.5\n#"));
+}
+
+TEST_F(RequestsTest, NotReadyIsWhatShouldRunAndDoesNot) {
+  using testing::ElementsAre;
+  using testing::IsEmpty;
+  begin();
+  ready("a", 1);
+  ready("b", 2);
+  EXPECT_THAT(not_ready(), ElementsAre("lab starting: it is starting", "lab2 starting: it is starting"));
+  ready("lab", 3);
+  ready("lab2", 3);
+  EXPECT_THAT(not_ready(), IsEmpty());
+  requests.act("a", api::Verb::stop, milliseconds(0), into(acted));
+  EXPECT_THAT(not_ready(), IsEmpty()) << "somebody wants it stopped";
+  requests.act("b", api::Verb::restart, milliseconds(0), into(acted));
+  EXPECT_THAT(not_ready(), ElementsAre("b stopping: it is stopping"));
+  stopped("a", 1);
+  stopped("b", 2);
+  EXPECT_THAT(not_ready(), ElementsAre("b starting: it is starting"));
+  running.on_exit(WorkerId{3}, "killed by signal 9 (KILL)", now);
+  EXPECT_THAT(not_ready(), ElementsAre("b starting: it is starting", "lab backoff: killed by signal 9 (KILL)",
+                                       "lab2 backoff: killed by signal 9 (KILL)"));
+  running.stop_all(now);
+  EXPECT_THAT(not_ready(), ElementsAre("b stopping: it is stopping"));
 }
 
 }  // namespace

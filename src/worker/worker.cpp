@@ -213,6 +213,7 @@ void Worker::end_drained() {
       ++at;
       continue;
     }
+    tell_stats(at->first);  // the last word: nothing that was counted is missing
     at->second->broker->stop();
     const link::Message stopped = link::Message(link::type::kStopped).add("name", std::string_view(at->first));
     at = hosted_.erase(at);

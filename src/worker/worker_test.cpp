@@ -110,6 +110,9 @@ TEST_F(WorkerTest, HostsAnInstanceOnTheSocketsItIsGiven) {
   EXPECT_EQ(link::stats_from(stats).connections_accepted, 1u);
 
   say(Message(type::kStop).add("name", std::string_view("lab")).add("drain_ms", 1000u));
+  const Message last_word = hear();
+  EXPECT_EQ(last_word.type(), type::kStats);
+  EXPECT_EQ(link::stats_from(last_word).connections_accepted, 1u);
   const Message stopped = hear();
   EXPECT_EQ(stopped.type(), type::kStopped);
   EXPECT_EQ(stopped.text("name"), "lab");
@@ -161,8 +164,10 @@ TEST_F(WorkerTest, ShutdownDrainsEverything) {
   start(other);
   hear();
   say(Message(type::kShutdown).add("drain_ms", 1000u));
-  EXPECT_EQ(hear().type(), type::kStopped);
-  EXPECT_EQ(hear().type(), type::kStopped);
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_EQ(hear().type(), type::kStats);
+    EXPECT_EQ(hear().type(), type::kStopped);
+  }
   EXPECT_EQ(hear().type(), "end");
 }
 
@@ -171,6 +176,7 @@ TEST_F(WorkerTest, StopsWhatIsBeingStarted) {
   start(lab());
   say(Message(type::kStop).add("name", std::string_view("lab")).add("drain_ms", 1000u));
   EXPECT_EQ(hear().type(), type::kReady);
+  EXPECT_EQ(hear().type(), type::kStats);
   EXPECT_EQ(hear().type(), type::kStopped);
 }
 
