@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "shoal/client_info.hpp"
 #include "shoal/histogram.hpp"
 #include "shoal/options.hpp"
 #include "shoal/result.hpp"
@@ -145,6 +146,14 @@ class Broker {
   Result<void> subscribe(std::string_view filter, Qos qos, OnMessage on_message);
 
   Stats stats() const;
+
+  /// Some of the connected clients: at most `most` (1 to 10,000; what is outside is made to fit), newest first, begun
+  /// with `from` 0 and gone on with with the page's `next`. A client that stays connected meanwhile is in at least one
+  /// of the pages; when others go it may be in two.
+  ClientPage clients(std::uint64_t from = 0, std::size_t most = 1'000) const;
+  /// Ends the connection of that client (5.0: DISCONNECT 0x98). Its will is sent, its session stays for as long as was
+  /// agreed, and nothing keeps it from connecting again. False: no client of that id is connected.
+  bool disconnect(std::string_view client_id);
 
   /// Reads the users file again; on error the users stay as they were. Connected clients stay.
   Result<void> reload_users();

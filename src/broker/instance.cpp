@@ -206,6 +206,28 @@ Stats Instance::stats() const {
   return stats;
 }
 
+// From the end to the beginning: the place of one that went is taken by the last, which was looked at already.
+ClientPage Instance::clients(std::uint64_t from, std::size_t most) const {
+  const std::size_t looked_at_max = 10 * most;
+  std::size_t at = connections_.size();
+  if (from != 0) at = static_cast<std::size_t>(std::min<std::uint64_t>(at, from));
+  ClientPage page;
+  for (std::size_t looked_at = 0; at > 0 && page.clients.size() < most && looked_at < looked_at_max; ++looked_at) {
+    const Client& client = connections_[--at]->client();
+    if (!client.connected()) continue;
+    page.clients.push_back(client.info());
+    page.clients.back().next = at;
+  }
+  page.next = at;
+  return page;
+}
+
+bool Instance::disconnect(std::string_view client_id) {
+  if (!shard_.disconnect(client_id)) return false;
+  want_turn_end();
+  return true;
+}
+
 Result<void> Instance::reload_users() {
   auto users = users_of(options_.auth);
   if (!users) {

@@ -46,6 +46,9 @@ class Instance final : private Authority, private io::TurnEnd, private io::Timer
   std::uint16_t port(std::size_t listener) const;
   Shard& shard() { return shard_; }
   Stats stats() const;
+  /// As `Broker::clients`; `next` is how many connections are left to look at.
+  ClientPage clients(std::uint64_t from, std::size_t most) const;
+  bool disconnect(std::string_view client_id);
   Result<void> reload_users();
   Result<void> reopen_log() { return log_.reopen(); }
 

@@ -329,6 +329,13 @@ void Shard::authenticated(std::uint64_t number, const auth::Verdict& verdict) {
   found->second->authenticated(verdict.decision == auth::Decision::accepted, verdict.reason);
 }
 
+bool Shard::disconnect(std::string_view client_id) {
+  const ClientSession* const session = sessions_.find(client_id);
+  if (!session || !session->client) return false;
+  session->client->end(ReasonCode::administrative_action, "disconnected by an operator");
+  return true;
+}
+
 void Shard::shut_down() {
   shutting_down_ = true;
   if (journal_) commit();

@@ -99,6 +99,8 @@ class Shard final : private Deliveries, private io::Timer {
   void time_deliveries(base::Time at);
   /// No callback of the host is called from here on.
   void stop_host() { router_.stop_host(); }
+  /// As `Broker::disconnect`.
+  bool disconnect(std::string_view client_id);
   /// Ends all clients (5.0: 0x8b) and refuses new ones.
   void shut_down();
   /// Connections and routing; what the edge counts (bytes, accepts) is left to it.

@@ -28,13 +28,16 @@ inline constexpr std::string_view kStop = "stop";    ///< name, drain_ms
 inline constexpr std::string_view kReloadUsers = "reload-users";  ///< name
 inline constexpr std::string_view kReopenLogs = "reopen-logs";    ///< all instances
 inline constexpr std::string_view kStats = "stats";               ///< name; answered by the same type
-inline constexpr std::string_view kShutdown = "shutdown";         ///< drain_ms: drain everything and end
+inline constexpr std::string_view kClients = "clients";        ///< name, request, from, most; answered by the same type
+inline constexpr std::string_view kDisconnect = "disconnect";  ///< name, request, client
+inline constexpr std::string_view kShutdown = "shutdown";      ///< drain_ms: drain everything and end
 // worker to controller
 inline constexpr std::string_view kHello = "hello";      ///< version, pid; the first message
 inline constexpr std::string_view kReady = "ready";      ///< name, port for each listener
 inline constexpr std::string_view kRefused = "refused";  ///< name, error
 inline constexpr std::string_view kStopped = "stopped";  ///< name
-inline constexpr std::string_view kReply = "reply";      ///< name, to (a type), error when it failed
+/// name, to (a type), error when it failed. A question's `request` comes back, in every answer.
+inline constexpr std::string_view kReply = "reply";
 }  // namespace type
 
 /// A type and fields in order; a field may repeat. On the wire: one line for the type and one

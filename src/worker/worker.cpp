@@ -15,6 +15,7 @@
 #include <utility>
 
 #include "base/signals_blocked.hpp"
+#include "link/client_list.hpp"
 #include "link/fields.hpp"
 
 namespace shoal::worker {
@@ -120,6 +121,8 @@ void Worker::obey(link::Received received) {
   else if (type == link::type::kReloadUsers) reload_users(name);
   else if (type == link::type::kReopenLogs) reopen_logs();
   else if (type == link::type::kStats) tell_stats(name);
+  else if (type == link::type::kClients) tell_clients(message);
+  else if (type == link::type::kDisconnect) disconnect(message);
   else if (type == link::type::kShutdown) shutdown(drain_of(message));
 }
 
@@ -250,6 +253,27 @@ void Worker::reopen_logs() {
 void Worker::tell_stats(std::string_view name) {
   const auto found = hosted_.find(name);
   if (found != hosted_.end()) send(link::to_message(found->first, found->second->broker->stats()));
+}
+
+// As many as fit into a message: the rest is asked for with another one.
+void Worker::tell_clients(const link::Message& question) {
+  constexpr std::uint64_t kMost = link::kFieldsMax;
+  const auto found = hosted_.find(question.text("name"));
+  ClientPage page;
+  if (found != hosted_.end()) {
+    const std::uint64_t most = std::min(question.number("most").value_or(kMost), kMost);
+    page = found->second->broker->clients(question.number("from").value_or(0), most);
+  }
+  send(link::to_message(question.text("name"), page).add("request", question.text("request")));
+}
+
+void Worker::disconnect(const link::Message& question) {
+  const auto found = hosted_.find(question.text("name"));
+  link::Message reply(link::type::kReply);
+  reply.add("name", question.text("name")).add("to", link::type::kDisconnect).add("request", question.text("request"));
+  const bool there = found != hosted_.end() && found->second->broker->disconnect(question.text("client"));
+  if (!there) reply.add("error", std::string_view("no such client is connected"));
+  send(reply);
 }
 
 void Worker::shutdown(milliseconds drain) {

@@ -48,6 +48,8 @@ class Worker {
   void reload_users(const std::string& name);
   void reopen_logs();
   void tell_stats(std::string_view name);
+  void tell_clients(const link::Message& question);
+  void disconnect(const link::Message& question);
   void shutdown(std::chrono::milliseconds drain);
   void end_when_empty();
   void lose_controller();

@@ -9,6 +9,7 @@
 
 #include <thread>
 
+#include "link/client_list.hpp"
 #include "link/fields.hpp"
 
 namespace shoal::worker {
@@ -73,18 +74,26 @@ class WorkerTest : public testing::Test {
     fds.push_back(listener());
     say(link::to_start(options), std::move(fds));
   }
-  std::string connack() const {
-    const base::UniqueFd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  /// A client `x`, whose CONNECT was answered with `answer`; "refused" when nobody listens.
+  base::UniqueFd connect(std::string* answer = nullptr) const {
+    base::UniqueFd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
     sockaddr_in address{};
     address.sin_family = AF_INET;
     address.sin_port = htons(port_);
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    if (::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) return "refused";
+    if (answer) *answer = "refused";
+    if (::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) return {};
     constexpr std::string_view kConnect("\x10\x0d\0\x04MQTT\x04\x02\0\0\0\x01x", 15);
     ::send(fd.get(), kConnect.data(), kConnect.size(), MSG_NOSIGNAL);
-    char answer[4] = {};
-    const ssize_t got = ::recv(fd.get(), answer, sizeof answer, MSG_WAITALL);
-    return {answer, got > 0 ? static_cast<std::size_t>(got) : 0};
+    char bytes[4] = {};
+    const ssize_t got = ::recv(fd.get(), bytes, sizeof bytes, MSG_WAITALL);
+    if (answer) answer->assign(bytes, got > 0 ? static_cast<std::size_t>(got) : 0);
+    return fd;
+  }
+  std::string connack() const {
+    std::string answer;
+    connect(&answer);
+    return answer;
   }
 
   std::optional<link::Channel> channel_;
@@ -197,6 +206,40 @@ TEST_F(WorkerTest, ShutdownEndsWhatIsBeingStartedAndRefusesTheRest) {
   for (const auto& [name, type] : last) {
     EXPECT_TRUE(type == link::type::kStopped || type == link::type::kRefused) << name << ' ' << type;
   }
+}
+
+TEST_F(WorkerTest, ListsClientsAndDisconnectsThem) {
+  hear();
+  start(lab());
+  hear();
+  const auto clients = [&](std::string_view name) {
+    say(Message(type::kClients).add("name", name).add("request", 7u).add("from", 0u).add("most", 10u));
+    const Message answer = hear();
+    EXPECT_EQ(answer.type(), type::kClients);
+    EXPECT_EQ(answer.number("request"), 7u);
+    return link::client_page_from(answer);
+  };
+  const auto disconnect = [&](std::string_view name, std::string_view client) {
+    say(Message(type::kDisconnect).add("name", name).add("request", 8u).add("client", client));
+    const Message answer = hear();
+    EXPECT_EQ(answer.type(), type::kReply);
+    EXPECT_EQ(answer.number("request"), 8u);
+    return !answer.has("error");
+  };
+  EXPECT_TRUE(clients("lab").clients.empty());
+  EXPECT_TRUE(clients("gone").clients.empty());
+  const base::UniqueFd client = connect();
+  const ClientPage page = clients("lab");
+  ASSERT_EQ(page.clients.size(), 1u);
+  EXPECT_EQ(page.clients[0].client_id, "x");
+  EXPECT_EQ(page.clients[0].protocol, "3.1.1");
+  EXPECT_EQ(page.next, 0u);
+  EXPECT_FALSE(disconnect("gone", "x"));
+  EXPECT_FALSE(disconnect("lab", "y"));
+  EXPECT_TRUE(disconnect("lab", "x"));
+  char byte = 0;
+  EXPECT_EQ(::recv(client.get(), &byte, 1, 0), 0);
+  EXPECT_TRUE(clients("lab").clients.empty());
 }
 
 TEST_F(WorkerTest, EndsWhenTheControllerIsGone) {
