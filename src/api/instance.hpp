@@ -26,7 +26,11 @@ struct Instance {
   std::string log;                       ///< log file
   std::string state_dir;
   std::string alarm;  ///< as `shoal::Stats::alarm`; only in the object of a single instance
-  /// All counters of `shoal::Stats` by name; only in the object of a single instance.
+  /// CPU time of its worker's process since that started, and its resident memory; as `stats`.
+  std::optional<double> worker_cpu_s;
+  std::optional<std::uint64_t> worker_memory_bytes;
+  /// All counters of `shoal::Stats` by name; only in the object of a single instance, and in a list that was asked for
+  /// with them.
   std::vector<std::pair<std::string, std::uint64_t>> stats;
 };
 

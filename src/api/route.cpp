@@ -4,6 +4,7 @@
 #include <optional>
 #include <string_view>
 
+#include "api/client_list.hpp"
 #include "api/service.hpp"
 
 namespace shoal::api {
@@ -12,6 +13,8 @@ namespace {
 namespace json = boost::json;
 using std::chrono::milliseconds;
 using Answer = std::function<void(Response)>;
+
+constexpr std::uint64_t kClientsDefault = 1'000;
 
 Response failure(const Failure& why) {
   json::object error;
@@ -36,24 +39,32 @@ Failure no_such_path(std::string_view path, Routes routes = Routes::all) {
 
 struct Target {
   std::string_view path;
-  std::optional<milliseconds> wait;
-  bool bad_wait = false;
+  std::optional<std::uint32_t> wait_ms;
+  std::optional<std::uint64_t> limit;
+  std::optional<std::uint64_t> after;
+  std::optional<std::uint64_t> stats;
+  std::string_view bad;  // the name of one that is no number
 };
 
 Target split(std::string_view target) {
   const std::size_t mark = target.find('?');
-  Target result{target.substr(0, mark), std::nullopt};
+  Target result{target.substr(0, mark), {}, {}, {}, {}, {}};
   if (mark == std::string_view::npos) return result;
   std::string_view query = target.substr(mark + 1);
   while (!query.empty()) {
     const std::string_view pair = query.substr(0, query.find('&'));
     query.remove_prefix(std::min(query.size(), pair.size() + 1));
-    if (!pair.starts_with("wait=")) continue;
-    const std::string_view digits = pair.substr(5);
-    std::uint32_t ms = 0;
-    const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), ms);
-    result.bad_wait = error != std::errc() || end != digits.data() + digits.size();
-    result.wait = std::min(milliseconds(ms), kWaitMax);
+    const auto read = [&](std::string_view name, auto& place) {
+      if (!pair.starts_with(name) || pair.substr(name.size(), 1) != "=") return;
+      const std::string_view digits = pair.substr(name.size() + 1);
+      auto& number = place.emplace();
+      const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), number);
+      if (error != std::errc() || end != digits.data() + digits.size()) result.bad = name;
+    };
+    read("wait", result.wait_ms);
+    read("limit", result.limit);
+    read("after", result.after);
+    read("stats", result.stats);
   }
   return result;
 }
@@ -75,12 +86,25 @@ Reply<T> answering(Answer answer, ToResponse to_response) {
   };
 }
 
-void list(Service& service, Answer answer) {
-  service.list(answering<std::vector<Instance>>(std::move(answer), [](const std::vector<Instance>& instances) {
+void list(Service& service, bool with_stats, Answer answer) {
+  auto reply = answering<std::vector<Instance>>(std::move(answer), [](const std::vector<Instance>& instances) {
     json::array all;
     for (const Instance& instance : instances) all.push_back(to_json(instance));
     return Response{200, json::serialize(all)};
-  }));
+  });
+  if (with_stats) service.list_with_stats(std::move(reply));
+  else service.list(std::move(reply));
+}
+
+void route_client(const Request& request, const Target& target, const std::string& name, std::string_view encoded_id,
+                  Service& service, const Answer& answer) {
+  const auto id = percent_decoded(encoded_id);
+  if (encoded_id.empty() || encoded_id.find('/') != std::string_view::npos) {
+    return answer(failure(no_such_path(target.path)));
+  }
+  if (!id) return answer(failure({400, "bad_request", id.error().message}));
+  if (request.method != "DELETE") return answer(failure(wrong_method(request, "DELETE")));
+  service.disconnect(name, *id, answering<Done>(answer, [](const Done&) { return Response{200, "{}"}; }));
 }
 
 void route_instance(const Request& request, const Target& target, std::string_view rest, Service& service,
@@ -93,11 +117,22 @@ void route_instance(const Request& request, const Target& target, std::string_vi
                          return Response{200, json::serialize(to_json(instance))};
                        }));
   }
-  const auto verb = verb_of(rest.substr(slash + 1));
+  const std::string_view what = rest.substr(slash + 1);
+  if (what == "clients") {
+    if (request.method != "GET") return answer(failure(wrong_method(request, "GET")));
+    return service.clients(name, target.after.value_or(0), target.limit.value_or(kClientsDefault),
+                           answering<ClientPage>(std::move(answer), [](const ClientPage& page) {
+                             return Response{200, to_json(page)};
+                           }));
+  }
+  constexpr std::string_view kClients = "clients/";
+  if (what.starts_with(kClients))
+    return route_client(request, target, name, what.substr(kClients.size()), service, answer);
+  const auto verb = verb_of(what);
   if (!verb) return answer(failure(no_such_path(target.path)));
   if (request.method != "POST") return answer(failure(wrong_method(request, "POST")));
-  service.act(name, *verb, target.wait.value_or(milliseconds(0)),
-              answering<Acted>(std::move(answer), [](const Acted& acted) {
+  const auto wait = std::min(milliseconds(target.wait_ms.value_or(0)), kWaitMax);
+  service.act(name, *verb, wait, answering<Acted>(std::move(answer), [](const Acted& acted) {
                 return Response{acted.settled ? 200 : 202, json::serialize(to_json(acted.instance))};
               }));
 }
@@ -137,8 +172,11 @@ void route(const Request& request, Routes routes, Service& service, std::functio
   const Target target = split(request.target);
   if (route_monitoring(request, target.path, service, answer)) return;
   if (routes == Routes::monitoring) return answer(failure(no_such_path(target.path, routes)));
-  if (target.bad_wait) {
+  if (target.bad == "wait") {
     return answer(failure({400, "bad_request", "wait must be a number of milliseconds, such as ?wait=5000"}));
+  }
+  if (!target.bad.empty()) {
+    return answer(failure({400, "bad_request", std::string(target.bad) + " must be a number"}));
   }
   if (target.path == "/v1/version") {
     if (request.method != "GET") return answer(failure(wrong_method(request, "GET")));
@@ -152,9 +190,16 @@ void route(const Request& request, Routes routes, Service& service, std::functio
     service.shutdown();
     return answer({202, "{}"});
   }
+  if (target.path == "/v1/events") {
+    if (request.method != "GET") return answer(failure(wrong_method(request, "GET")));
+    return service.events(target.after.value_or(0), std::min(milliseconds(target.wait_ms.value_or(0)), kEventsWaitMax),
+                          answering<EventPage>(std::move(answer), [](const EventPage& page) {
+                            return Response{200, to_json(page)};
+                          }));
+  }
   if (target.path == kInstances) {
     if (request.method != "GET") return answer(failure(wrong_method(request, "GET")));
-    return list(service, std::move(answer));
+    return list(service, target.stats.value_or(0) != 0, std::move(answer));
   }
   if (target.path.starts_with(kInstances) && target.path.substr(kInstances.size()).starts_with('/')) {
     return route_instance(request, target, target.path.substr(kInstances.size() + 1), service, std::move(answer));

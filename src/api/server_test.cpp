@@ -29,6 +29,7 @@ using testing::StartsWith;
 struct SlowService : Service {
   std::string version() const override { return "1.2.3"; }
   void list(Reply<std::vector<Instance>> reply) override { pending.push_back(std::move(reply)); }
+  void list_with_stats(Reply<std::vector<Instance>> reply) override { reply(std::vector<Instance>{}); }
   void get(const std::string& name, Reply<Instance> reply) override {
     Instance instance;
     instance.name = name;
@@ -37,6 +38,11 @@ struct SlowService : Service {
   void act(const std::string&, Verb, milliseconds, Reply<Acted> reply) override {
     reply(Failure{409, "already_so", "so"});
   }
+  void clients(const std::string&, std::uint64_t, std::uint64_t, Reply<ClientPage> reply) override {
+    reply(ClientPage{});
+  }
+  void disconnect(const std::string&, const std::string&, Reply<Done> reply) override { reply(Done{}); }
+  void events(std::uint64_t, milliseconds, Reply<EventPage> reply) override { reply(EventPage{}); }
   void metrics(Reply<std::string> reply) override { reply("shoal_up 1\n"); }
   std::vector<NotReady> not_ready() const override { return {}; }
   void shutdown() override {}

@@ -7,8 +7,10 @@
 #include <variant>
 #include <vector>
 
+#include "api/events.hpp"
 #include "api/http.hpp"
 #include "api/instance.hpp"
+#include "shoal/client_info.hpp"
 
 namespace shoal::api {
 
@@ -32,6 +34,9 @@ struct Acted {
   bool settled = true;  ///< false: not there yet when the waiting time was over
 };
 
+/// Something was done, and there is nothing to tell of it.
+struct Done {};
+
 /// An instance that should run and is not ready.
 struct NotReady {
   std::string name;
@@ -45,11 +50,20 @@ class Service {
   virtual ~Service() = default;
   virtual std::string version() const = 0;
   virtual void list(Reply<std::vector<Instance>> reply) = 0;
+  /// Each as `get` shows it.
+  virtual void list_with_stats(Reply<std::vector<Instance>> reply) = 0;
   /// With its counters. Failure: no_such_instance.
   virtual void get(const std::string& name, Reply<Instance> reply) = 0;
   /// Answers when the outcome is known or `wait` is over. Failures: no_such_instance, already_so,
   /// failed (the message says why), stopping (the fleet is ending).
   virtual void act(const std::string& name, Verb verb, std::chrono::milliseconds wait, Reply<Acted> reply) = 0;
+  /// Some of the clients connected to it, as `shoal::Broker::clients`; also fewer than `most`. Failures:
+  /// no_such_instance, not_ready.
+  virtual void clients(const std::string& name, std::uint64_t from, std::uint64_t most, Reply<ClientPage> reply) = 0;
+  /// Ends a client's connection. Failures: no_such_instance, no_such_client, not_ready.
+  virtual void disconnect(const std::string& name, const std::string& client_id, Reply<Done> reply) = 0;
+  /// What happened behind number `after`; when nothing did, answers when something does or `wait` is over.
+  virtual void events(std::uint64_t after, std::chrono::milliseconds wait, Reply<EventPage> reply) = 0;
   /// A page for Prometheus; workers that do not answer in time are in it with what was last heard.
   virtual void metrics(Reply<std::string> reply) = 0;
   /// Empty: all instances that should run are ready.
@@ -60,6 +74,9 @@ class Service {
 
 /// Longest `?wait=` in milliseconds; more is cut.
 inline constexpr std::chrono::milliseconds kWaitMax{600'000};
+
+/// The same for events.
+inline constexpr std::chrono::milliseconds kEventsWaitMax{30'000};
 
 /// What a listener serves.
 enum class Routes {

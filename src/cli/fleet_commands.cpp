@@ -2,6 +2,7 @@
 #include <memory>
 
 #include "cli/commands.hpp"
+#include "cli/top_table.hpp"
 
 namespace shoal::cli {
 namespace {
@@ -59,6 +60,39 @@ void add_listings(CLI::App& app, Context& context) {
   status->callback([&context, name, json] { show_instance(context, *name, *json); });
 }
 
+void add_clients(CLI::App& app, Context& context) {
+  const auto name = std::make_shared<std::string>();
+  const auto json = std::make_shared<bool>(false);
+  CLI::App* clients = app.add_subcommand("clients", "List who is connected to an instance");
+  clients->add_option("NAME", *name, "Instance")->required()->type_name("");
+  clients->add_flag("--json", *json, "An array of objects");
+  clients->callback([&context, name, json] { list_clients(context, *name, *json); });
+
+  const auto client_id = std::make_shared<std::string>();
+  CLI::App* kick = app.add_subcommand("kick", "Disconnect a client; it may connect again");
+  kick->add_option("NAME", *name, "Instance")->required()->type_name("");
+  kick->add_option("CLIENT_ID", *client_id, "Client")->required()->type_name("");
+  kick->callback([&context, name, client_id] { kick_client(context, *name, *client_id); });
+}
+
+void add_events(CLI::App& app, Context& context) {
+  const auto follow = std::make_shared<bool>(false);
+  CLI::App* events = app.add_subcommand("events", "Show what happened, as JSON lines: states, limits, alarms");
+  events->add_flag("-f,--follow", *follow, "Go on with what happens");
+  events->callback([&context, follow] { show_events(context, *follow); });
+}
+
+void add_top(CLI::App& app, Context& context) {
+  const auto options = std::make_shared<TopOptions>();
+  CLI::App* command = app.add_subcommand("top", "Watch the instances: load, queues, memory; q ends it");
+  command->add_option("--sort", options->sort, "By which column")
+      ->type_name("COLUMN")
+      ->check(CLI::IsMember(top_columns()))
+      ->capture_default_str();
+  command->add_flag("--once", options->once, "One table of one second, then end");
+  command->callback([&context, options] { top(context, *options); });
+}
+
 void add_verb(CLI::App& app, Context& context, const std::string& verb, const std::string& help) {
   struct Options {
     VerbOptions verb;
@@ -101,6 +135,9 @@ void add_fleet_commands(CLI::App& app, Context& context) {
   add_verb(app, context, "start", "Start instances");
   add_verb(app, context, "stop", "Stop instances: clients are told, the ports stay reserved");
   add_verb(app, context, "restart", "Restart instances; no connect is refused meanwhile");
+  add_clients(app, context);
+  add_top(app, context);
+  add_events(app, context);
   add_logs(app, context);
 
   CLI::App* check = app.add_subcommand("check", "Check the configuration, without touching anything");

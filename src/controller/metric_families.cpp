@@ -58,7 +58,7 @@ std::vector<StatFamily> make() {
       counter("shoal_store_errors_total", "store_errors", "Attempts to write or read the store that failed."),
   };
   StatFamily limits{.family = {"shoal_limit_hits_total", Kind::counter,
-                               "Times a bound was reached, by what it is called in `limits` of the configuration."},
+                               "Times a bound was reached; `limit` says which, see the limits in the configuration."},
                     .label = "limit"};
   for (const std::string_view bound : kBoundNames)
     limits.sources.push_back({"limit_hits." + std::string(bound), bound});

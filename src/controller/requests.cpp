@@ -1,7 +1,9 @@
 #include "controller/requests.hpp"
 
 #include <algorithm>
+#include <utility>
 
+#include "link/client_list.hpp"
 #include "link/fields.hpp"
 
 namespace shoal::controller {
@@ -29,6 +31,11 @@ Outcome outcome_of(Verb verb, State state) {
     case State::failed: return Outcome::failed;
   }
   return Outcome::failed;
+}
+
+std::int64_t wall_ms() {
+  const auto since_1970 = std::chrono::system_clock::now().time_since_epoch();
+  return base::duration_cast<base::milliseconds>(since_1970).count();
 }
 
 }  // namespace
@@ -68,20 +75,112 @@ void Requests::list(api::Reply<std::vector<api::Instance>> reply) {
 void Requests::get(const std::string& name, api::Reply<api::Instance> reply) {
   if (!fleet_.state(name)) return reply(no_such(name));
   wait_for_stats({name}, [this, name, reply = std::move(reply)](Waiting& waiting, Time now) {
-    api::Instance view = *fleet_.view(name, now);
-    if (waiting.names.contains(name)) {
-      view.clients = std::nullopt;
-    } else {
-      view.stats = link::named(*fleet_.stats(name));
-      view.alarm = fleet_.stats(name)->alarm;
-    }
-    reply(std::move(view));
+    reply(detailed(name, waiting, now));
   });
 }
 
-void Requests::metrics(api::Reply<std::string> reply) {
+void Requests::list_with_stats(api::Reply<std::vector<api::Instance>> reply) {
   wait_for_stats(all_names(), [this, reply = std::move(reply)](Waiting& waiting, Time now) {
-    reply(metrics_page(observe(waiting.names, now)));
+    std::vector<api::Instance> all;
+    for (const auto& config : fleet_.config().instances) all.push_back(detailed(config.name, waiting, now));
+    reply(std::move(all));
+  });
+}
+
+// With what its worker told, when it did.
+api::Instance Requests::detailed(const std::string& name, const Waiting& waiting, Time now) const {
+  api::Instance view = *fleet_.view(name, now);
+  if (const auto usage = view.pid > 0 ? usage_(view.pid) : std::nullopt) {
+    view.worker_cpu_s = usage->cpu_seconds;
+    view.worker_memory_bytes = usage->resident_bytes;
+  }
+  if (waiting.names.contains(name)) {
+    view.clients = std::nullopt;
+    return view;
+  }
+  view.stats = link::named(*fleet_.stats(name));
+  view.alarm = fleet_.stats(name)->alarm;
+  return view;
+}
+
+void Requests::ask(const std::string& name, link::Message question, std::function<void(const link::Message&)> answered,
+                   std::function<void(Failure)> failed) {
+  const auto state = fleet_.state(name);
+  if (!state) return failed(no_such(name));
+  const std::uint64_t request = ++last_request_;
+  question.add("name", std::string_view(name)).add("request", request);
+  const bool asked = fleet_.ask(name, question);
+  auto answer = [this, name, answered = std::move(answered), failed = std::move(failed)](Waiting& waiting, Time) {
+    if (waiting.told) return answered(*waiting.told);
+    const auto now = fleet_.state(name);
+    if (!now) return failed(no_such(name));
+    if (*now == State::ready) {
+      return failed({500, "failed", "the worker of " + name + " does not answer; the machine may be overloaded"});
+    }
+    failed({503, "not_ready", name + " is " + std::string(fleet::to_string(*now))});
+  };
+  waiting_.push_back({now_() + kAnswerLimit, !asked, {name}, std::nullopt, {}, std::move(answer), request});
+}
+
+void Requests::clients(const std::string& name, std::uint64_t from, std::uint64_t most, api::Reply<ClientPage> reply) {
+  link::Message question(link::type::kClients);
+  question.add("from", from).add("most", most);
+  ask(
+      name, std::move(question), [reply](const link::Message& answer) { reply(link::client_page_from(answer)); },
+      [reply](Failure why) { reply(std::move(why)); });
+}
+
+void Requests::disconnect(const std::string& name, const std::string& client_id, api::Reply<api::Done> reply) {
+  const Failure no_client{404, "no_such_client",
+                          "no client of that id is connected to " + name + "; `shoal clients " + name + "` lists them"};
+  if (client_id.size() > 0xffff) return reply(no_client);
+  link::Message question(link::type::kDisconnect);
+  question.add("client", std::string_view(client_id));
+  ask(
+      name, std::move(question),
+      [reply, no_client](const link::Message& answer) {
+        if (answer.has("error")) reply(no_client);
+        else reply(api::Done{});
+      },
+      [reply](Failure why) { reply(std::move(why)); });
+}
+
+void Requests::events(std::uint64_t after, std::chrono::milliseconds wait, api::Reply<api::EventPage> reply) {
+  const Time now = now_();
+  Waiting& waiting = waiting_.emplace_back();
+  waiting.until = now + wait;
+  waiting.over = wait.count() == 0 || events_.last() != after;
+  waiting.events = true;
+  waiting.answer = [this, after, reply = std::move(reply)](Waiting&, Time) { reply(events_.since(after)); };
+  if (!waiting.over && look_at_ == base::kNever) look_at_ = now;
+}
+
+// Whatever it adds is told to who waits.
+void Requests::happened(const std::function<void()>& tell) {
+  const std::uint64_t before = events_.last();
+  tell();
+  if (events_.last() == before) return;
+  for (Waiting& waiting : waiting_) waiting.over = waiting.over || waiting.events;
+}
+
+bool Requests::awaits_events() const {
+  return std::any_of(waiting_.begin(), waiting_.end(), [](const Waiting& waiting) { return waiting.events; });
+}
+
+// Bounds and alarms are in the counters: somebody has to ask.
+void Requests::look(Time now) {
+  if (look_at_ > now) return;
+  look_at_ = awaits_events() ? now + kLookEvery : base::kNever;
+  if (look_at_ == base::kNever) return;
+  for (const auto& config : fleet_.config().instances) fleet_.ask_stats(config.name);
+}
+
+void Requests::metrics(api::Reply<std::string> reply) {
+  page_wanted_.push_back(std::move(reply));
+  if (page_wanted_.size() > 1) return;  // the one that is on its way is for all
+  wait_for_stats(all_names(), [this](Waiting& waiting, Time now) {
+    const std::string page = metrics_page(observe(waiting.names, now));
+    for (const auto& each : std::exchange(page_wanted_, {})) each(page);
   });
 }
 
@@ -166,6 +265,10 @@ void Requests::answer_verb(const std::string& name, Waiting& waiting, Time now, 
 
 void Requests::on_state(const std::string& name, State state) {
   totals_.changed(name, state);
+  happened([&] {
+    const bool ended = state == State::backoff || state == State::failed || state == State::stopped;
+    events_.changed(name, state, ended ? fleet_.view(name, now_())->last_exit : std::string(), wall_ms());
+  });
   for (Waiting& waiting : waiting_) {
     if (!waiting.names.contains(name)) continue;
     if (!waiting.verb) {  // its counters will not come
@@ -181,9 +284,19 @@ void Requests::on_state(const std::string& name, State state) {
 
 void Requests::on_stats(const std::string& name) {
   totals_.heard(name, *fleet_.stats(name));
+  happened([&] { events_.heard(name, *fleet_.stats(name), wall_ms()); });
   for (Waiting& waiting : waiting_) {
-    if (waiting.verb || waiting.names.erase(name) == 0) continue;
+    if (waiting.verb || waiting.request != 0 || waiting.names.erase(name) == 0) continue;
     waiting.over = waiting.names.empty();
+  }
+}
+
+void Requests::on_answer(const std::string& name, const link::Message& answer) {
+  const auto request = answer.number("request").value_or(0);
+  for (Waiting& waiting : waiting_) {
+    if (request == 0 || waiting.request != request || !waiting.names.contains(name)) continue;
+    waiting.told = answer;
+    waiting.over = true;
   }
 }
 
@@ -204,10 +317,11 @@ void Requests::on_time(Time now) {
     at = next;
   }
   for (Waiting& waiting : due) waiting.answer(waiting, now);
+  look(now);
 }
 
 Time Requests::deadline() const {
-  Time first = base::kNever;
+  Time first = look_at_;
   for (const Waiting& waiting : waiting_) first = std::min(first, waiting.over ? Time::min() : waiting.until);
   return first;
 }

@@ -25,6 +25,8 @@ class Watcher {
   virtual void on_stats(const std::string& name) = 0;
   /// `error` is empty when the users were read.
   virtual void on_users_reloaded(const std::string& name, const std::string& error) = 0;
+  /// A worker's answer to `RunningFleet::ask`, which has the question's `request`.
+  virtual void on_answer(const std::string& /*name*/, const link::Message& /*answer*/) {}
 };
 
 /// Times of the fleet, beside those of the supervisor's table.
@@ -65,6 +67,8 @@ class RunningFleet {
   Answer reload_users(std::string_view name);
   /// Asks the worker for counters; `Watcher::on_stats` answers. False: not ready, nothing will come.
   bool ask_stats(std::string_view name);
+  /// Asks the worker; `Watcher::on_answer` answers. False: not ready, nothing will come.
+  bool ask(std::string_view name, const link::Message& question);
   void reopen_logs();
 
   void on_message(WorkerId id, const link::Message& message, base::Time now);

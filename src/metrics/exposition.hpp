@@ -27,8 +27,6 @@ using Labels = std::initializer_list<std::pair<std::string_view, std::string_vie
 /// to be is asserted. Not thread-safe.
 class Exposition {
  public:
-  static constexpr std::string_view kContentType = "text/plain; version=0.0.4; charset=utf-8";
-
   /// Begins a family; once for each on a page.
   void family(const Family& family);
   void sample(Labels labels, std::uint64_t value);
