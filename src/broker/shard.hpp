@@ -247,10 +247,7 @@ class Shard final : private Deliveries, private io::Timer {
   RateLimit bytes_out_;
   std::uint64_t spent_messages_out_ = 0;  // of the budget's totals
   std::uint64_t spent_bytes_out_ = 0;
-  std::uint64_t noted_lost_ = 0;       // messages
-  Histogram at_once_;                  // deliveries in the turn of their PUBLISH
-  std::uint64_t timed_delivered_ = 0;  // of the budget's totals
-  std::uint64_t timed_late_ = 0;
+  std::uint64_t noted_lost_ = 0;  // messages
   std::uint64_t next_number_ = 1;
   std::uint64_t next_client_id_ = 1;
   const auth::KeyedHash id_hash_ = auth::KeyedHash::with_random_key();
@@ -266,7 +263,10 @@ class Shard final : private Deliveries, private io::Timer {
     base::Time since{};
     unsigned lines = 0;  // in the second from then on
   };
-  std::array<LogRate, 2> log_rates_;  // of what clients do, and of what they do wrong
+  std::array<LogRate, 2> log_rates_;   // of what clients do, and of what they do wrong
+  Histogram at_once_;                  // deliveries in the turn of their PUBLISH
+  std::uint64_t timed_delivered_ = 0;  // of the budget's totals
+  std::uint64_t timed_late_ = 0;
 };
 
 }  // namespace shoal::broker
