@@ -10,6 +10,8 @@
 #include <string_view>
 #include <vector>
 
+#include "shoal/client_info.hpp"
+#include "shoal/histogram.hpp"
 #include "shoal/options.hpp"
 #include "shoal/result.hpp"
 #include "shoal/runtime.hpp"
@@ -97,6 +99,13 @@ struct Stats {
   std::string alarm{};
   /// Times a bound was reached, by `Bound`.
   std::array<std::uint64_t, kBounds> limit_hits{};
+  /// From the turn of the instance's thread in which a PUBLISH was taken to its copy being written to a connected
+  /// subscriber: what was sent at once, every copy, by the time of its turn's end; what waited in a session's queue, by
+  /// a sample. Without retained messages for new subscriptions, what waited for shared ones, and what is sent again.
+  Histogram delivery_latency{};
+  /// From a QoS 1 or 2 PUBLISH being written to a subscriber to the end of its flow (PUBACK, PUBCOMP), by the times of
+  /// turns. A sample: of each session one message at a time.
+  Histogram ack_latency{};
 
   std::uint64_t hits(Bound bound) const { return limit_hits[static_cast<std::size_t>(bound)]; }
   std::uint64_t all_hits() const {
@@ -140,14 +149,21 @@ class Broker {
   Stats stats() const;
 
   /// Goes over to other options without ending anything that need not end: users, `limits`, `queue_full`,
-  /// `sys_interval_s`, `response_information`, `log.level` and the listeners (all else of `log` stays as it is). A listener whose url is there already
-  /// stays (give it no `fd`), others are opened, those that are not named any more are closed; their connections
-  /// stay. Connected clients keep what they were promised when they connected, and stay when there are more of them
-  /// than allowed now. When it fails nothing has changed. Errors: those of `start`; invalid_argument also when
-  /// another option is not the same as before.
+  /// `sys_interval_s`, `response_information`, `log.level` and the listeners (all else of `log` stays as it is). A
+  /// listener whose url is there already stays (give it no `fd`), others are opened, those that are not named any more
+  /// are closed; their connections stay. Connected clients keep what they were promised when they connected, and stay
+  /// when there are more of them than allowed now. When it fails nothing has changed. Errors: those of `start`;
+  /// invalid_argument also when another option is not the same as before.
   Result<void> change(BrokerOptions options);
   /// The options as they are now. Sockets: duplicates, which belong to the caller; -1 when there is no descriptor left.
   BrokerOptions options() const;
+  /// Some of the connected clients: at most `most` (1 to 10,000; what is outside is made to fit), newest first, begun
+  /// with `from` 0 and gone on with with the page's `next`. A client that stays connected meanwhile is in at least one
+  /// of the pages; when others go it may be in two.
+  ClientPage clients(std::uint64_t from = 0, std::size_t most = 1'000) const;
+  /// Ends the connection of that client (5.0: DISCONNECT 0x98). Its will is sent, its session stays for as long as was
+  /// agreed, and nothing keeps it from connecting again. False: no client of that id is connected.
+  bool disconnect(std::string_view client_id);
 
   /// Reads the users file again; on error the users stay as they were. Connected clients stay.
   Result<void> reload_users();

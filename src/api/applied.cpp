@@ -78,8 +78,9 @@ Result<Applied> applied_from_json(std::string_view text) {
 Result<std::vector<Edit::NewInstance>> new_instances_from_json(std::string_view text) {
   boost::system::error_code error;
   const json::value parsed = json::parse(text, error);
-  const Error wrong{ErrorCode::invalid_argument,
-                    R"(the body must be {"instances":[{"name":NAME,"template":NAME,"keys":{KEY:VALUE}}]}, values as strings)"};
+  const Error wrong{
+      ErrorCode::invalid_argument,
+      R"(the body must be {"instances":[{"name":NAME,"template":NAME,"keys":{KEY:VALUE}}]}, values as strings)"};
   if (error || !parsed.is_object() || !parsed.as_object().contains("instances")) return wrong;
   std::vector<Edit::NewInstance> instances;
   bool right = true;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 
 namespace shoal::api {
 
@@ -11,10 +12,11 @@ struct Request {
   std::string body{};    ///< JSON or empty
 };
 
-/// An answer. `body` is JSON; errors are `{"error":{"code":"...","message":"..."}}`.
+/// An answer. Errors are `{"error":{"code":"...","message":"..."}}`.
 struct Response {
   int status = 200;
   std::string body{};
+  std::string_view content_type = "application/json";  ///< a constant
 };
 
 }  // namespace shoal::api

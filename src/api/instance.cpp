@@ -38,6 +38,10 @@ std::optional<Instance> from(const json::value& value) {
   instance.log = text(object, "log");
   instance.state_dir = text(object, "state_dir");
   instance.alarm = text(object, "alarm");
+  instance.worker_memory_bytes = number(object, "worker_memory_bytes");
+  if (const auto* cpu = object.if_contains("worker_cpu_s"); cpu != nullptr && cpu->is_number()) {
+    instance.worker_cpu_s = cpu->to_number<double>();
+  }
   if (const auto* listeners = object.if_contains("listeners"); listeners != nullptr && listeners->is_array()) {
     for (const json::value& url : listeners->get_array())
       if (url.is_string()) instance.listeners.emplace_back(url.get_string());
@@ -76,6 +80,8 @@ json::object to_json(const Instance& instance) {
   object["last_exit"] = text_or_null(instance.last_exit);
   object["log"] = text_or_null(instance.log);
   object["state_dir"] = text_or_null(instance.state_dir);
+  if (instance.worker_cpu_s) object["worker_cpu_s"] = *instance.worker_cpu_s;
+  if (instance.worker_memory_bytes) object["worker_memory_bytes"] = *instance.worker_memory_bytes;
   if (!instance.alarm.empty()) object["alarm"] = instance.alarm;
   if (!instance.last_lines.empty()) {
     json::array lines;

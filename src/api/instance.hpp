@@ -29,6 +29,11 @@ struct Instance {
   /// The last lines of its log, when it failed; only in the object of a single instance.
   std::vector<std::string> last_lines{};
   /// All counters of `shoal::Stats` by name; only in the object of a single instance.
+  /// CPU time of its worker's process since that started, and its resident memory; as `stats`.
+  std::optional<double> worker_cpu_s;
+  std::optional<std::uint64_t> worker_memory_bytes;
+  /// All counters of `shoal::Stats` by name; only in the object of a single instance, and in a list that was asked for
+  /// with them.
   std::vector<std::pair<std::string, std::uint64_t>> stats;
 };
 

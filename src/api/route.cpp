@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "api/applied.hpp"
+#include "api/client_list.hpp"
 #include "api/service.hpp"
 #include "base/log_text.hpp"
 
@@ -14,6 +15,8 @@ namespace {
 namespace json = boost::json;
 using std::chrono::milliseconds;
 using Answer = std::function<void(Response)>;
+
+constexpr std::uint64_t kClientsDefault = 1'000;
 
 Response failure(const Failure& why) {
   json::object error;
@@ -29,21 +32,29 @@ Failure wrong_method(const Request& request, std::string_view allowed) {
           std::string(request.method) + " is not possible here; use " + std::string(allowed)};
 }
 
-Failure no_such_path(std::string_view path) {
-  return {404, "not_found", "there is nothing at " + std::string(path) + "; the API begins at /v1"};
+Failure no_such_path(std::string_view path, Routes routes = Routes::all) {
+  const bool all = routes == Routes::all;
+  return {404, "not_found",
+          "there is nothing at " + std::string(path) +
+              (all ? "; the API begins at /v1" : "; here are /metrics, /healthz and /readyz")};
 }
 
 struct Target {
   std::string_view path;
-  std::optional<milliseconds> wait;
-  bool bad_wait = false;
+  std::optional<std::uint32_t> wait_ms;
+  std::optional<std::uint64_t> limit;
+  std::optional<std::uint64_t> after;
+  std::optional<std::uint64_t> stats;
+  std::string_view bad;  // the name of one that is no number
   Apply apply{};
   bool purge = false;
+
+  milliseconds wait() const { return std::min(milliseconds(wait_ms.value_or(0)), kWaitMax); }
 };
 
 Target split(std::string_view target) {
   const std::size_t mark = target.find('?');
-  Target result{target.substr(0, mark), std::nullopt};
+  Target result{target.substr(0, mark), {}, {}, {}, {}, {}};
   if (mark == std::string_view::npos) return result;
   std::string_view query = target.substr(mark + 1);
   while (!query.empty()) {
@@ -53,12 +64,17 @@ Target split(std::string_view target) {
     if (pair == "purge=1") result.purge = true;
     if (pair == "restart=1") result.apply.restart = true;
     if (pair.starts_with("instance=")) result.apply.only.emplace_back(pair.substr(9));
-    if (!pair.starts_with("wait=")) continue;
-    const std::string_view digits = pair.substr(5);
-    std::uint32_t ms = 0;
-    const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), ms);
-    result.bad_wait = error != std::errc() || end != digits.data() + digits.size();
-    result.wait = std::min(milliseconds(ms), kWaitMax);
+    const auto read = [&](std::string_view name, auto& place) {
+      if (!pair.starts_with(name) || pair.substr(name.size(), 1) != "=") return;
+      const std::string_view digits = pair.substr(name.size() + 1);
+      auto& number = place.emplace();
+      const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), number);
+      if (error != std::errc() || end != digits.data() + digits.size()) result.bad = name;
+    };
+    read("wait", result.wait_ms);
+    read("limit", result.limit);
+    read("after", result.after);
+    read("stats", result.stats);
   }
   return result;
 }
@@ -80,12 +96,25 @@ Reply<T> answering(Answer answer, ToResponse to_response) {
   };
 }
 
-void list(Service& service, Answer answer) {
-  service.list(answering<std::vector<Instance>>(std::move(answer), [](const std::vector<Instance>& instances) {
+void list(Service& service, bool with_stats, Answer answer) {
+  auto reply = answering<std::vector<Instance>>(std::move(answer), [](const std::vector<Instance>& instances) {
     json::array all;
     for (const Instance& instance : instances) all.push_back(to_json(instance));
     return Response{200, json::serialize(all)};
-  }));
+  });
+  if (with_stats) service.list_with_stats(std::move(reply));
+  else service.list(std::move(reply));
+}
+
+void route_client(const Request& request, const Target& target, const std::string& name, std::string_view encoded_id,
+                  Service& service, const Answer& answer) {
+  const auto id = percent_decoded(encoded_id);
+  if (encoded_id.empty() || encoded_id.find('/') != std::string_view::npos) {
+    return answer(failure(no_such_path(target.path)));
+  }
+  if (!id) return answer(failure({400, "bad_request", id.error().message}));
+  if (request.method != "DELETE") return answer(failure(wrong_method(request, "DELETE")));
+  service.disconnect(name, *id, answering<Done>(answer, [](const Done&) { return Response{200, "{}"}; }));
 }
 
 Reply<Applied> telling_steps(Answer answer) {
@@ -96,7 +125,7 @@ Reply<Applied> telling_steps(Answer answer) {
 
 void apply(const Target& target, Service& service, Answer answer) {
   Apply how = target.apply;
-  how.wait = target.wait.value_or(milliseconds(0));
+  how.wait = target.wait();
   service.apply(how, telling_steps(std::move(answer)));
 }
 
@@ -104,8 +133,7 @@ void apply(const Target& target, Service& service, Answer answer) {
 void create(const Request& request, const Target& target, Service& service, Answer answer) {
   auto instances = new_instances_from_json(request.body);
   if (!instances) return answer(failure({400, "bad_request", instances.error().message}));
-  service.edit({.create = std::move(*instances), .wait = target.wait.value_or(milliseconds(0))},
-               telling_steps(std::move(answer)));
+  service.edit({.create = std::move(*instances), .wait = target.wait()}, telling_steps(std::move(answer)));
 }
 
 /// PATCH of `{"key":…,"value":…}`.
@@ -119,11 +147,9 @@ void set_key(const Request& request, const Target& target, const std::string& na
   if (!text("key") || !text("value")) {
     return answer(failure({400, "bad_request", R"(the body must be {"key":KEY,"value":VALUE}, both strings)"}));
   }
-  service.edit({.set = name,
-                .key = std::string(*text("key")),
-                .value = std::string(*text("value")),
-                .wait = target.wait.value_or(milliseconds(0))},
-               telling_steps(std::move(answer)));
+  service.edit(
+      {.set = name, .key = std::string(*text("key")), .value = std::string(*text("value")), .wait = target.wait()},
+      telling_steps(std::move(answer)));
 }
 
 /// PUT of `{"level":"debug"}`.
@@ -148,35 +174,78 @@ void route_instance(const Request& request, const Target& target, std::string_vi
   if (slash == std::string_view::npos) {
     if (request.method == "PATCH") return set_key(request, target, name, service, std::move(answer));
     if (request.method == "DELETE") {
-      return service.edit(
-          {.remove = name, .purge = target.purge, .wait = target.wait.value_or(milliseconds(0))},
-          telling_steps(std::move(answer)));
+      return service.edit({.remove = name, .purge = target.purge, .wait = target.wait()},
+                          telling_steps(std::move(answer)));
     }
     if (request.method != "GET") return answer(failure(wrong_method(request, "GET, PATCH or DELETE")));
     return service.get(name, answering<Instance>(std::move(answer), [](const Instance& instance) {
                          return Response{200, json::serialize(to_json(instance))};
                        }));
   }
-  if (rest.substr(slash + 1) == "log-level") {
+  const std::string_view what = rest.substr(slash + 1);
+  if (what == "clients") {
+    if (request.method != "GET") return answer(failure(wrong_method(request, "GET")));
+    return service.clients(name, target.after.value_or(0), target.limit.value_or(kClientsDefault),
+                           answering<ClientPage>(std::move(answer), [](const ClientPage& page) {
+                             return Response{200, to_json(page)};
+                           }));
+  }
+  constexpr std::string_view kClients = "clients/";
+  if (what.starts_with(kClients))
+    return route_client(request, target, name, what.substr(kClients.size()), service, answer);
+  if (what == "log-level") {
     if (request.method != "PUT") return answer(failure(wrong_method(request, "PUT")));
     return set_log_level(request, name, service, std::move(answer));
   }
-  const auto verb = verb_of(rest.substr(slash + 1));
+  const auto verb = verb_of(what);
   if (!verb) return answer(failure(no_such_path(target.path)));
   if (request.method != "POST") return answer(failure(wrong_method(request, "POST")));
-  service.act(name, *verb, target.wait.value_or(milliseconds(0)),
-              answering<Acted>(std::move(answer), [](const Acted& acted) {
+  const auto wait = std::min(milliseconds(target.wait_ms.value_or(0)), kWaitMax);
+  service.act(name, *verb, wait, answering<Acted>(std::move(answer), [](const Acted& acted) {
                 return Response{acted.settled ? 200 : 202, json::serialize(to_json(acted.instance))};
               }));
 }
 
+void metrics(Service& service, Answer answer) {
+  service.metrics(answering<std::string>(std::move(answer), [](const std::string& page) {
+    return Response{200, page, "text/plain; version=0.0.4; charset=utf-8"};
+  }));
+}
+
+Response readiness(const Service& service) {
+  json::array list;
+  for (const NotReady& one : service.not_ready()) {
+    json::object object;
+    object["name"] = one.name;
+    object["state"] = one.state;
+    object["why"] = one.why;
+    list.push_back(std::move(object));
+  }
+  return {list.empty() ? 200 : 503, json::serialize(list)};
+}
+
+/// False: it is none of these.
+bool route_monitoring(const Request& request, std::string_view path, Service& service, Answer& answer) {
+  if (path != "/metrics" && path != "/healthz" && path != "/readyz") return false;
+  if (request.method != "GET") answer(failure(wrong_method(request, "GET")));
+  else if (path == "/metrics") metrics(service, std::move(answer));
+  else if (path == "/healthz") answer({200, "ok", "text/plain"});
+  else answer(readiness(service));
+  return true;
+}
+
 }  // namespace
 
-void route(const Request& request, Service& service, std::function<void(Response)> answer) {
+void route(const Request& request, Routes routes, Service& service, std::function<void(Response)> answer) {
   constexpr std::string_view kInstances = "/v1/instances";
   const Target target = split(request.target);
-  if (target.bad_wait) {
+  if (route_monitoring(request, target.path, service, answer)) return;
+  if (routes == Routes::monitoring) return answer(failure(no_such_path(target.path, routes)));
+  if (target.bad == "wait") {
     return answer(failure({400, "bad_request", "wait must be a number of milliseconds, such as ?wait=5000"}));
+  }
+  if (!target.bad.empty()) {
+    return answer(failure({400, "bad_request", std::string(target.bad) + " must be a number"}));
   }
   if (target.path == "/v1/version") {
     if (request.method != "GET") return answer(failure(wrong_method(request, "GET")));
@@ -194,10 +263,17 @@ void route(const Request& request, Service& service, std::function<void(Response
     if (request.method != "POST") return answer(failure(wrong_method(request, "POST")));
     return apply(target, service, std::move(answer));
   }
+  if (target.path == "/v1/events") {
+    if (request.method != "GET") return answer(failure(wrong_method(request, "GET")));
+    return service.events(target.after.value_or(0), std::min(milliseconds(target.wait_ms.value_or(0)), kEventsWaitMax),
+                          answering<EventPage>(std::move(answer), [](const EventPage& page) {
+                            return Response{200, to_json(page)};
+                          }));
+  }
   if (target.path == kInstances) {
     if (request.method == "POST") return create(request, target, service, std::move(answer));
     if (request.method != "GET") return answer(failure(wrong_method(request, "GET or POST")));
-    return list(service, std::move(answer));
+    return list(service, target.stats.value_or(0) != 0, std::move(answer));
   }
   if (target.path.starts_with(kInstances) && target.path.substr(kInstances.size()).starts_with('/')) {
     return route_instance(request, target, target.path.substr(kInstances.size() + 1), service, std::move(answer));

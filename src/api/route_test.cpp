@@ -14,6 +14,10 @@ struct FakeService : Service {
   std::vector<Edit> edits;
   std::string version() const override { return "1.2.3"; }
   void list(Reply<std::vector<Instance>> reply) override { reply(instances); }
+  void list_with_stats(Reply<std::vector<Instance>> reply) override {
+    for (Instance& instance : instances) instance.stats = {{"bytes_sent", 1}};
+    reply(instances);
+  }
   void get(const std::string& name, Reply<Instance> reply) override {
     for (const Instance& instance : instances)
       if (instance.name == name) return reply(instance);
@@ -35,6 +39,21 @@ struct FakeService : Service {
     levels.emplace_back(name, level);
     reply(level);
   }
+  void clients(const std::string& name, std::uint64_t from, std::uint64_t most, Reply<ClientPage> reply) override {
+    asked_clients = name + ' ' + std::to_string(from) + ' ' + std::to_string(most);
+    reply(ClientPage{.clients = {{.client_id = "c"}}, .next = 7});
+  }
+  void disconnect(const std::string& name, const std::string& client_id, Reply<Done> reply) override {
+    asked_clients = name + ' ' + client_id;
+    if (client_id == "gone") reply(Failure{404, "no_such_client", "no client of that id is connected to " + name});
+    else reply(Done{});
+  }
+  void events(std::uint64_t after, milliseconds wait, Reply<EventPage> reply) override {
+    asked_clients = std::to_string(after) + ' ' + std::to_string(wait.count());
+    reply(EventPage{.events = {}, .next = 9, .missed = 1});
+  }
+  void metrics(Reply<std::string> reply) override { reply("shoal_up 1\n"); }
+  std::vector<NotReady> not_ready() const override { return waiting; }
   void shutdown() override { ++shutdowns; }
 
   struct Asked {
@@ -44,15 +63,18 @@ struct FakeService : Service {
   } asked;
   std::variant<Acted, Failure> outcome = Acted{};
   std::vector<Instance> instances;
+  std::vector<NotReady> waiting;
+  std::string asked_clients;
   int shutdowns = 0;
   std::vector<std::pair<std::string, LogLevel>> levels;
 };
 
 class Route : public testing::Test {
  protected:
-  Response ask(const std::string& method, const std::string& target, const std::string& body = "") {
+  Response ask(const std::string& method, const std::string& target, const std::string& body = "",
+               Routes routes = Routes::all) {
     std::optional<Response> answer;
-    route({.method = method, .target = target, .body = body}, service,
+    route({.method = method, .target = target, .body = body}, routes, service,
           [&](Response response) { answer = std::move(response); });
     EXPECT_TRUE(answer.has_value());
     return answer.value_or(Response{});
@@ -103,6 +125,18 @@ TEST_F(Route, InstancesRoundTripThroughJson) {
   EXPECT_EQ(back->back().clients, std::nullopt);
   EXPECT_THAT(list.body, HasSubstr(R"("pid":null)"));
   EXPECT_THAT(list.body, HasSubstr(R"("last_exit":null)"));
+}
+
+TEST_F(Route, AListMayComeWithCounters) {
+  service.instances = {lab()};
+  service.instances[0].worker_cpu_s = 1.5;
+  service.instances[0].worker_memory_bytes = 4096;
+  EXPECT_TRUE(instances_from_json(ask("GET", "/v1/instances?stats=0").body)->front().stats.empty());
+  const auto list = instances_from_json(ask("GET", "/v1/instances?stats=1").body);
+  ASSERT_TRUE(list.ok());
+  EXPECT_EQ(list->front().stats.size(), 1u);
+  EXPECT_EQ(list->front().worker_cpu_s, 1.5);
+  EXPECT_EQ(list->front().worker_memory_bytes, 4096u);
 }
 
 TEST_F(Route, OneInstance) {
@@ -157,7 +191,8 @@ TEST_F(Route, EditsOfTheFiles) {
   EXPECT_EQ(service.edits[1].set + service.edits[1].key + service.edits[1].value, "labenabledfalse");
   EXPECT_EQ(service.edits[2].remove, "a");
   EXPECT_TRUE(service.edits[2].purge);
-  for (const char* body : {"", "[]", R"({"instances":[]})", R"({"instances":[1]})", R"({"instances":[{"keys":{"a":1}}]})"})
+  for (const char* body :
+       {"", "[]", R"({"instances":[]})", R"({"instances":[1]})", R"({"instances":[{"keys":{"a":1}}]})"})
     EXPECT_EQ(ask("POST", "/v1/instances", body).status, 400) << body;
   EXPECT_EQ(ask("PATCH", "/v1/instances/lab", R"({"key":"enabled","value":false})").status, 400);
   EXPECT_EQ(service.edits.size(), 3u);
@@ -169,6 +204,63 @@ TEST_F(Route, VersionAndShutdown) {
   EXPECT_EQ(service.shutdowns, 0);
   EXPECT_EQ(ask("POST", "/v1/shutdown").status, 202);
   EXPECT_EQ(service.shutdowns, 1);
+}
+
+TEST_F(Route, ClientsComeInPages) {
+  const Response page = ask("GET", "/v1/instances/lab/clients");
+  EXPECT_EQ(page.status, 200);
+  EXPECT_THAT(page.body, HasSubstr(R"("next":7)"));
+  EXPECT_EQ(service.asked_clients, "lab 0 1000");
+  ask("GET", "/v1/instances/lab/clients?limit=5&after=18446744073709551615");
+  EXPECT_EQ(service.asked_clients, "lab 18446744073709551615 5");
+  EXPECT_EQ(ask("GET", "/v1/instances/lab/clients?limit=x").status, 400);
+  EXPECT_EQ(ask("POST", "/v1/instances/lab/clients").status, 405);
+}
+
+TEST_F(Route, EventsAreAskedForByTheirNumber) {
+  EXPECT_EQ(ask("GET", "/v1/events").body, R"({"events":[],"next":9,"missed":1})");
+  EXPECT_EQ(service.asked_clients, "0 0");
+  ask("GET", "/v1/events?after=8&wait=50");
+  EXPECT_EQ(service.asked_clients, "8 50");
+  ask("GET", "/v1/events?wait=4000000000");
+  EXPECT_EQ(service.asked_clients, "0 30000");
+  EXPECT_EQ(ask("POST", "/v1/events").status, 405);
+  EXPECT_EQ(ask("GET", "/v1/events?after=-1").status, 400);
+}
+
+TEST_F(Route, AClientIsNamedByItsEncodedId) {
+  EXPECT_EQ(ask("DELETE", "/v1/instances/lab/clients/a%2Fb%00%3f%25").status, 200);
+  EXPECT_EQ(service.asked_clients, std::string("lab a/b\0?%", 10));
+  EXPECT_EQ(ask("DELETE", "/v1/instances/lab/clients/gone").status, 404);
+  EXPECT_EQ(ask("DELETE", "/v1/instances/lab/clients/%zz").status, 400);
+  EXPECT_EQ(ask("GET", "/v1/instances/lab/clients/c").status, 405);
+  service.asked_clients.clear();
+  EXPECT_EQ(ask("DELETE", "/v1/instances/lab/clients/").status, 404);
+  EXPECT_EQ(ask("DELETE", "/v1/instances/lab/clients/a/b").status, 404);
+  EXPECT_EQ(service.asked_clients, "");
+}
+
+TEST_F(Route, MonitoringIsServedEverywhereAndNothingElseIsWhereOnlyThatIs) {
+  for (const Routes routes : {Routes::all, Routes::monitoring}) {
+    const Response page = ask("GET", "/metrics", "", routes);
+    EXPECT_EQ(page.status, 200);
+    EXPECT_EQ(page.body, "shoal_up 1\n");
+    EXPECT_EQ(page.content_type, "text/plain; version=0.0.4; charset=utf-8");
+    EXPECT_EQ(ask("GET", "/healthz", "", routes).status, 200);
+    EXPECT_EQ(ask("GET", "/readyz?verbose", "", routes).status, 200);
+    EXPECT_EQ(ask("POST", "/metrics", "", routes).status, 405);
+  }
+  service.waiting = {{"lab", "backoff", "killed \"so\""}};
+  const Response not_ready = ask("GET", "/readyz");
+  EXPECT_EQ(not_ready.status, 503);
+  EXPECT_EQ(not_ready.body, R"([{"name":"lab","state":"backoff","why":"killed \"so\""}])");
+  service.instances = {lab()};
+  for (const char* target : {"/v1/instances", "/v1/version", "/v1/shutdown", "/v1/instances/lab/stop", "/"}) {
+    EXPECT_EQ(ask("GET", target, "", Routes::monitoring).status, 404) << target;
+    EXPECT_EQ(ask("POST", target, "", Routes::monitoring).status, 404) << target;
+  }
+  EXPECT_EQ(service.shutdowns, 0);
+  EXPECT_EQ(service.asked.name, "");
 }
 
 TEST_F(Route, WhatIsNotThereIsSaidSo) {

@@ -1,13 +1,18 @@
 #include "api/server.hpp"
 
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
+#include <boost/asio/basic_socket_acceptor.hpp>
+#include <boost/asio/generic/stream_protocol.hpp>
 #include <boost/asio/io_context.hpp>
-#include <boost/asio/local/stream_protocol.hpp>
 #include <boost/beast/core/basic_stream.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/http.hpp>
+#include <cerrno>
+#include <cstring>
 #include <optional>
 
 namespace shoal::api {
@@ -16,11 +21,26 @@ namespace {
 namespace asio = boost::asio;
 namespace beast = boost::beast;
 namespace http = beast::http;
-using Local = asio::local::stream_protocol;
-using Stream = beast::basic_stream<Local>;
+// One connection for all kinds of sockets.
+using Protocol = asio::generic::stream_protocol;
+using Stream = beast::basic_stream<Protocol>;
 using boost::system::error_code;
 
 constexpr std::size_t kSocketPathMax = 107;  // sun_path without its end
+
+/// A listening socket at `path`, or none and errno.
+base::UniqueFd listen_at(const std::string& path, std::size_t backlog) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
+  base::UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (!fd) return {};
+  const mode_t before = ::umask(0177);
+  const bool bound = ::bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
+  ::umask(before);
+  if (!bound || ::listen(fd.get(), static_cast<int>(backlog)) != 0) return {};
+  return fd;
+}
 
 }  // namespace
 
@@ -34,7 +54,7 @@ struct Server::Impl : std::enable_shared_from_this<Impl> {
   asio::io_context& context;
   ServerOptions options;
   Service* service;  // null: closed
-  Local::acceptor acceptor;
+  asio::basic_socket_acceptor<Protocol> acceptor;
   std::size_t connections = 0;
   bool accepting = false;
 };
@@ -44,7 +64,7 @@ namespace {
 /// One client: a request, its answer, the next. Holds itself by the handlers in flight.
 class Connection : public std::enable_shared_from_this<Connection> {
  public:
-  Connection(Local::socket socket, std::shared_ptr<Server::Impl> server)
+  Connection(Protocol::socket socket, std::shared_ptr<Server::Impl> server)
       : stream_(std::move(socket)), server_(std::move(server)) {
     ++server_->connections;
   }
@@ -73,7 +93,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
     keep_alive_ = request.keep_alive();
     // The answer may come when this connection's peer is long gone; sending then fails, which ends it.
     route({std::string(request.method_string()), std::string(request.target()), std::move(request.body())},
-          *server_->service, [self = shared_from_this()](Response response) { self->send(std::move(response)); });
+          server_->options.routes, *server_->service,
+          [self = shared_from_this()](Response response) { self->send(std::move(response)); });
     if (server_->options.after_request) server_->options.after_request();
   }
 
@@ -86,9 +107,10 @@ class Connection : public std::enable_shared_from_this<Connection> {
     response_ = {};
     response_.version(11);
     response_.result(static_cast<unsigned>(response.status));
-    response_.set(http::field::content_type, "application/json");
+    response_.set(http::field::content_type, {response.content_type.data(), response.content_type.size()});
     response_.keep_alive(keep_alive_);
-    response_.body() = std::move(response.body) + "\n";
+    if (!response.body.ends_with('\n')) response.body += '\n';
+    response_.body() = std::move(response.body);
     response_.prepare_payload();
     stream_.expires_after(server_->options.idle_limit);
     http::async_write(stream_, response_, [self = shared_from_this()](error_code error, std::size_t) {
@@ -109,7 +131,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
 void Server::Impl::accept() {
   if (accepting || !acceptor.is_open() || connections >= options.connections_max) return;
   accepting = true;
-  acceptor.async_accept([self = shared_from_this()](error_code error, Local::socket socket) {
+  acceptor.async_accept([self = shared_from_this()](error_code error, Protocol::socket socket) {
     self->accepting = false;
     if (error == asio::error::operation_aborted) return;
     if (!error) std::make_shared<Connection>(std::move(socket), self)->read();
@@ -138,18 +160,19 @@ Result<void> Server::open() {
                                                   " bytes; choose a shorter SHOAL_HOME"};
   }
   ::unlink(path.c_str());
+  base::UniqueFd fd = listen_at(path, impl_->options.connections_max);
+  if (fd) return open_on(std::move(fd));
+  return Error{ErrorCode::io, "the control socket " + path + " cannot be opened: " + std::strerror(errno)};
+}
+
+Result<void> Server::open_on(base::UniqueFd listening) {
+  int family = 0;
+  socklen_t length = sizeof family;
+  ::getsockopt(listening.get(), SOL_SOCKET, SO_DOMAIN, &family, &length);
   error_code error;
-  impl_->acceptor.open(Local(), error);
-  if (!error) {
-    const mode_t before = ::umask(0177);
-    impl_->acceptor.bind(Local::endpoint(path), error);
-    ::umask(before);
-  }
-  if (!error) impl_->acceptor.listen(static_cast<int>(impl_->options.connections_max), error);
-  if (error) {
-    impl_->acceptor.close();
-    return Error{ErrorCode::io, "the control socket " + path + " cannot be opened: " + error.message()};
-  }
+  impl_->acceptor.assign(Protocol(family, 0), listening.get(), error);
+  if (error) return Error{ErrorCode::io, "a socket cannot be served: " + error.message()};
+  (void)listening.release();
   impl_->accept();
   return {};
 }
@@ -158,7 +181,7 @@ void Server::close() {
   if (!impl_->acceptor.is_open()) return;
   error_code ignored;
   impl_->acceptor.close(ignored);
-  ::unlink(impl_->options.path.c_str());
+  if (!impl_->options.path.empty()) ::unlink(impl_->options.path.c_str());
 }
 
 }  // namespace shoal::api

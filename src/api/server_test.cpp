@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <netinet/in.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -30,6 +31,7 @@ struct SlowService : Service {
   std::vector<Edit> edits;
   std::string version() const override { return "1.2.3"; }
   void list(Reply<std::vector<Instance>> reply) override { pending.push_back(std::move(reply)); }
+  void list_with_stats(Reply<std::vector<Instance>> reply) override { reply(std::vector<Instance>{}); }
   void get(const std::string& name, Reply<Instance> reply) override {
     Instance instance;
     instance.name = name;
@@ -47,6 +49,13 @@ struct SlowService : Service {
     reply(Applied{});
   }
   void set_log_level(const std::string&, LogLevel level, Reply<LogLevel> reply) override { reply(level); }
+  void clients(const std::string&, std::uint64_t, std::uint64_t, Reply<ClientPage> reply) override {
+    reply(ClientPage{});
+  }
+  void disconnect(const std::string&, const std::string&, Reply<Done> reply) override { reply(Done{}); }
+  void events(std::uint64_t, milliseconds, Reply<EventPage> reply) override { reply(EventPage{}); }
+  void metrics(Reply<std::string> reply) override { reply("shoal_up 1\n"); }
+  std::vector<NotReady> not_ready() const override { return {}; }
   void shutdown() override {}
   std::vector<Reply<std::vector<Instance>>> pending;
 };
@@ -166,6 +175,35 @@ TEST_F(ServerTest, ConnectionsAboveTheBoundWaitForTheirTurn) {
     first.reset();
     EXPECT_TRUE(call(path, {.target = "/v1/version"}, seconds(10)).ok());
   });
+}
+
+TEST_F(ServerTest, ServesMonitoringOnATcpSocketAndNothingElse) {
+  base::UniqueFd listening(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t length = sizeof address;
+  ASSERT_EQ(::bind(listening.get(), reinterpret_cast<const sockaddr*>(&address), length), 0);
+  ASSERT_EQ(::listen(listening.get(), 16), 0);
+  ::getsockname(listening.get(), reinterpret_cast<sockaddr*>(&address), &length);
+
+  boost::asio::io_context context;
+  Server server(context, {.routes = Routes::monitoring, .body_bytes_max = 0, .connections_max = 1}, service);
+  ASSERT_TRUE(server.open_on(std::move(listening)).ok());
+  std::jthread thread([&] { context.run(); });
+  const auto ask = [&](const std::string& line) {
+    const base::UniqueFd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    EXPECT_EQ(::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address), 0);
+    return exchange(fd.get(), line + " HTTP/1.1\r\nConnection: close\r\n\r\n");
+  };
+  const std::string page = ask("GET /metrics");
+  EXPECT_THAT(page, StartsWith("HTTP/1.1 200"));
+  EXPECT_THAT(page, HasSubstr("Content-Type: text/plain; version=0.0.4"));
+  EXPECT_TRUE(page.ends_with("\r\n\r\nshoal_up 1\n")) << page;
+  EXPECT_THAT(ask("GET /healthz"), StartsWith("HTTP/1.1 200"));
+  EXPECT_THAT(ask("GET /v1/version"), StartsWith("HTTP/1.1 404"));
+  EXPECT_THAT(ask("POST /v1/instances/a/stop"), StartsWith("HTTP/1.1 404"));
+  context.stop();
 }
 
 }  // namespace

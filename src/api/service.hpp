@@ -7,8 +7,10 @@
 #include <variant>
 #include <vector>
 
+#include "api/events.hpp"
 #include "api/http.hpp"
 #include "api/instance.hpp"
+#include "shoal/client_info.hpp"
 #include "shoal/options.hpp"
 
 namespace shoal::api {
@@ -35,10 +37,10 @@ struct Acted {
 
 /// How the configuration is to be read again.
 struct Apply {
-  bool dry_run = false;                ///< say what would be done
-  bool restart = false;                ///< restart what needs it
-  std::vector<std::string> only{};     ///< these instances; empty: all
-  std::chrono::milliseconds wait{0};   ///< for the outcome
+  bool dry_run = false;               ///< say what would be done
+  bool restart = false;               ///< restart what needs it
+  std::vector<std::string> only{};    ///< these instances; empty: all
+  std::chrono::milliseconds wait{0};  ///< for the outcome
 };
 
 /// A change of the configuration's files, which the fleet goes over to at once.
@@ -78,12 +80,24 @@ struct Applied {
   bool settled = true;             ///< false: not there yet when the waiting time was over
 };
 
+/// Something was done, and there is nothing to tell of it.
+struct Done {};
+
+/// An instance that should run and is not ready.
+struct NotReady {
+  std::string name;
+  std::string state;
+  std::string why;  ///< one line
+};
+
 /// What `/v1` offers, without HTTP. The controller implements it. One thread.
 class Service {
  public:
   virtual ~Service() = default;
   virtual std::string version() const = 0;
   virtual void list(Reply<std::vector<Instance>> reply) = 0;
+  /// Each as `get` shows it.
+  virtual void list_with_stats(Reply<std::vector<Instance>> reply) = 0;
   /// With its counters. Failure: no_such_instance.
   virtual void get(const std::string& name, Reply<Instance> reply) = 0;
   /// Answers when the outcome is known or `wait` is over. Failures: no_such_instance, already_so,
@@ -97,6 +111,17 @@ class Service {
   virtual void edit(const Edit& edit, Reply<Applied> reply) = 0;
   /// From which level on lines are written, of an instance or of `controller`. Failures: no_such_instance, stopping.
   virtual void set_log_level(const std::string& name, LogLevel level, Reply<LogLevel> reply) = 0;
+  /// Some of the clients connected to it, as `shoal::Broker::clients`; also fewer than `most`. Failures:
+  /// no_such_instance, not_ready.
+  virtual void clients(const std::string& name, std::uint64_t from, std::uint64_t most, Reply<ClientPage> reply) = 0;
+  /// Ends a client's connection. Failures: no_such_instance, no_such_client, not_ready.
+  virtual void disconnect(const std::string& name, const std::string& client_id, Reply<Done> reply) = 0;
+  /// What happened behind number `after`; when nothing did, answers when something does or `wait` is over.
+  virtual void events(std::uint64_t after, std::chrono::milliseconds wait, Reply<EventPage> reply) = 0;
+  /// A page for Prometheus; workers that do not answer in time are in it with what was last heard.
+  virtual void metrics(Reply<std::string> reply) = 0;
+  /// Empty: all instances that should run are ready.
+  virtual std::vector<NotReady> not_ready() const = 0;
   /// Begins to drain and stop everything; the process ends by itself.
   virtual void shutdown() = 0;
 };
@@ -104,7 +129,16 @@ class Service {
 /// Longest `?wait=` in milliseconds; more is cut.
 inline constexpr std::chrono::milliseconds kWaitMax{600'000};
 
+/// The same for events.
+inline constexpr std::chrono::milliseconds kEventsWaitMax{30'000};
+
+/// What a listener serves.
+enum class Routes {
+  all,
+  monitoring,  ///< `GET /metrics`, `/healthz` and `/readyz` only
+};
+
 /// Answers a request by asking `service`. `reply` is called once, now or later.
-void route(const Request& request, Service& service, std::function<void(Response)> reply);
+void route(const Request& request, Routes routes, Service& service, std::function<void(Response)> reply);
 
 }  // namespace shoal::api

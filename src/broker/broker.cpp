@@ -205,6 +205,21 @@ BrokerOptions Broker::options() const {
   return options;
 }
 
+ClientPage Broker::clients(std::uint64_t from, std::size_t most) const {
+  constexpr std::size_t kMost = 10'000;
+  ClientPage page;
+  impl_->reactor.call([&] {
+    if (impl_->instance) page = impl_->instance->clients(from, std::clamp<std::size_t>(most, 1, kMost));
+  });
+  return page;
+}
+
+bool Broker::disconnect(std::string_view client_id) {
+  bool there = false;
+  impl_->reactor.call([&] { there = impl_->instance && impl_->instance->disconnect(client_id); });
+  return there;
+}
+
 Result<void> Broker::reload_users() {
   Result<void> result = stopped();
   impl_->reactor.call([&] {

@@ -114,6 +114,21 @@ std::string_view Client::client_id() const {
   return session_ ? std::string_view(session_->protocol.client_id()) : std::string_view();
 }
 
+ClientInfo Client::info() const {
+  const session::Outbound& outbound = session_->protocol.outbound();
+  return {.client_id = session_->protocol.client_id(),
+          .user = user_ ? *user_ : std::string(),
+          .address = transport_.peer(),
+          .protocol = std::string(to_string(link_.version)),
+          .connected_s =
+              static_cast<std::uint64_t>(base::duration_cast<base::seconds>(shard_.now() - connected_since_).count()),
+          .keep_alive_s = keep_alive_s_,
+          .subscriptions = session_->subscription_count(),
+          .queued_messages = outbound.queued(),
+          .queued_bytes = outbound.queued_bytes(),
+          .in_flight = outbound.inflight()};
+}
+
 void Client::keep_input(std::ptrdiff_t bytes) {
   input_bytes_ += static_cast<std::size_t>(bytes);
   shard_.counters().input_bytes_now += static_cast<std::size_t>(bytes);
@@ -310,7 +325,7 @@ Client::Outcome Client::on_ack(const mqtt::Frame& frame) {
     shard_.flush_later(*this);
     return kFine;
   }
-  if (!session_->protocol.acknowledge(*packet)) {
+  if (!session_->protocol.acknowledge(*packet, shard_.now())) {
     return violated("MQTT-4.3", "acknowledgement of another kind than the message's");
   }
   session_->pump(shard_.router().scratch(), shard_.now());

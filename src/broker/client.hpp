@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -75,6 +76,8 @@ class Client final : private io::Timer {
   bool half_open() const { return state_ == State::awaiting_connect; }
   /// Empty before CONNECT.
   std::string_view client_id() const;
+  /// Of one that is connected.
+  ClientInfo info() const;
   /// Takes a PUBLISH of that size from the client's own rates; how long not to read it.
   base::Duration spend(std::size_t bytes);
   /// Others are in force from now on. What this client was promised in CONNACK it keeps.
@@ -141,6 +144,8 @@ class Client final : private io::Timer {
   bool lingers_ = false;
   bool expiry_was_zero_ = true;
   bool problem_information_ = false;   // reason strings are wanted (3.1.2.11.7); CONNECT says so
+  std::unique_ptr<std::string> user_;  // null: it presented none
+  base::Time connected_since_{};
   std::vector<std::uint8_t> connect_;  // the CONNECT while its password is verified
   std::size_t input_bytes_ = 0;        // of the shard's total: `connect_`, aliases
   std::size_t output_bytes_ = 0;       // of the shard's total

@@ -164,6 +164,8 @@ void Client::admit(const mqtt::Connect& packet) {
   else session_ = &sessions.create(std::move(client_id));
 
   state_ = State::connected;
+  connected_since_ = shard_.now();
+  if (packet.user_name) user_ = std::make_unique<std::string>(*packet.user_name);
   ShardCounters& counters = shard_.counters();
   ++counters.connected;
   counters.connections_max = std::max(counters.connections_max, ++counters.connections_now);

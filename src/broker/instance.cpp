@@ -215,6 +215,28 @@ Stats Instance::stats() {
   return stats;
 }
 
+// From the end to the beginning: the place of one that went is taken by the last, which was looked at already.
+ClientPage Instance::clients(std::uint64_t from, std::size_t most) const {
+  const std::size_t looked_at_max = 10 * most;
+  std::size_t at = connections_.size();
+  if (from != 0) at = static_cast<std::size_t>(std::min<std::uint64_t>(at, from));
+  ClientPage page;
+  for (std::size_t looked_at = 0; at > 0 && page.clients.size() < most && looked_at < looked_at_max; ++looked_at) {
+    const Client& client = connections_[--at]->client();
+    if (!client.connected()) continue;
+    page.clients.push_back(client.info());
+    page.clients.back().next = at;
+  }
+  page.next = at;
+  return page;
+}
+
+bool Instance::disconnect(std::string_view client_id) {
+  if (!shard_.disconnect(client_id)) return false;
+  want_turn_end();
+  return true;
+}
+
 Result<void> Instance::reload_users() {
   auto users = users_of(options_.auth);
   if (!users) {
@@ -343,6 +365,7 @@ void Instance::on_turn_end() {
   if (!self_) return;
   if (input_full_) end_stale_input();
   shard_.turn_end();
+  if (shard_.has_deliveries()) shard_.time_deliveries(io::Reactor::read_clock());
   if (store_) watch_store();
   buried_.clear();
   log_.flush();

@@ -47,6 +47,9 @@ class Instance final : private Authority, private io::TurnEnd, private io::Timer
   Shard& shard() { return shard_; }
   /// Tries to write again what of the log could not be written.
   Stats stats();
+  /// As `Broker::clients`; `next` is how many connections are left to look at.
+  ClientPage clients(std::uint64_t from, std::size_t most) const;
+  bool disconnect(std::string_view client_id);
   Result<void> reload_users();
   /// What `Broker::change` promises. `sockets`: one for each listener, none where the one of that url stays.
   Result<void> change(BrokerOptions options, std::vector<base::UniqueFd> sockets);

@@ -119,6 +119,13 @@ void Shard::turn_end() {
   turns_.begin();
 }
 
+// One look at the clock for all of a turn: what a message costs by itself is far below what can be told.
+void Shard::time_deliveries(base::Time at) {
+  const std::uint64_t delivered = budget_.delivered - std::exchange(timed_delivered_, budget_.delivered);
+  const std::uint64_t late = budget_.delivered_late - std::exchange(timed_late_, budget_.delivered_late);
+  if (delivered > late) at_once_.observe(at - now(), delivered - late);
+}
+
 // What the store has to do besides what is told: some of it in each turn.
 void Shard::keep_store() {
   if (counters_.connections_now != 0) journal_->alive();
@@ -328,6 +335,13 @@ void Shard::authenticated(std::uint64_t number, const auth::Verdict& verdict) {
   found->second->authenticated(verdict.decision == auth::Decision::accepted, verdict.reason);
 }
 
+bool Shard::disconnect(std::string_view client_id) {
+  const ClientSession* const session = sessions_.find(client_id);
+  if (!session || !session->client) return false;
+  session->client->end(ReasonCode::administrative_action, "disconnected by an operator");
+  return true;
+}
+
 void Shard::shut_down() {
   shutting_down_ = true;
   if (journal_) commit();
@@ -405,6 +419,9 @@ Stats Shard::stats() const {
   stats.publishes_refused = routed.refused;
   stats.auth_failures = counters_.auth_failures;
   stats.limit_hits = counters_.limit_hits;
+  stats.delivery_latency = at_once_;
+  stats.delivery_latency.add(budget_.queued_latency);
+  stats.ack_latency = budget_.ack_latency;
   if (journal_) {
     const store::Store& store = journal_->store();
     stats.store_bytes_now = store.bytes();

@@ -93,8 +93,14 @@ class Shard final : private Deliveries, private io::Timer {
   void authenticated(std::uint64_t client, const auth::Verdict& verdict);
   /// Host callbacks; those in line whose turn it is are read; every client that has something to say is flushed.
   void turn_end();
+  /// True when something was delivered since the last `time_deliveries`.
+  bool has_deliveries() const { return budget_.delivered != timed_delivered_; }
+  /// The turn is over now, all is flushed: what was delivered in it took until `at`.
+  void time_deliveries(base::Time at);
   /// No callback of the host is called from here on.
   void stop_host() { router_.stop_host(); }
+  /// As `Broker::disconnect`.
+  bool disconnect(std::string_view client_id);
   /// Ends all clients (5.0: 0x8b) and refuses new ones.
   void shut_down();
   /// The options have changed, limits and `queue_full` included.
@@ -220,7 +226,7 @@ class Shard final : private Deliveries, private io::Timer {
   ShardCounters counters_;
   Router router_;
   SessionTable sessions_;
-  std::unique_ptr<StoreJournal> journal_;     // null: nothing survives
+  std::unique_ptr<StoreJournal> journal_;  // null: nothing survives
   CommitDelay commit_delay_{*this};
   std::unique_ptr<StoreReadBack> read_back_;  // these with it
   std::unique_ptr<StoreEviction> eviction_;
@@ -259,7 +265,10 @@ class Shard final : private Deliveries, private io::Timer {
     base::Time since{};
     unsigned lines = 0;  // in the second from then on
   };
-  std::array<LogRate, 2> log_rates_;  // of what clients do, and of what they do wrong
+  std::array<LogRate, 2> log_rates_;   // of what clients do, and of what they do wrong
+  Histogram at_once_;                  // deliveries in the turn of their PUBLISH
+  std::uint64_t timed_delivered_ = 0;  // of the budget's totals
+  std::uint64_t timed_late_ = 0;
 };
 
 }  // namespace shoal::broker

@@ -235,7 +235,7 @@ class CommandReference : public testing::Test {
         "| exit code | meaning |\n|---|---|\n"
         "| 0 | done |\n| 1 | failed; one line on standard error says what, where and what to do |\n| 2 | wrong usage "
         "|\n"
-        "| 3 | the fleet is not running |\n| 4 | there is no such instance |\n| 5 | it is so already |\n\n";
+        "| 3 | the fleet is not running |\n| 4 | there is no such instance, or client |\n| 5 | it is so already |\n\n";
     for (const CLI::App* command : app->get_subcommands({})) append(text, *command, "shoal");
     text.pop_back();
     return text;

@@ -30,6 +30,20 @@ void down(Context& context, std::chrono::seconds limit);
 void list_instances(Context& context, bool json);
 void show_instance(Context& context, const std::string& name, bool json);
 
+/// `clients`, `kick`.
+void list_clients(Context& context, const std::string& name, bool json);
+void kick_client(Context& context, const std::string& name, const std::string& client_id);
+
+/// `events`: what happened, and with `follow` what does, one JSON object in a line.
+void show_events(Context& context, bool follow);
+
+struct TopOptions {
+  std::string sort = "name";  ///< one of `top_columns`
+  bool once = false;          ///< one table after a second, then the end
+};
+/// `top`: a table that is drawn again every 2 s until `q` or a signal; where there is no terminal, one after the other.
+void top(Context& context, const TopOptions& options);
+
 struct VerbOptions {
   std::vector<std::string> names{};
   bool all = false;

@@ -20,7 +20,8 @@ std::string wait_of(seconds limit) { return "wait=" + std::to_string(millisecond
 
 /// Without a fleet that runs the files are changed here; then says what they come to.
 void done_in_files(Context& context, const Result<void>& done, const std::string& what) {
-  if (!done) return context.fail(done.error().code == ErrorCode::not_found ? kNoSuchInstance : kFailed, done.error().message);
+  if (!done)
+    return context.fail(done.error().code == ErrorCode::not_found ? kNoSuchInstance : kFailed, done.error().message);
   context.out << what << "; no fleet is running\n";
 }
 
@@ -87,9 +88,11 @@ void create_instances(Context& context, const CreateOptions& options) {
   if (!is_running(context)) {
     std::vector<config::NewInstance> files;
     for (const auto& one : *instances) files.push_back({one.name, one.template_name, one.keys});
-    if (auto made = config::create_instances(context.places(), files); !made) return context.fail(kFailed, made.error().message);
+    if (auto made = config::create_instances(context.places(), files); !made)
+      return context.fail(kFailed, made.error().message);
     if (context.load_config(config::UsersFiles::may_be_missing)) {
-      context.out << files.size() << (files.size() == 1 ? " instance" : " instances") << " written; start with `shoal up -d`\n";
+      context.out << files.size() << (files.size() == 1 ? " instance" : " instances")
+                  << " written; start with `shoal up -d`\n";
       return;
     }
     for (const auto& one : files) (void)config::remove_instance(context.places(), one.name);
@@ -101,7 +104,8 @@ void create_instances(Context& context, const CreateOptions& options) {
   const auto applied = api::applied_from_json(response->body);
   if (!applied) return context.fail(kFailed, applied.error().message);
   const auto listed = context.call("GET", "/v1/instances");
-  auto all = listed ? api::instances_from_json(listed->body) : Result<std::vector<api::Instance>>(std::vector<api::Instance>());
+  auto all = listed ? api::instances_from_json(listed->body)
+                    : Result<std::vector<api::Instance>>(std::vector<api::Instance>());
   if (!all) return context.fail(kFailed, all.error().message);
   std::erase_if(*all, [&](const api::Instance& one) {
     return std::none_of(instances->begin(), instances->end(), [&](const auto& made) { return made.name == one.name; });

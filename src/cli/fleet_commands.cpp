@@ -2,6 +2,7 @@
 #include <memory>
 
 #include "cli/commands.hpp"
+#include "cli/top_table.hpp"
 
 namespace shoal::cli {
 namespace {
@@ -78,6 +79,39 @@ void add_listings(CLI::App& app, Context& context) {
   status->callback([&context, name, json] { show_instance(context, *name, *json); });
 }
 
+void add_clients(CLI::App& app, Context& context) {
+  const auto name = std::make_shared<std::string>();
+  const auto json = std::make_shared<bool>(false);
+  CLI::App* clients = app.add_subcommand("clients", "List who is connected to an instance");
+  clients->add_option("NAME", *name, "Instance")->required()->type_name("");
+  clients->add_flag("--json", *json, "An array of objects");
+  clients->callback([&context, name, json] { list_clients(context, *name, *json); });
+
+  const auto client_id = std::make_shared<std::string>();
+  CLI::App* kick = app.add_subcommand("kick", "Disconnect a client; it may connect again");
+  kick->add_option("NAME", *name, "Instance")->required()->type_name("");
+  kick->add_option("CLIENT_ID", *client_id, "Client")->required()->type_name("");
+  kick->callback([&context, name, client_id] { kick_client(context, *name, *client_id); });
+}
+
+void add_events(CLI::App& app, Context& context) {
+  const auto follow = std::make_shared<bool>(false);
+  CLI::App* events = app.add_subcommand("events", "Show what happened, as JSON lines: states, limits, alarms");
+  events->add_flag("-f,--follow", *follow, "Go on with what happens");
+  events->callback([&context, follow] { show_events(context, *follow); });
+}
+
+void add_top(CLI::App& app, Context& context) {
+  const auto options = std::make_shared<TopOptions>();
+  CLI::App* command = app.add_subcommand("top", "Watch the instances: load, queues, memory; q ends it");
+  command->add_option("--sort", options->sort, "By which column")
+      ->type_name("COLUMN")
+      ->check(CLI::IsMember(top_columns()))
+      ->capture_default_str();
+  command->add_flag("--once", options->once, "One table of one second, then end");
+  command->callback([&context, options] { top(context, *options); });
+}
+
 void add_verb(CLI::App& app, Context& context, const std::string& verb, const std::string& help) {
   struct Options {
     VerbOptions verb;
@@ -91,7 +125,8 @@ void add_verb(CLI::App& app, Context& context, const std::string& verb, const st
   names->excludes(all);
   command->add_flag("--wait,!--no-wait", options->verb.wait, "Return when it is so (default), or at once");
   if (verb == "restart") {
-    command->add_option("--batch", options->verb.batch, "So many at a time; stops at the first that does not become ready")
+    command
+        ->add_option("--batch", options->verb.batch, "So many at a time; stops at the first that does not become ready")
         ->type_name("N")
         ->check(CLI::Range(1u, 10'000u));
   }
@@ -168,12 +203,16 @@ void add_edits(CLI::App& app, Context& context) {
     unsigned limit = 60;
   };
   const auto options = std::make_shared<Options>();
-  CLI::App* create = app.add_subcommand("create", "Make instances, each in a file instances.d/NAME.toml, and start them");
+  CLI::App* create =
+      app.add_subcommand("create", "Make instances, each in a file instances.d/NAME.toml, and start them");
   create->add_option("NAME", options->create.names, "Instances")->required()->type_name("");
-  create->add_option("--template", options->create.template_name, "The [templates.NAME] to start from")->type_name("NAME");
+  create->add_option("--template", options->create.template_name, "The [templates.NAME] to start from")
+      ->type_name("NAME");
   create->add_option("--set", options->create.keys, "A key of the instance, such as limits.sessions=100; may repeat")
       ->type_name("KEY=VALUE");
-  create->add_option("--count", options->create.count, "NAME-1 to NAME-N")->type_name("N")->check(CLI::Range(1u, 10'000u));
+  create->add_option("--count", options->create.count, "NAME-1 to NAME-N")
+      ->type_name("N")
+      ->check(CLI::Range(1u, 10'000u));
   add_timeout(create, options->limit);
   create->callback([&context, options] {
     options->create.limit = seconds(options->limit);
@@ -187,19 +226,24 @@ void add_edits(CLI::App& app, Context& context) {
   CLI::App* remove = app.add_subcommand("rm", "Stop instances that were made by `create`, and remove their files");
   add_names(remove);
   remove->add_flag("--purge", options->purge, "Their state and logs, too");
-  remove->callback([&context, options] { remove_instances(context, options->names, options->purge, seconds(options->limit)); });
+  remove->callback(
+      [&context, options] { remove_instances(context, options->names, options->purge, seconds(options->limit)); });
 
   CLI::App* enable = app.add_subcommand("enable", "Start instances now and with the fleet");
   add_names(enable);
-  enable->callback([&context, options] { set_keys(context, options->names, "enabled", "true", seconds(options->limit)); });
+  enable->callback(
+      [&context, options] { set_keys(context, options->names, "enabled", "true", seconds(options->limit)); });
   CLI::App* disable = app.add_subcommand("disable", "Stop instances; they do not start with the fleet");
   add_names(disable);
-  disable->callback([&context, options] { set_keys(context, options->names, "enabled", "false", seconds(options->limit)); });
+  disable->callback(
+      [&context, options] { set_keys(context, options->names, "enabled", "false", seconds(options->limit)); });
 
   CLI::App* set = app.add_subcommand("set", "Write a key of an instance into its file, and go over to it");
   set->add_option("NAME", options->name, "Instance, or a pattern")->required()->type_name("");
   set->add_option("KEY", options->key, "Such as limits.sessions")->required()->type_name("");
-  set->add_option("VALUE", options->value, "As in the file, without quotes; lists with commas")->required()->type_name("");
+  set->add_option("VALUE", options->value, "As in the file, without quotes; lists with commas")
+      ->required()
+      ->type_name("");
   add_timeout(set, options->limit);
   set->callback([&context, options] {
     set_keys(context, {options->name}, options->key, options->value, seconds(options->limit));
@@ -219,10 +263,14 @@ void add_fleet_commands(CLI::App& app, Context& context) {
   add_apply(app, context, "apply", "Go over to what the configuration says now, or say what that would be", true);
   add_apply(app, context, "reload", "The same as `apply`", false);
   add_edits(app, context);
+  add_clients(app, context);
+  add_top(app, context);
+  add_events(app, context);
   add_logs(app, context);
   add_log_level(app, context);
 
-  CLI::App* check = app.add_subcommand("check", "Check the configuration, and what the machine has for it; touches nothing");
+  CLI::App* check =
+      app.add_subcommand("check", "Check the configuration, and what the machine has for it; touches nothing");
   check->callback([&context] { check_config(context); });
 
   const auto json = std::make_shared<bool>(false);

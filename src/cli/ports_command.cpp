@@ -69,7 +69,8 @@ void list_ports(Context& context, bool json) {
     }
   }
   std::stable_sort(rows.begin(), rows.end(), [](const Row& a, const Row& b) {
-    return std::pair(a.listener.port.value_or(0), a.listener.host) < std::pair(b.listener.port.value_or(0), b.listener.host);
+    return std::pair(a.listener.port.value_or(0), a.listener.host) <
+           std::pair(b.listener.port.value_or(0), b.listener.host);
   });
   if (json) {
     boost::json::array all;

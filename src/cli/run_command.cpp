@@ -100,7 +100,8 @@ void run_fleet(Context& context, std::optional<int> ready_fd, bool force) {
       if (!logs_to_stdout) print_instances(context.out, instances);
       context.out << std::flush;
       for (const api::Instance& instance : instances) {
-        if (instance.state != "ready" && instance.state != "stopped") context.err << "shoal: " << instance.name << ": " << instance.last_exit << '\n';
+        if (instance.state != "ready" && instance.state != "stopped")
+          context.err << "shoal: " << instance.name << ": " << instance.last_exit << '\n';
       }
     };
     options.on_event = [&context](std::string_view line) { context.err << "shoal: " << line << std::endl; };

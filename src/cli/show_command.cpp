@@ -94,7 +94,8 @@ bool fails_preflight(Context& context, const config::FleetConfig& config) {
   bool fails = false;
   for (const fleet::Finding& finding : fleet::preflight(config, fleet::read_machine(config))) {
     if (finding.level != fleet::Finding::Level::fail) continue;
-    context.fail(kFailed, finding.what + ": " + finding.detail + "; " + finding.mend + "; `--force` starts all the same");
+    context.fail(kFailed,
+                 finding.what + ": " + finding.detail + "; " + finding.mend + "; `--force` starts all the same");
     fails = true;
   }
   return fails;

@@ -76,7 +76,8 @@ void report_instances(Context& context) {
   print_instances(context.out, *instances);
   for (const api::Instance& instance : *instances) {
     // Stopped: it is not enabled, or somebody stopped it under the controller before.
-    if (instance.state != "ready" && instance.state != "stopped") context.fail(kFailed, instance.name + " is not ready: " + instance.last_exit);
+    if (instance.state != "ready" && instance.state != "stopped")
+      context.fail(kFailed, instance.name + " is not ready: " + instance.last_exit);
   }
 }
 

@@ -65,7 +65,8 @@ void act_in_batches(Context& context, const std::string& verb, const VerbOptions
     some.batch = 0;
     some.wait = true;
     const std::size_t end = std::min<std::size_t>(names.size(), at + options.batch);
-    some.names.assign(names.begin() + static_cast<std::ptrdiff_t>(at), names.begin() + static_cast<std::ptrdiff_t>(end));
+    some.names.assign(names.begin() + static_cast<std::ptrdiff_t>(at),
+                      names.begin() + static_cast<std::ptrdiff_t>(end));
     act_on_instances(context, verb, some);
     if (context.exit_code == kDone) continue;
     if (end < names.size()) {

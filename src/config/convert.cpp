@@ -75,6 +75,17 @@ Outcome convert_ports(const Key& key, const Node& node) {
   return unexpected(key, node, R"("FIRST-LAST" with ports from 1 to 65535)");
 }
 
+Outcome convert_address(const Key& key, const Node& node) {
+  if (node.kind != Kind::text) return unexpected(key, node, R"("HOST:PORT", such as "127.0.0.1:9464")");
+  auto parsed = parse_address(node.text);
+  if (const auto* wrong = std::get_if<std::string>(&parsed))
+    return Problem{node.at, std::string(key.path) + ": " + *wrong};
+  Value value;
+  value.listeners.push_back(std::get<ListenerConfig>(std::move(parsed)));
+  value.listeners.back().at = node.at;
+  return value;
+}
+
 Outcome convert_listeners(const Key& key, const Node& node) {
   const std::string expected = R"(a list of strings such as ["mqtt://127.0.0.1:auto"])";
   if (node.kind != Kind::list || node.items.empty())
@@ -143,6 +154,7 @@ std::variant<Value, Problem> convert(const Key& key, const Node& node, const std
       return Value{.text = node.text};
     case Type::path: return convert_path(key, node, folder);
     case Type::ports: return convert_ports(key, node);
+    case Type::address: return convert_address(key, node);
     case Type::listeners: break;
   }
   return convert_listeners(key, node);
@@ -159,6 +171,7 @@ std::string value_text(const Key& key, const Value& value) {
     case Type::text:
     case Type::path: return value.text;
     case Type::ports: return std::to_string(value.ports.first) + '-' + std::to_string(value.ports.last);
+    case Type::address:
     case Type::listeners: break;
   }
   std::string text;

@@ -76,6 +76,7 @@ std::string as_toml(const Key& key, const std::string& value) {
     case Type::name:
     case Type::text:
     case Type::path:
+    case Type::address:
     case Type::ports: return in_quotes(value);
     case Type::listeners: break;
   }
@@ -168,8 +169,9 @@ Result<void> create_instances(const Places& places, const std::vector<NewInstanc
   std::vector<std::string> texts;
   for (const NewInstance& instance : instances) {
     if (!valid_name(instance.name) || instance.name == "controller") {
-      return Error{ErrorCode::invalid_argument, in_quotes(instance.name) + " cannot be the name of an instance; use 1 to "
-                                                                           "64 of a-z A-Z 0-9 . _ - and no . or - in front"};
+      return Error{ErrorCode::invalid_argument, in_quotes(instance.name) +
+                                                    " cannot be the name of an instance; use 1 to "
+                                                    "64 of a-z A-Z 0-9 . _ - and no . or - in front"};
     }
     const InstanceConfig* there = loaded.config ? loaded.config->find(instance.name) : nullptr;
     if (there) {
@@ -207,8 +209,8 @@ Result<void> remove_instance(const Places& places, const std::string& name) {
   const Loaded loaded = load(places, UsersFiles::may_be_missing);
   const InstanceConfig* there = loaded.config ? loaded.config->find(name) : nullptr;
   const std::string where = there ? there->at.line_text() : path.string();
-  return Error{ErrorCode::unavailable, "instance " + name + " was not made by `shoal create`: it is written at " + where +
-                                           "; remove it there, then `shoal apply " + name + '`'};
+  return Error{ErrorCode::unavailable, "instance " + name + " was not made by `shoal create`: it is written at " +
+                                           where + "; remove it there, then `shoal apply " + name + '`'};
 }
 
 Result<void> set_key(const Places& places, const std::string& name, const std::string& key, const std::string& value) {
@@ -226,8 +228,8 @@ Result<void> set_key(const Places& places, const std::string& name, const std::s
   auto parsed = parse(*text, path.string());
   const Node* table = std::holds_alternative<Node>(parsed) ? table_of(std::get<Node>(parsed), name, own_file) : nullptr;
   const auto refuse = [&](const Position& at) {
-    return Error{ErrorCode::unavailable, "instance " + name + " is written in a way that is not changed here; write " + key +
-                                             " = " + as_toml(*known, value) + " at " + at.line_text() +
+    return Error{ErrorCode::unavailable, "instance " + name + " is written in a way that is not changed here; write " +
+                                             key + " = " + as_toml(*known, value) + " at " + at.line_text() +
                                              ", then `shoal apply " + name + '`'};
   };
   if (table == nullptr) return refuse(instance->at);

@@ -15,7 +15,7 @@ namespace shoal::config {
 /// An instance that is to be made.
 struct NewInstance {
   std::string name;
-  std::string template_name{};                               ///< empty: none
+  std::string template_name{};                              ///< empty: none
   std::vector<std::pair<std::string, std::string>> keys{};  ///< dotted keys and values as text, lists with commas
 };
 
@@ -23,13 +23,13 @@ struct NewInstance {
 /// `load` to say. Errors: invalid_argument (name, key), unavailable (there is such an instance or file), io.
 Result<void> create_instances(const Places& places, const std::vector<NewInstance>& instances);
 
-/// Removes the file of an instance that was made by `create_instances`. Errors: unavailable (it was written by a person:
-/// the message has the place), io.
+/// Removes the file of an instance that was made by `create_instances`. Errors: unavailable (it was written by a
+/// person: the message has the place), io.
 Result<void> remove_instance(const Places& places, const std::string& name);
 
-/// Sets one key of an instance in the file where it is written. Errors: invalid_argument (no such key, or the value does
-/// not fit: nothing was changed), unavailable (it is written in a way that is not changed here: the message has the
-/// place), io.
+/// Sets one key of an instance in the file where it is written. Errors: invalid_argument (no such key, or the value
+/// does not fit: nothing was changed), unavailable (it is written in a way that is not changed here: the message has
+/// the place), io.
 Result<void> set_key(const Places& places, const std::string& name, const std::string& key, const std::string& value);
 
 }  // namespace shoal::config

@@ -62,8 +62,9 @@ limits = { sessions = 10, inflight = 5 }
 
 TEST_F(EditTest, InstancesAreMadeAndRemoved) {
   write("shoal.toml", kMain);
-  ASSERT_TRUE(create_instances(places_, {{"a", "customer", {{"limits.sessions", "7"}, {"limits.queued_bytes", "2 MiB"}}},
-                                         {"b", "", {{"listeners", "mqtt://127.0.0.1:auto, mqtt://[::1]:auto"}}}}));
+  ASSERT_TRUE(
+      create_instances(places_, {{"a", "customer", {{"limits.sessions", "7"}, {"limits.queued_bytes", "2 MiB"}}},
+                                 {"b", "", {{"listeners", "mqtt://127.0.0.1:auto, mqtt://[::1]:auto"}}}}));
   EXPECT_EQ(instance("a").options.limits.sessions, 7u);
   EXPECT_EQ(instance("a").options.limits.queued_bytes, 2u << 20);
   EXPECT_EQ(instance("b").listeners.size(), 2u);
@@ -93,7 +94,9 @@ TEST_F(EditTest, WrongNamesAndKeysAreRefused) {
 TEST_F(EditTest, OneLineIsChanged) {
   write("shoal.toml", kMain);
   std::string expected = kMain;
-  const auto swap = [&](const std::string& from, const std::string& to) { expected.replace(expected.find(from), from.size(), to); };
+  const auto swap = [&](const std::string& from, const std::string& to) {
+    expected.replace(expected.find(from), from.size(), to);
+  };
 
   EXPECT_EQ(set("lab", "listeners", "mqtt://127.0.0.1:18101"), "");
   swap("18100", "18101");

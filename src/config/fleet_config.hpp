@@ -86,6 +86,7 @@ struct FleetConfig {
   std::string run_dir;  ///< control socket and lock
   PortRange port_range;
   LogOptions log;                         ///< of the controller
+  std::optional<ListenerConfig> metrics;  ///< where HTTP serves metrics and health; its port is fixed
   std::vector<InstanceConfig> instances;  ///< in the order of the files
 
   const InstanceConfig* find(std::string_view name) const;

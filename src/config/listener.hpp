@@ -13,6 +13,9 @@ namespace shoal::config {
 /// string is what is wrong and what to write.
 std::variant<ListenerConfig, std::string> parse_listener(std::string_view url);
 
+/// The same for `HOST:PORT`, where the port is a number.
+std::variant<ListenerConfig, std::string> parse_address(std::string_view text);
+
 /// True when the addresses of both, given the same port, cannot be bound together: the same address,
 /// or one of them is the wildcard of its family. IPv6 sockets are v6-only, so families never meet.
 bool overlaps(const ListenerConfig& a, const ListenerConfig& b);

@@ -217,8 +217,9 @@ class Loader {
   }
 
   void check_listeners() {
-    using Held = std::pair<const InstanceConfig*, const ListenerConfig*>;
+    using Held = std::pair<const InstanceConfig*, const ListenerConfig*>;  // null: the fleet itself
     std::map<std::uint16_t, std::vector<Held>> by_port;
+    if (fleet_.metrics) by_port[*fleet_.metrics->port].emplace_back(nullptr, &*fleet_.metrics);
     for (const InstanceConfig& instance : fleet_.instances) {
       for (const ListenerConfig& listener : instance.listeners) {
         if (!listener.port) continue;
@@ -227,8 +228,8 @@ class Loader {
             std::find_if(held.begin(), held.end(), [&](const Held& h) { return overlaps(*h.second, listener); });
         if (other != held.end())
           report(listener.at, "instance " + instance.name + ": port " + std::to_string(*listener.port) +
-                                  " is held by instance " + other->first->name + " (" + other->second->at.line_text() +
-                                  "); choose another, or auto");
+                                  " is held by " + (other->first ? "instance " + other->first->name : "fleet.metrics") +
+                                  " (" + other->second->at.line_text() + "); choose another, or auto");
         held.emplace_back(&instance, &listener);
       }
     }

@@ -96,6 +96,7 @@ log_dir = "/l/"
 run_dir = "../run"
 port_range = "20000-20010"
 log = { level = "warn", format = "json", max_size = "1MiB", keep = 0 }
+metrics = "[::1]:9464"
 [instances.x]
 worker = "small"
 listeners = ["mqtt://0.0.0.0:1", "mqtt://[0::1]:65535", "mqtt://localhost:auto"]
@@ -135,6 +136,9 @@ output_bytes = "20 KiB"
   EXPECT_EQ(fleet.log.file, "/l/controller.log");
   EXPECT_EQ(fleet.log.file_bytes_max, 1u << 20);
   EXPECT_EQ(fleet.log.old_files_max, 0u);
+  ASSERT_TRUE(fleet.metrics.has_value());
+  EXPECT_EQ(fleet.metrics->url(), "mqtt://[::1]:9464");
+  EXPECT_EQ(fleet.metrics->at.text(), "shoal.toml:8:11");
   ASSERT_EQ(fleet.instances.size(), 1u);
   const InstanceConfig& x = fleet.instances[0];
   EXPECT_EQ(x.worker, "small");
@@ -144,7 +148,7 @@ output_bytes = "20 KiB"
   EXPECT_EQ(x.listeners[2].url(), "mqtt://127.0.0.1:auto");
   EXPECT_FALSE(x.options.auth.anonymous);
   EXPECT_EQ(x.options.auth.users_file, (folder_ / "x.users").string());
-  EXPECT_EQ(x.users_at.text(), "shoal.toml:11:29");
+  EXPECT_EQ(x.users_at.text(), "shoal.toml:12:29");
   EXPECT_EQ(x.options.queue_full, QueueFull::disconnect);
   EXPECT_EQ(x.options.log.level, LogLevel::off);
   EXPECT_EQ(x.options.log.format, LogFormat::json);
@@ -292,7 +296,7 @@ INSTANTIATE_TEST_SUITE_P(
         {"KeyOfTheFleet", lab_with("port_range = '1-2'"),
          R"(shoal.toml:4:1: unknown key "port_range"; did you mean "port_range" of [fleet]?)"},
         {"UnknownKeyFar", kLab + "[fleet]\nxyzzy = 1",
-         R"(shoal.toml:5:1: unknown key "xyzzy"; there are: state_dir, log_dir, run_dir, port_range, log)"},
+         R"(shoal.toml:5:1: unknown key "xyzzy"; there are: state_dir, log_dir, run_dir, port_range, metrics, log)"},
         {"UnknownTemplate", lab_with("template = 'smal'") + "[templates.small]",
          R"(shoal.toml:4:12: unknown template "smal"; did you mean "small"?)"},
         {"NoTemplates", lab_with("template = 'smal'"), R"(shoal.toml:4:12: unknown template "smal"; there are none)"},
@@ -419,6 +423,24 @@ TEST_F(Load, OnePortIsForOneInstance) {
   EXPECT_THAT(two("127.0.0.1:11883", "127.0.0.2:11883"), IsEmpty());
   EXPECT_THAT(two("127.0.0.1:11883", "127.0.0.1:11884"), IsEmpty());
   EXPECT_THAT(two("127.0.0.1:auto", "127.0.0.1:auto"), IsEmpty());
+}
+
+TEST_F(Load, MetricsHaveAPortOfTheirOwn) {
+  const auto problem = [&](const std::string& metrics) {
+    return problems("[fleet]\nmetrics = " + metrics + "\n" + listening("['mqtt://0.0.0.0:9464']"));
+  };
+  EXPECT_FALSE(good(listening("['mqtt://0.0.0.0:9464']")).metrics.has_value());
+  EXPECT_THAT(problem("'127.0.0.1:9465'"), IsEmpty());
+  EXPECT_THAT(problem("'127.0.0.1:9464'"),
+              ElementsAre("shoal.toml:5:14: instance lab: port 9464 is held by fleet.metrics (shoal.toml:2); choose "
+                          "another, or auto"));
+  const std::string how = R"(; write "HOST:PORT" with a numeric HOST, IPv6 in brackets, such as "127.0.0.1:9464")";
+  EXPECT_THAT(problem("'127.0.0.1:auto'"),
+              ElementsAre(R"(shoal.toml:2:11: metrics: "auto" is not a port (1 to 65535))" + how));
+  EXPECT_THAT(problem("'127.0.0.1'"), ElementsAre(R"(shoal.toml:2:11: metrics: "127.0.0.1" has no port)" + how));
+  EXPECT_THAT(problem("'localhost.:1'"),
+              ElementsAre(R"(shoal.toml:2:11: metrics: "localhost." is not a numeric address)" + how));
+  EXPECT_THAT(problem("9464"), ElementsAre(HasSubstr("shoal.toml:2:11: metrics: expected \"HOST:PORT\"")));
 }
 
 TEST_F(Load, AFixedPortInSharedKeysMeetsItself) {

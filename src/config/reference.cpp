@@ -52,6 +52,7 @@ std::string takes(const Key& key) {
     case Type::text: return "string of at most " + std::to_string(key.max) + " bytes";
     case Type::path: return "path";
     case Type::ports: return "`\"FIRST-LAST\"`";
+    case Type::address: return "`\"HOST:PORT\"`";
     case Type::listeners: return "list of strings";
     case Type::choice: break;
   }

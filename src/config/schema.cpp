@@ -105,6 +105,15 @@ std::vector<Key> make_schema() {
                   .fallback = "18000-18999",
                   .doc = "Where a port for `auto` is looked for, both ends included.",
                   .set_fleet = [](FleetConfig& f, const Value& v) { f.port_range = v.ports; }});
+  keys.push_back({.scope = Scope::fleet,
+                  .path = "metrics",
+                  .type = Type::address,
+                  .fallback = "",
+                  .doc =
+                      "Where `/metrics`, `/healthz` and `/readyz` are served over HTTP, such as `127.0.0.1:9464`, for "
+                      "Prometheus and health checks. HOST as in `listeners`. Nothing else is served there, and "
+                      "nobody is asked who he is. Not written: nowhere but on the control socket.",
+                  .set_fleet = [](FleetConfig& f, const Value& v) { f.metrics = v.listeners.front(); }});
   for (Key& key : log_keys(Scope::fleet)) keys.push_back(std::move(key));
 
   keys.push_back({.scope = instance,
@@ -156,9 +165,8 @@ std::vector<Key> make_schema() {
                          "`crash_safe`: what was acknowledged survives the end of the process, however sudden. "
                          "`power_safe`: and of the machine; acknowledgements wait for the disk.",
                   .choices = {"none", "crash_safe", "power_safe"},
-                  .set_instance = [](InstanceConfig& i, const Value& v) {
-                    i.options.persistence = static_cast<Persistence>(v.number);
-                  },
+                  .set_instance = [](InstanceConfig& i,
+                                     const Value& v) { i.options.persistence = static_cast<Persistence>(v.number); },
                   .needs_restart = true});
   keys.push_back({.scope = instance,
                   .path = "queue_full",

@@ -23,6 +23,7 @@ enum class Type {
   text,      ///< up to `Key::max` bytes
   path,      ///< made absolute, relative to the file that names it
   ports,     ///< "FIRST-LAST"
+  address,   ///< "HOST:PORT", one of `Value::listeners`
   listeners,
 };
 

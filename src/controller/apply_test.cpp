@@ -25,7 +25,8 @@ class ApplyTest : public testing::Test, protected FakeFleet {
     const auto applied = running.apply(next, options, now);
     EXPECT_THAT(applied.problems, IsEmpty());
     std::vector<std::string> lines;
-    for (const fleet::Step& step : applied.plan.steps) lines.push_back(std::string(to_string(step.kind)) + ' ' + step.name);
+    for (const fleet::Step& step : applied.plan.steps)
+      lines.push_back(std::string(to_string(step.kind)) + ' ' + step.name);
     return lines;
   }
   void reply(const std::string& name, std::uint64_t worker, std::string_view error = "") {

@@ -71,15 +71,19 @@ class Controller : private Watcher {
         signals_(context_),
         timer_(context_),
         place_(context_),
+        watchdog_(context_),
         processes_(context_, std::move(options.worker_executable), std::move(worker_sockets), log_,
                    options.config.log.fd == STDOUT_FILENO),
         sockets_(options.config),
         fleet_(std::move(options.config), {}, processes_, sockets_, log_),
         requests_(fleet_, std::move(options.version), clock_now,
-                  {.shutdown = [this] { stop("request"); }, .load = std::move(options.reload),
-                   .places = std::move(options.places), .prepare = make_folders}),
+                  {.shutdown = [this] { stop("request"); },
+                   .load = std::move(options.reload),
+                   .places = std::move(options.places),
+                   .prepare = make_folders}),
         server_(context_, {.path = fleet_.config().control_socket(), .after_request = [this] { log_.retry(), turn(); }},
-                requests_) {
+                requests_),
+        monitoring_(context_, monitoring_options(), requests_) {
     fleet_.watch(*this);
     processes_.listen(
         [this](WorkerId id, const link::Message& message) {
@@ -93,6 +97,13 @@ class Controller : private Watcher {
   }
 
   std::vector<config::Problem> prepare() {
+    // First, so that no automatic port takes its place.
+    base::UniqueFd monitoring;
+    if (const auto& metrics = fleet_.config().metrics) {
+      auto bound = sockets_.bind_own("fleet.metrics", *metrics);
+      if (auto* problem = std::get_if<config::Problem>(&bound)) return {std::move(*problem)};
+      monitoring = std::move(std::get<fleet::BoundListener>(bound).fd);
+    }
     std::vector<Adopted> workers = processes_.adopt();
     const bool adopted = !workers.empty();
     fleet_.take_over(std::move(workers), clock_now());
@@ -105,6 +116,8 @@ class Controller : private Watcher {
     }
     if (!applied.problems.empty()) return applied.problems;
     if (auto opened = server_.open(); !opened) return {{{}, opened.error().message}};
+    if (!monitoring) return {};
+    if (auto opened = monitoring_.open_on(std::move(monitoring)); !opened) return {{{}, opened.error().message}};
     return {};
   }
 
@@ -112,17 +125,28 @@ class Controller : private Watcher {
   bool run() {
     for (const int signal : {SIGTERM, SIGINT, SIGUSR1, SIGUSR2}) signals_.add(signal);
     if (!is_ignored(SIGHUP)) signals_.add(SIGHUP);  // nohup(1)
-    block_signals(SIG_UNBLOCK);  // what came while this program took the place of another
+    block_signals(SIG_UNBLOCK);                     // what came while this program took the place of another
     wait_for_signal();
     for (const std::string& file : sockets_.damaged()) log_.warn("remembered ports are damaged", {{"file", file}});
     log_.info("controller started", {{"pid", ::getpid()}, {"config", fleet_.config().file}});
     turn();
+    if (const auto interval = watchdog_interval()) pat_watchdog(*interval / 2);
     context_.run();
     log_.info(execute_again_ ? "controller makes place for another" : "controller ended");
     return execute_again_;
   }
 
  private:
+  // Whoever reaches it may ask, but not much at a time.
+  api::ServerOptions monitoring_options() {
+    return {.routes = api::Routes::monitoring,
+            .body_bytes_max = 0,
+            .header_bytes_max = 8 * 1024,
+            .connections_max = 16,
+            .idle_limit = std::chrono::seconds(10),
+            .after_request = [this] { turn(); }};
+  }
+
   void wait_for_signal() {
     signals_.async_wait([this](error_code error, int signal) {
       if (error) return;
@@ -148,7 +172,8 @@ class Controller : private Watcher {
       }
       const auto& steps = std::get<api::Applied>(outcome).steps;
       log_.info("configuration applied", {{"steps", steps.size()}});
-      tell("configuration applied: " + std::to_string(steps.size()) + " changes; `shoal apply` tells which restarts are due");
+      tell("configuration applied: " + std::to_string(steps.size()) +
+           " changes; `shoal apply` tells which restarts are due");
     });
   }
 
@@ -168,6 +193,14 @@ class Controller : private Watcher {
     place_.expires_after(std::chrono::milliseconds(20));
     place_.async_wait([this](error_code error) {
       if (!error) make_place();
+    });
+  }
+
+  void pat_watchdog(std::chrono::microseconds every) {
+    notify_service_manager("WATCHDOG=1");
+    watchdog_.expires_after(every);
+    watchdog_.async_wait([this, every](error_code error) {
+      if (!error) pat_watchdog(every);
     });
   }
 
@@ -212,6 +245,7 @@ class Controller : private Watcher {
       std::filesystem::remove(held_file(), ignored);
       std::filesystem::remove(fleet_.config().run_dir + "/workers", ignored);
       server_.close();
+      monitoring_.close();
       context_.stop();
     }
     write_held();
@@ -286,11 +320,13 @@ class Controller : private Watcher {
   asio::signal_set signals_;
   asio::steady_timer timer_;
   asio::steady_timer place_;
+  asio::steady_timer watchdog_;
   WorkerProcesses processes_;
   ListeningSockets sockets_;
   RunningFleet fleet_;
   Requests requests_;
   api::Server server_;
+  api::Server monitoring_;  // fleet.metrics
   const bool had_terminal_ = has_terminal();
   base::Time armed_ = base::kNever;
   std::vector<std::string> held_;  // as written

@@ -14,8 +14,8 @@ struct ControllerOptions {
   config::FleetConfig config;
   std::function<config::Loaded()> reload = {};  ///< reads the configuration again
   config::Places places{};                      ///< where its files are
-  std::string worker_executable;  ///< path of shoal-worker
-  std::string version;            ///< told by the API
+  std::string worker_executable;                ///< path of shoal-worker
+  std::string version;                          ///< told by the API
   /// Once, when every instance is ready or has failed to become so.
   std::function<void(const std::vector<api::Instance>&)> on_settled = {};
   /// One line for a person about what happens later. Empty function: nobody looks.
@@ -28,8 +28,8 @@ struct ControllerEnd {
   bool execute_again = false;             ///< USR2: its workers serve on; the program is to be executed anew
 };
 
-/// Runs a fleet, with the workers of a controller before, until TERM, INT or a request ends it: then no worker, socket or
-/// lock is left. Takes over these signals, USR1, USR2 and HUP of the process, unblocks them and ignores PIPE; HUP
+/// Runs a fleet, with the workers of a controller before, until TERM, INT or a request ends it: then no worker, socket
+/// or lock is left. Takes over these signals, USR1, USR2 and HUP of the process, unblocks them and ignores PIPE; HUP
 /// reads the configuration again, or ends it when its terminal is gone. After USR2 they are blocked.
 ControllerEnd run_controller(ControllerOptions options);
 

@@ -113,9 +113,7 @@ struct FakeFleet {
     return config;
   }
 
-  void begin() {
-    EXPECT_TRUE(running.apply(four_instances(), {}, now).problems.empty());
-  }
+  void begin() { EXPECT_TRUE(running.apply(four_instances(), {}, now).problems.empty()); }
   void ready(std::string_view name, std::uint64_t worker) {
     running.on_message(WorkerId{worker}, link::Message(link::type::kReady).add("name", name), now);
   }

@@ -17,8 +17,7 @@ class ListeningSockets : public Sockets {
   fleet::Bound change(const config::FleetConfig& next, std::span<const config::InstanceConfig* const> plan,
                       const fleet::OpenSockets& open, bool only_try) override {
     fleet::PortBook book(next);
-    fleet::Bound bound =
-        fleet::bind_all(plan, book, open, only_try ? fleet::Remember::no : fleet::Remember::yes);
+    fleet::Bound bound = fleet::bind_all(plan, book, open, only_try ? fleet::Remember::no : fleet::Remember::yes);
     if (bound.problems.empty() && !only_try) book_ = std::move(book);
     return bound;
   }
@@ -30,6 +29,11 @@ class ListeningSockets : public Sockets {
       all.push_back(listener.url());
     }
     return all;
+  }
+  /// What the controller itself listens on; `what` for people.
+  std::variant<fleet::BoundListener, config::Problem> bind_own(const std::string& what,
+                                                               const config::ListenerConfig& listener) {
+    return fleet::bind_own(what, listener, book_);
   }
   /// Port files with lines that made no sense.
   const std::vector<std::string>& damaged() const { return book_.damaged(); }

@@ -61,8 +61,8 @@ Ended end_orphans(const std::string& run_dir, milliseconds drain, milliseconds l
   const auto until = Clock::now() + limit;
   std::vector<link::Channel> workers = channels(run_dir);
   Ended ended{.workers = workers.size()};
-  const auto shutdown =
-      link::Message(link::type::kShutdown).add("drain_ms", static_cast<std::uint64_t>(std::max<std::int64_t>(0, drain.count())));
+  const auto shutdown = link::Message(link::type::kShutdown)
+                            .add("drain_ms", static_cast<std::uint64_t>(std::max<std::int64_t>(0, drain.count())));
   for (link::Channel& worker : workers) (void)worker.send(shutdown);
   for (link::Channel& worker : workers) {
     for (;;) {

@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <fstream>
+#include <utility>
 
+#include "link/client_list.hpp"
 #include "link/fields.hpp"
 
 namespace shoal::controller {
@@ -49,6 +51,11 @@ Outcome outcome_of(Verb verb, State state) {
   return Outcome::failed;
 }
 
+std::int64_t wall_ms() {
+  const auto since_1970 = std::chrono::system_clock::now().time_since_epoch();
+  return base::duration_cast<base::milliseconds>(since_1970).count();
+}
+
 }  // namespace
 
 Requests::Requests(RunningFleet& fleet, std::string version, Clock now, Acts acts)
@@ -62,10 +69,14 @@ void Requests::wait_for_stats(std::set<std::string> names, std::function<void(Wa
   waiting_.push_back({now_() + kStatsLimit, over, std::move(names), std::nullopt, {}, std::move(answer)});
 }
 
-void Requests::list(api::Reply<std::vector<api::Instance>> reply) {
+std::set<std::string> Requests::all_names() const {
   std::set<std::string> names;
   for (const std::string& name : fleet_.names()) names.insert(name);
-  wait_for_stats(std::move(names), [this, reply = std::move(reply)](Waiting& waiting, Time now) {
+  return names;
+}
+
+void Requests::list(api::Reply<std::vector<api::Instance>> reply) {
+  wait_for_stats(all_names(), [this, reply = std::move(reply)](Waiting& waiting, Time now) {
     std::vector<api::Instance> all;
     for (const std::string& name : fleet_.names()) {
       api::Instance& view = all.emplace_back(*fleet_.view(name, now));
@@ -80,16 +91,154 @@ void Requests::get(const std::string& name, api::Reply<api::Instance> reply) {
   wait_for_stats({name}, [this, name, reply = std::move(reply)](Waiting& waiting, Time now) {
     if (!fleet_.state(name)) return reply(no_such(name));  // removed meanwhile
     const bool down = fleet_.state(name) == State::failed || fleet_.state(name) == State::backoff;
-    api::Instance view = *fleet_.view(name, now);
-    if (waiting.names.contains(name)) {
-      view.clients = std::nullopt;
-    } else {
-      view.stats = link::named(*fleet_.stats(name));
-      view.alarm = fleet_.stats(name)->alarm;
-    }
+    api::Instance view = detailed(name, waiting, now);
     if (down && !view.log.empty()) view.last_lines = last_lines(view.log);
     reply(std::move(view));
   });
+}
+
+void Requests::list_with_stats(api::Reply<std::vector<api::Instance>> reply) {
+  wait_for_stats(all_names(), [this, reply = std::move(reply)](Waiting& waiting, Time now) {
+    std::vector<api::Instance> all;
+    for (const auto& config : fleet_.config().instances) all.push_back(detailed(config.name, waiting, now));
+    reply(std::move(all));
+  });
+}
+
+// With what its worker told, when it did.
+api::Instance Requests::detailed(const std::string& name, const Waiting& waiting, Time now) const {
+  api::Instance view = *fleet_.view(name, now);
+  if (const auto usage = view.pid > 0 ? acts_.usage(view.pid) : std::nullopt) {
+    view.worker_cpu_s = usage->cpu_seconds;
+    view.worker_memory_bytes = usage->resident_bytes;
+  }
+  if (waiting.names.contains(name)) {
+    view.clients = std::nullopt;
+    return view;
+  }
+  view.stats = link::named(*fleet_.stats(name));
+  view.alarm = fleet_.stats(name)->alarm;
+  return view;
+}
+
+void Requests::ask(const std::string& name, link::Message question, std::function<void(const link::Message&)> answered,
+                   std::function<void(Failure)> failed) {
+  const auto state = fleet_.state(name);
+  if (!state) return failed(no_such(name));
+  const std::uint64_t request = ++last_request_;
+  question.add("name", std::string_view(name)).add("request", request);
+  const bool asked = fleet_.ask(name, question);
+  auto answer = [this, name, answered = std::move(answered), failed = std::move(failed)](Waiting& waiting, Time) {
+    if (waiting.told) return answered(*waiting.told);
+    const auto now = fleet_.state(name);
+    if (!now) return failed(no_such(name));
+    if (*now == State::ready) {
+      return failed({500, "failed", "the worker of " + name + " does not answer; the machine may be overloaded"});
+    }
+    failed({503, "not_ready", name + " is " + std::string(fleet::to_string(*now))});
+  };
+  waiting_.push_back({now_() + kAnswerLimit, !asked, {name}, std::nullopt, {}, std::move(answer)});
+  waiting_.back().request = request;
+}
+
+void Requests::clients(const std::string& name, std::uint64_t from, std::uint64_t most, api::Reply<ClientPage> reply) {
+  link::Message question(link::type::kClients);
+  question.add("from", from).add("most", most);
+  ask(
+      name, std::move(question), [reply](const link::Message& answer) { reply(link::client_page_from(answer)); },
+      [reply](Failure why) { reply(std::move(why)); });
+}
+
+void Requests::disconnect(const std::string& name, const std::string& client_id, api::Reply<api::Done> reply) {
+  const Failure no_client{404, "no_such_client",
+                          "no client of that id is connected to " + name + "; `shoal clients " + name + "` lists them"};
+  if (client_id.size() > 0xffff) return reply(no_client);
+  link::Message question(link::type::kDisconnect);
+  question.add("client", std::string_view(client_id));
+  ask(
+      name, std::move(question),
+      [reply, no_client](const link::Message& answer) {
+        if (answer.has("error")) reply(no_client);
+        else reply(api::Done{});
+      },
+      [reply](Failure why) { reply(std::move(why)); });
+}
+
+void Requests::events(std::uint64_t after, std::chrono::milliseconds wait, api::Reply<api::EventPage> reply) {
+  const Time now = now_();
+  Waiting& waiting = waiting_.emplace_back();
+  waiting.until = now + wait;
+  waiting.over = wait.count() == 0 || events_.last() != after;
+  waiting.events = true;
+  waiting.answer = [this, after, reply = std::move(reply)](Waiting&, Time) { reply(events_.since(after)); };
+  if (!waiting.over && look_at_ == base::kNever) look_at_ = now;
+}
+
+// Whatever it adds is told to who waits.
+void Requests::happened(const std::function<void()>& tell) {
+  const std::uint64_t before = events_.last();
+  tell();
+  if (events_.last() == before) return;
+  for (Waiting& waiting : waiting_) waiting.over = waiting.over || waiting.events;
+}
+
+bool Requests::awaits_events() const {
+  return std::any_of(waiting_.begin(), waiting_.end(), [](const Waiting& waiting) { return waiting.events; });
+}
+
+// Bounds and alarms are in the counters: somebody has to ask.
+void Requests::look(Time now) {
+  if (look_at_ > now) return;
+  look_at_ = awaits_events() ? now + kLookEvery : base::kNever;
+  if (look_at_ == base::kNever) return;
+  for (const auto& config : fleet_.config().instances) fleet_.ask_stats(config.name);
+}
+
+void Requests::metrics(api::Reply<std::string> reply) {
+  page_wanted_.push_back(std::move(reply));
+  if (page_wanted_.size() > 1) return;  // the one that is on its way is for all
+  wait_for_stats(all_names(), [this](Waiting& waiting, Time now) {
+    const std::string page = metrics_page(observe(waiting.names, now));
+    for (const auto& each : std::exchange(page_wanted_, {})) each(page);
+  });
+}
+
+// `silent`: instances whose worker did not answer.
+Observed Requests::observe(const std::set<std::string>& silent, Time now) {
+  Observed observed{.version = version_, .instances = {}, .workers = {}};
+  std::set<std::int64_t> seen;
+  for (const auto& config : fleet_.config().instances) {
+    const api::Instance view = *fleet_.view(config.name, now);
+    const State state = *fleet_.state(config.name);
+    observed.instances.push_back({.name = config.name,
+                                  .state = state,
+                                  .up = state == State::ready && !silent.contains(config.name),
+                                  .restarts = totals_.restarts(config.name),
+                                  .uptime_s = view.uptime_s,
+                                  .stats = totals_.of(config.name)});
+    if (view.pid <= 0 || !seen.insert(view.pid).second) continue;
+    const auto usage = acts_.usage(view.pid);
+    if (!usage) continue;
+    const bool shared = view.worker != "own";
+    const std::string& worker = shared ? view.worker : view.name;
+    const double cpu_seconds = cpu_.add((shared ? "group " : "own ") + worker, view.pid, usage->cpu_seconds);
+    observed.workers.push_back(
+        {.name = worker, .shared = shared, .cpu_seconds = cpu_seconds, .resident_bytes = usage->resident_bytes});
+  }
+  return observed;
+}
+
+std::vector<api::NotReady> Requests::not_ready() const {
+  std::vector<api::NotReady> all;
+  for (const auto& config : fleet_.config().instances) {
+    const State state = *fleet_.state(config.name);
+    if (state == State::ready || state == State::stopped) continue;
+    if (state == State::stopping && stop_asked_.contains(config.name)) continue;
+    const api::Instance view = *fleet_.view(config.name, now_());
+    const bool on_the_way = state == State::starting || state == State::stopping;
+    all.push_back({config.name, view.state, on_the_way ? "it is " + view.state : view.last_exit});
+  }
+  return all;
 }
 
 void Requests::act(const std::string& name, Verb verb, std::chrono::milliseconds wait, api::Reply<api::Acted> reply) {
@@ -110,6 +259,8 @@ void Requests::act(const std::string& name, Verb verb, std::chrono::milliseconds
           Failure{409, "already_so", name + " is " + std::string(fleet::to_string(*fleet_.state(name))) + " already"});
     case RunningFleet::Answer::done: break;
   }
+  if (verb == Verb::stop) stop_asked_.insert(name);
+  else if (verb != Verb::reload_users) stop_asked_.erase(name);
   const bool over = verb != Verb::reload_users && outcome_of(verb, *fleet_.state(name)) != Outcome::pending;
   waiting_.push_back(
       {now + wait, over, {name}, verb, {}, [this, name, reply = std::move(reply)](Waiting& waiting, Time at) {
@@ -151,15 +302,18 @@ void Requests::apply(const api::Apply& how, api::Reply<api::Applied> reply) {
   for (const fleet::Step& step : applied.plan.due) add(step, "due");
   if (how.dry_run) return reply(std::move(begun));
   const bool over = names.empty();
-  waiting_.push_back({now_() + how.wait, over, std::move(names), std::nullopt, {},
+  waiting_.push_back({now_() + how.wait,
+                      over,
+                      std::move(names),
+                      std::nullopt,
+                      {},
                       [this, begun = std::move(begun), reply = std::move(reply)](Waiting& waiting, Time) {
                         answer_apply(begun, waiting, reply);
                       }});
   waiting_.back().applying = true;
 }
 
-void Requests::answer_apply(const api::Applied& begun, Waiting& waiting,
-                            const api::Reply<api::Applied>& reply) const {
+void Requests::answer_apply(const api::Applied& begun, Waiting& waiting, const api::Reply<api::Applied>& reply) const {
   api::Applied done = begun;
   done.settled = waiting.over;
   for (api::Applied::Step& step : done.steps) {
@@ -205,6 +359,11 @@ void Requests::answer_verb(const std::string& name, Waiting& waiting, Time now, 
 }
 
 void Requests::on_state(const std::string& name, State state) {
+  totals_.changed(name, state);
+  happened([&] {
+    const bool ended = state == State::backoff || state == State::failed || state == State::stopped;
+    events_.changed(name, state, ended ? fleet_.view(name, now_())->last_exit : std::string(), wall_ms());
+  });
   for (Waiting& waiting : waiting_) {
     if (!waiting.names.contains(name)) continue;
     if (waiting.applying) {
@@ -222,9 +381,20 @@ void Requests::on_state(const std::string& name, State state) {
 }
 
 void Requests::on_stats(const std::string& name) {
+  totals_.heard(name, *fleet_.stats(name));
+  happened([&] { events_.heard(name, *fleet_.stats(name), wall_ms()); });
   for (Waiting& waiting : waiting_) {
-    if (waiting.verb || waiting.applying || waiting.names.erase(name) == 0) continue;
+    if (waiting.verb || waiting.applying || waiting.request != 0 || waiting.names.erase(name) == 0) continue;
     waiting.over = waiting.names.empty();
+  }
+}
+
+void Requests::on_answer(const std::string& name, const link::Message& answer) {
+  const auto request = answer.number("request").value_or(0);
+  for (Waiting& waiting : waiting_) {
+    if (request == 0 || waiting.request != request || !waiting.names.contains(name)) continue;
+    waiting.told = answer;
+    waiting.over = true;
   }
 }
 
@@ -245,10 +415,11 @@ void Requests::on_time(Time now) {
     at = next;
   }
   for (Waiting& waiting : due) waiting.answer(waiting, now);
+  look(now);
 }
 
 Time Requests::deadline() const {
-  Time first = base::kNever;
+  Time first = look_at_;
   for (const Waiting& waiting : waiting_) first = std::min(first, waiting.over ? Time::min() : waiting.until);
   return first;
 }

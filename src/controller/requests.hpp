@@ -9,7 +9,11 @@
 
 #include "api/service.hpp"
 #include "base/time.hpp"
+#include "controller/events.hpp"
+#include "controller/metrics_page.hpp"
+#include "controller/process_usage.hpp"
 #include "controller/running_fleet.hpp"
+#include "controller/totals.hpp"
 
 namespace shoal::controller {
 
@@ -19,18 +23,23 @@ class Requests : public api::Service, public Watcher {
  public:
   using Clock = std::function<base::Time()>;
 
+  using Usage = std::function<std::optional<ProcessUsage>(std::int64_t pid)>;
+
   /// What only the process can do.
   struct Acts {
-    std::function<void()> shutdown{};         ///< POST /v1/shutdown
+    std::function<void()> shutdown{};        ///< POST /v1/shutdown
     std::function<config::Loaded()> load{};  ///< reads the configuration again
     config::Places places{};                 ///< where its files are
     /// Before it is gone over to: makes folders.
     std::function<Result<void>(const config::FleetConfig&)> prepare = [](const auto&) { return Result<void>(); };
+    /// What worker processes take.
+    Usage usage = [](std::int64_t pid) { return read_usage(pid); };
   };
   Requests(RunningFleet& fleet, std::string version, Clock now, Acts acts);
 
   std::string version() const override { return version_; }
   void list(api::Reply<std::vector<api::Instance>> reply) override;
+  void list_with_stats(api::Reply<std::vector<api::Instance>> reply) override;
   void get(const std::string& name, api::Reply<api::Instance> reply) override;
   void act(const std::string& name, api::Verb verb, std::chrono::milliseconds wait,
            api::Reply<api::Acted> reply) override;
@@ -40,11 +49,17 @@ class Requests : public api::Service, public Watcher {
   void shutdown() override { acts_.shutdown(); }
   /// The configuration as it is in the files now.
   config::Loaded load() const { return acts_.load(); }
+  void clients(const std::string& name, std::uint64_t from, std::uint64_t most, api::Reply<ClientPage> reply) override;
+  void disconnect(const std::string& name, const std::string& client_id, api::Reply<api::Done> reply) override;
+  void events(std::uint64_t after, std::chrono::milliseconds wait, api::Reply<api::EventPage> reply) override;
+  void metrics(api::Reply<std::string> reply) override;
+  std::vector<api::NotReady> not_ready() const override;
 
   void on_state(const std::string& name, fleet::State state) override;
   void on_stats(const std::string& name) override;
   void on_users_reloaded(const std::string& name, const std::string& error) override;
   void on_changed(const std::string& name, const std::string& error) override;
+  void on_answer(const std::string& name, const link::Message& answer) override;
 
   /// Answers what can be answered.
   void on_time(base::Time now);
@@ -53,29 +68,52 @@ class Requests : public api::Service, public Watcher {
 
   /// Workers have this long to tell their counters.
   static constexpr base::milliseconds kStatsLimit{500};
+  /// And this long for other questions.
+  static constexpr base::milliseconds kAnswerLimit{5'000};
+  /// How often workers are asked for counters while somebody waits for events.
+  static constexpr base::milliseconds kLookEvery{2'000};
 
  private:
   struct Waiting {
-    base::Time until;
+    base::Time until{};
     bool over = false;              // answer now
     std::set<std::string> names;    // stats: still missing; verbs: the instance; apply: those that are on their way
     std::optional<api::Verb> verb;  // none: stats, or apply
     std::string error;              // of a reload
     std::function<void(Waiting&, base::Time)> answer;
     bool applying = false;
-    std::map<std::string, std::string> errors{};  // of an apply, by instance
+    std::map<std::string, std::string> errors{};       // of an apply, by instance
+    std::uint64_t request = 0;                         // number of a question; 0: none
+    std::optional<link::Message> told = std::nullopt;  // its answer
+    bool events = false;                               // waits for one
   };
 
   void wait_for_stats(std::set<std::string> names, std::function<void(Waiting&, base::Time)> answer);
   void purge(const std::string& name) const;
   bool is_on_its_way(const std::string& name) const;
   void answer_apply(const api::Applied& begun, Waiting& waiting, const api::Reply<api::Applied>& reply) const;
+  void happened(const std::function<void()>& tell);
+  void look(base::Time now);
+  bool awaits_events() const;
+  std::set<std::string> all_names() const;
+  api::Instance detailed(const std::string& name, const Waiting& waiting, base::Time now) const;
+  Observed observe(const std::set<std::string>& silent, base::Time now);
+  /// Adds the name and a number to the question. `answered` gets the worker's answer, `failed` why there is none.
+  void ask(const std::string& name, link::Message question, std::function<void(const link::Message&)> answered,
+           std::function<void(api::Failure)> failed);
   void answer_verb(const std::string& name, Waiting& waiting, base::Time now, const api::Reply<api::Acted>& reply);
 
   RunningFleet& fleet_;
   std::string version_;
   Clock now_;
   Acts acts_;
+  Totals totals_;
+  CpuTotals cpu_;
+  std::vector<api::Reply<std::string>> page_wanted_;
+  Events events_;
+  base::Time look_at_ = base::kNever;  // workers are asked then
+  std::set<std::string> stop_asked_;   // instances that are not wanted to run
+  std::uint64_t last_request_ = 0;
   std::list<Waiting> waiting_;
 };
 

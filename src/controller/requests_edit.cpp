@@ -55,7 +55,8 @@ void Requests::purge(const std::string& name) const {
   const std::string log = name + ".log";
   for (const auto& entry : fs::directory_iterator(fleet_.config().log_dir, ignored)) {
     const std::string file = entry.path().filename();
-    if (file == log || (file.starts_with(log + '.') && file.find_first_not_of("0123456789", log.size() + 1) == std::string::npos))
+    if (file == log ||
+        (file.starts_with(log + '.') && file.find_first_not_of("0123456789", log.size() + 1) == std::string::npos))
       fs::remove(entry.path(), ignored);
   }
 }

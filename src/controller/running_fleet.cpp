@@ -150,6 +150,13 @@ bool RunningFleet::ask_stats(std::string_view name) {
   return true;
 }
 
+bool RunningFleet::ask(std::string_view name, const link::Message& question) {
+  const Instance* instance = find(name);
+  if (instance == nullptr || instance->supervisor.state() != State::ready) return false;
+  processes_.send(instance->worker, question, {});
+  return true;
+}
+
 void RunningFleet::reopen_logs() {
   for (const auto& [id, process] : workers_) processes_.send(id, link::Message(link::type::kReopenLogs), {});
 }
@@ -301,7 +308,9 @@ void RunningFleet::on_message(WorkerId id, const link::Message& message, Time no
   }
   Instance* instance = find(message.text("name"));
   if (instance == nullptr || instance->worker != id) return;
-  if (type == link::type::kReady) {
+  if (message.has("request")) {
+    for (Watcher* watcher : watchers_) watcher->on_answer(instance->config.name, message);
+  } else if (type == link::type::kReady) {
     handle(*instance, Event::ready, now);
   } else if (type == link::type::kRefused) {
     instance->last_exit = message.text("error");

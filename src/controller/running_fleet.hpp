@@ -29,6 +29,8 @@ class Watcher {
   virtual void on_users_reloaded(const std::string& name, const std::string& error) = 0;
   /// It serves with other options, or goes on with those it had.
   virtual void on_changed(const std::string& name, const std::string& error) = 0;
+  /// A worker's answer to `RunningFleet::ask`, which has the question's `request`.
+  virtual void on_answer(const std::string& /*name*/, const link::Message& /*answer*/) {}
 };
 
 /// Times of the fleet, beside those of the supervisor's table.
@@ -49,8 +51,8 @@ class RunningFleet {
   /// Adds one who hears; it outlives the fleet.
   void watch(Watcher& watcher) { watchers_.push_back(&watcher); }
 
-  /// Takes over workers of a controller before, and what they have. Ahead of the first `apply`, which then brings them to
-  /// what is wanted.
+  /// Takes over workers of a controller before, and what they have. Ahead of the first `apply`, which then brings them
+  /// to what is wanted.
   void take_over(std::vector<Adopted> workers, base::Time now);
   /// Instances that were stopped by hand, from a controller before.
   void hold(const std::vector<std::string>& names);
@@ -90,6 +92,8 @@ class RunningFleet {
   bool ask_stats(std::string_view name);
   /// In the order of the configuration.
   std::vector<std::string> names() const;
+  /// Asks the worker; `Watcher::on_answer` answers. False: not ready, nothing will come.
+  bool ask(std::string_view name, const link::Message& question);
   void reopen_logs();
   /// Until the fleet ends or the configuration is read again; `controller` names this process's own log.
   Answer set_log_level(std::string_view name, LogLevel level);
@@ -120,10 +124,10 @@ class RunningFleet {
     base::Time close_sockets_at = base::kNever;
     std::string last_exit{};
     Stats stats{};
-    bool held = false;    // stopped by hand
-    bool leaving = false;  // it goes as soon as it is stopped
-    std::optional<config::InstanceConfig> serves{};  // what the worker was started with, or went over to
-    std::vector<std::string> served_urls{};          // the listeners it has
+    bool held = false;                                 // stopped by hand
+    bool leaving = false;                              // it goes as soon as it is stopped
+    std::optional<config::InstanceConfig> serves{};    // what the worker was started with, or went over to
+    std::vector<std::string> served_urls{};            // the listeners it has
     std::optional<config::InstanceConfig> changing{};  // what the worker was told and has not answered
     bool change_again = false;                         // there is something newer already
   };

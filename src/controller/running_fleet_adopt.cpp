@@ -23,7 +23,9 @@ State state_of(const link::Message& message) {
 }
 
 /// `own NAME` or `group NAME`.
-std::string worker_of(const std::string& slot) { return slot.starts_with("own ") ? "own" : slot.substr(slot.find(' ') + 1); }
+std::string worker_of(const std::string& slot) {
+  return slot.starts_with("own ") ? "own" : slot.substr(slot.find(' ') + 1);
+}
 
 }  // namespace
 

@@ -153,8 +153,7 @@ void RunningFleet::change_worker(Instance& instance) {
   std::vector<base::UniqueFd> fds;
   for (const fleet::BoundListener& listener : instance.listeners) {
     options.listeners.push_back({.url = listener.url});
-    if (!contains(instance.served_urls, listener.url))
-      fds.emplace_back(::fcntl(listener.fd.get(), F_DUPFD_CLOEXEC, 0));
+    if (!contains(instance.served_urls, listener.url)) fds.emplace_back(::fcntl(listener.fd.get(), F_DUPFD_CLOEXEC, 0));
   }
   processes_.send(instance.worker, noted(link::to_change(options, instance.served_urls), instance), std::move(fds));
 }

@@ -2,7 +2,9 @@
 
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <unistd.h>
 
+#include <charconv>
 #include <cstddef>
 #include <cstdlib>
 #include <cstring>
@@ -23,6 +25,16 @@ void notify_service_manager(const std::string& state) {
   const base::UniqueFd socket(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
   ::sendto(socket.get(), state.data(), state.size(), MSG_NOSIGNAL, reinterpret_cast<const sockaddr*>(&address),
            static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + length));
+}
+
+std::optional<std::chrono::microseconds> watchdog_interval() {
+  const char* usec = std::getenv("WATCHDOG_USEC");
+  const char* pid = std::getenv("WATCHDOG_PID");
+  if (usec == nullptr || (pid != nullptr && pid != std::to_string(::getpid()))) return std::nullopt;
+  std::uint64_t count = 0;
+  const char* const end = usec + std::strlen(usec);
+  if (std::from_chars(usec, end, count).ptr != end || count == 0) return std::nullopt;
+  return std::chrono::microseconds(count);
 }
 
 }  // namespace shoal::controller

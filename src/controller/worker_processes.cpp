@@ -115,8 +115,8 @@ Result<Spawned> WorkerProcesses::spawn(const std::string& slot, const std::strin
   if (!pidfd) return give_up(std::strerror(errno));
   auto socket = sockets_.connect(slot);
   if (!socket) return give_up(socket.error().message);
-  return Spawned{add(std::make_unique<Worker>(context_, slot, pid, std::move(pidfd), link::Channel(std::move(*socket)))),
-                 pid};
+  return Spawned{
+      add(std::make_unique<Worker>(context_, slot, pid, std::move(pidfd), link::Channel(std::move(*socket)))), pid};
 }
 
 // Somebody else may be its controller at the moment, on his way out.
@@ -149,8 +149,9 @@ std::vector<Adopted> WorkerProcesses::adopt() {
     auto& [peer, pidfd, channel, greeting] = *adopted;
     const bool understood = greeting && greeting->hello.number("version") == link::kVersion;
     if (!pidfd || !understood) {
-      log_.warn("worker of the controller before is of no use and killed",
-                {{"worker", slot}, {"pid", peer}, {"because", greeting ? "another version" : greeting.error().message}});
+      log_.warn(
+          "worker of the controller before is of no use and killed",
+          {{"worker", slot}, {"pid", peer}, {"because", greeting ? "another version" : greeting.error().message}});
       if (pidfd) ::syscall(SYS_pidfd_send_signal, pidfd.get(), SIGKILL, nullptr, 0);
       sockets_.remove(slot);
       continue;
@@ -224,8 +225,8 @@ void WorkerProcesses::reap(WorkerId id) {
   }
   const std::string slot = worker->slot;
   workers_.erase(id);
-  const bool replaced = std::any_of(workers_.begin(), workers_.end(),
-                                    [&](const auto& other) { return other.second->slot == slot; });
+  const bool replaced =
+      std::any_of(workers_.begin(), workers_.end(), [&](const auto& other) { return other.second->slot == slot; });
   if (!replaced) sockets_.remove(slot);
   on_exit_(id, child ? describe(info) : "ended; how is unknown, since it was another controller's");
 }

@@ -58,7 +58,8 @@ Result<base::UniqueFd> WorkerSockets::bind(const std::string& slot) {
 Result<base::UniqueFd> WorkerSockets::connect(const std::string& slot) const {
   base::UniqueFd socket(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
   const sockaddr_un address = address_of(folder_.get(), slot);
-  if (socket && ::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0) return socket;
+  if (socket && ::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0)
+    return socket;
   const bool nobody = errno == ECONNREFUSED || errno == ENOENT;
   return system_error("the worker " + slot + " cannot be reached", nobody ? ErrorCode::unavailable : ErrorCode::io);
 }

@@ -61,10 +61,12 @@ std::string holder_of(const std::string& instance, const config::ListenerConfig&
 /// What to tell when `listen_on` failed.
 std::string reason(int error, const std::string& instance, const config::ListenerConfig& listener,
                    const PortBook& book) {
+  const bool may_be_auto = !instance.empty();
   const std::string port = "port " + std::to_string(*listener.port);
   switch (error) {
     case EADDRINUSE:
-      return port + " is held by " + holder_of(instance, listener, book) + "; stop it, or choose another port or auto";
+      return port + " is held by " + holder_of(instance, listener, book) + "; stop it, or choose another port" +
+             (may_be_auto ? " or auto" : "");
     case EADDRNOTAVAIL: return "address " + listener.host + " is not one of this machine; see `ip addr`";
     case EACCES: return port + " needs root or CAP_NET_BIND_SERVICE";
     case EAFNOSUPPORT: return "this machine has no IPv6; choose an IPv4 address";
@@ -138,6 +140,13 @@ Attempt bind_automatic(const config::InstanceConfig& instance, std::size_t index
 
 }  // namespace
 
+std::variant<BoundListener, config::Problem> bind_own(const std::string& what, const config::ListenerConfig& listener,
+                                                      const PortBook& book) {
+  base::UniqueFd fd = listen_on(listener);
+  if (fd) return BoundListener{std::move(fd), listener.url(), *listener.port};
+  return config::Problem{listener.at, what + ": " + reason(errno, {}, listener, book)};
+}
+
 Bound bind_all(std::span<const config::InstanceConfig* const> plan, PortBook& book, const OpenSockets& open,
                Remember remember) {
   Bound result;
@@ -146,8 +155,8 @@ Bound bind_all(std::span<const config::InstanceConfig* const> plan, PortBook& bo
     BoundInstance& bound = result.instances.emplace_back(BoundInstance{.name = instance->name, .listeners = {}});
     for (std::size_t i = 0; i < instance->listeners.size(); ++i) {
       const config::ListenerConfig& listener = instance->listeners[i];
-      Attempt attempt = listener.port ? bind_fixed(*instance, listener, book, open)
-                                      : bind_automatic(*instance, i, book, open);
+      Attempt attempt =
+          listener.port ? bind_fixed(*instance, listener, book, open) : bind_automatic(*instance, i, book, open);
       if (!attempt.problem.empty()) result.problems.push_back({listener.at, who + attempt.problem});
       if (!attempt.note.empty()) result.notes.push_back(who + attempt.note);
       bound.listeners.push_back(std::move(attempt.bound));

@@ -4,6 +4,7 @@
 #include <map>
 #include <span>
 #include <string>
+#include <variant>
 #include <vector>
 
 #include "base/unique_fd.hpp"
@@ -40,9 +41,14 @@ enum class Remember { yes, no };
 
 /// Binds the listeners of all these instances, or, with problems, none: everything that was bound is
 /// closed again. Automatic ports are the remembered ones, else free ones of the book's range that no
-/// instance has, and are saved if they are to be remembered. So all binds of a plan happen before anything of it starts.
-/// `open`: sockets by url that are listening already; where one of the plan has that url, a duplicate of it is taken.
+/// instance has, and are saved if they are to be remembered. So all binds of a plan happen before anything of it
+/// starts. `open`: sockets by url that are listening already; where one of the plan has that url, a duplicate of it is
+/// taken.
 Bound bind_all(std::span<const config::InstanceConfig* const> plan, PortBook& book, const OpenSockets& open = {},
                Remember remember = Remember::yes);
+
+/// Binds what the controller itself listens on, `what` for people; `book` tells which instance is in the way.
+std::variant<BoundListener, config::Problem> bind_own(const std::string& what, const config::ListenerConfig& listener,
+                                                      const PortBook& book);
 
 }  // namespace shoal::fleet

@@ -172,6 +172,22 @@ TEST_F(Bind, AllOrNothing) {
   EXPECT_EQ(open_descriptors(), before);
 }
 
+TEST_F(Bind, TheControllersOwnListenerIsBoundOrSaysWhoHasItsPort) {
+  const std::uint16_t first = free_ports(2);
+  const auto own = [&](std::uint16_t port) {
+    const config::ListenerConfig at{.host = "127.0.0.1", .ipv6 = false, .port = port, .at = {"shoal.toml", 2, 11}};
+    return bind_own("fleet.metrics", at, PortBook(fleet_));
+  };
+  const auto bound = own(first);
+  ASSERT_TRUE(std::holds_alternative<BoundListener>(bound));
+  EXPECT_EQ(std::get<BoundListener>(bound).port, first);
+  const auto refused = own(first);
+  ASSERT_TRUE(std::holds_alternative<config::Problem>(refused));
+  EXPECT_EQ(std::get<config::Problem>(refused).text(), "shoal.toml:2:11: fleet.metrics: port " + std::to_string(first) +
+                                                           " is held by " + here() +
+                                                           "; stop it, or choose another port");
+}
+
 TEST_F(Bind, AnInstanceThatHoldsThePortIsNamed) {
   const std::uint16_t port = free_ports(1);
   range(port, 1);

@@ -11,7 +11,8 @@ std::vector<config::Change> differences(const config::InstanceConfig& serves, co
                                         bool need_restart) {
   std::vector<config::Change> all = config::changes(serves.values, wanted.values);
   // Whether it is enabled is nothing that a worker knows.
-  std::erase_if(all, [&](const auto& change) { return change.needs_restart != need_restart || change.key == "enabled"; });
+  std::erase_if(all,
+                [&](const auto& change) { return change.needs_restart != need_restart || change.key == "enabled"; });
   return all;
 }
 
@@ -52,7 +53,9 @@ Plan make_plan(std::span<const config::InstanceConfig> desired, std::span<const 
   for (const config::InstanceConfig& instance : desired) {
     const auto now = known.find(instance.name);
     if (now != known.end()) plan_known(plan, instance, *now->second, options);
-    else plan.steps.push_back({.kind = Step::Kind::create, .name = instance.name, .changes = {}, .starts = instance.enabled});
+    else
+      plan.steps.push_back(
+          {.kind = Step::Kind::create, .name = instance.name, .changes = {}, .starts = instance.enabled});
   }
   return plan;
 }

@@ -25,7 +25,8 @@ InstanceConfig instance(const std::string& name, std::map<std::string, std::stri
   };
   config.enabled = value("enabled", "true") == "true";
   config.worker = value("worker", "own");
-  config.options.persistence = value("persistence", "crash_safe") == "none" ? Persistence::none : Persistence::crash_safe;
+  config.options.persistence =
+      value("persistence", "crash_safe") == "none" ? Persistence::none : Persistence::crash_safe;
   return config;
 }
 
@@ -84,8 +85,8 @@ TEST(Plan, EachChangedKeyIsNamedAndWhatNeedsARestartIsDue) {
   const std::vector<InstanceConfig> desired{instance("a", {{"limits.sessions", "5"}, {"worker", "small"}})};
   const Plan plan = model.plan(desired);
   ASSERT_EQ(plan.steps.size(), 1u);
-  EXPECT_THAT(plan.steps[0].changes, ElementsAre(Change{"worker", "own", "small", true},
-                                                 Change{"limits.sessions", "100000", "5", false}));
+  EXPECT_THAT(plan.steps[0].changes,
+              ElementsAre(Change{"worker", "own", "small", true}, Change{"limits.sessions", "100000", "5", false}));
   EXPECT_FALSE(plan.steps[0].restarts);
   ASSERT_EQ(plan.due.size(), 1u);
   EXPECT_THAT(plan.due[0].changes, ElementsAre(Change{"worker", "own", "small", true}));

@@ -78,8 +78,9 @@ void check_descriptors(std::vector<Finding>& found, const config::FleetConfig& f
   });
   if (worst == workers.end()) return;
   const std::uint64_t controller = kOwnDescriptors + all.listeners + 4 * workers.size();
-  const std::string mend = fmt::format("raise it (`ulimit -Hn {}`, LimitNOFILE= of the unit), or lower limits.connections",
-                                       std::max(worst->second.at_most(), controller));
+  const std::string mend =
+      fmt::format("raise it (`ulimit -Hn {}`, LimitNOFILE= of the unit), or lower limits.connections",
+                  std::max(worst->second.at_most(), controller));
   const std::string detail = fmt::format("the worker \"{}\" may have {} open, the controller {}; a process may have {}",
                                          worst->first, worst->second.at_most(), controller, hard);
   if (worst->second.at_least() > hard || controller > hard) found.push_back({Level::fail, "descriptors", detail, mend});
@@ -89,7 +90,9 @@ void check_descriptors(std::vector<Finding>& found, const config::FleetConfig& f
   const std::uint64_t total = all.at_most() + controller;
   const std::string sum = fmt::format("the fleet may have {} open; the system {}", total, *machine.descriptors_system);
   if (total <= *machine.descriptors_system) found.push_back({Level::ok, "descriptors of the system", sum});
-  else found.push_back({Level::warn, "descriptors of the system", sum, fmt::format("sysctl -w fs.file-max={}", 2 * total)});
+  else
+    found.push_back(
+        {Level::warn, "descriptors of the system", sum, fmt::format("sysctl -w fs.file-max={}", 2 * total)});
 }
 
 std::uint64_t memory_of(const Limits& limits) {
@@ -101,10 +104,13 @@ void check_memory(std::vector<Finding>& found, const config::FleetConfig& fleet,
   if (!machine.memory_bytes) return;
   std::uint64_t total = 0;
   for (const config::InstanceConfig& instance : fleet.instances) total += memory_of(instance.options.limits);
-  const std::string detail = fmt::format("all limits together allow {}; {} has {}", size(total),
-                                         machine.memory_of_cgroup ? "the cgroup" : "the machine", size(*machine.memory_bytes));
+  const std::string detail =
+      fmt::format("all limits together allow {}; {} has {}", size(total),
+                  machine.memory_of_cgroup ? "the cgroup" : "the machine", size(*machine.memory_bytes));
   if (total <= *machine.memory_bytes) found.push_back({Level::ok, "memory", detail});
-  else found.push_back({Level::warn, "memory", detail, "lower limits.queued_bytes_total and limits.retained_bytes in [defaults]"});
+  else
+    found.push_back(
+        {Level::warn, "memory", detail, "lower limits.queued_bytes_total and limits.retained_bytes in [defaults]"});
 }
 
 void check_disk(std::vector<Finding>& found, const config::FleetConfig& fleet, const MachineFacts& machine) {
@@ -120,7 +126,8 @@ void check_disk(std::vector<Finding>& found, const config::FleetConfig& fleet, c
   if (total > 0 && *machine.disk_free_bytes < kLeastDisk)
     found.push_back({Level::fail, "disk", detail, "make room, or set fleet.state_dir to another disk"});
   else if (total > *machine.disk_free_bytes)
-    found.push_back({Level::warn, "disk", detail, "lower limits.queued_bytes_total and limits.retained_bytes, or use a larger disk"});
+    found.push_back({Level::warn, "disk", detail,
+                     "lower limits.queued_bytes_total and limits.retained_bytes, or use a larger disk"});
   else found.push_back({Level::ok, "disk", detail});
 }
 
@@ -132,17 +139,19 @@ void check_ports(std::vector<Finding>& found, const config::FleetConfig& fleet, 
   for (const config::InstanceConfig& instance : fleet.instances) {
     for (const config::ListenerConfig& listener : instance.listeners) {
       if (!listener.port || *listener.port < kernel.first || *listener.port > kernel.last) continue;
-      found.push_back({Level::warn, "ports",
-                       fmt::format("port {} of instance {} ({}) is within {}, where the kernel takes ports for outgoing "
-                                   "connections",
-                                   *listener.port, instance.name, listener.at.line_text(), range),
-                       fmt::format("choose one below {}, or sysctl -w net.ipv4.ip_local_reserved_ports={}", kernel.first,
-                                   *listener.port)});
+      found.push_back(
+          {Level::warn, "ports",
+           fmt::format("port {} of instance {} ({}) is within {}, where the kernel takes ports for outgoing "
+                       "connections",
+                       *listener.port, instance.name, listener.at.line_text(), range),
+           fmt::format("choose one below {}, or sysctl -w net.ipv4.ip_local_reserved_ports={}", kernel.first,
+                       *listener.port)});
     }
   }
   if (fleet.port_range.first <= kernel.last && fleet.port_range.last >= kernel.first) {
-    found.push_back({Level::warn, "ports", fmt::format("fleet.port_range {}-{} meets {}, where the kernel takes ports",
-                                                       fleet.port_range.first, fleet.port_range.last, range),
+    found.push_back({Level::warn, "ports",
+                     fmt::format("fleet.port_range {}-{} meets {}, where the kernel takes ports",
+                                 fleet.port_range.first, fleet.port_range.last, range),
                      fmt::format("choose a range below {}", kernel.first)});
   }
   if (found.size() == before) found.push_back({Level::ok, "ports", "none is within " + range + ", the kernel's own"});
@@ -187,8 +196,8 @@ std::vector<Finding> preflight(const config::FleetConfig& fleet, const MachineFa
   check_disk(found, fleet, machine);
   check_ports(found, fleet, machine);
   if (machine.somaxconn) {
-    const std::string detail = fmt::format("listeners ask for {} waiting connections; the system allows {}", kBacklog,
-                                           *machine.somaxconn);
+    const std::string detail =
+        fmt::format("listeners ask for {} waiting connections; the system allows {}", kBacklog, *machine.somaxconn);
     if (*machine.somaxconn >= kBacklog) found.push_back({Level::ok, "somaxconn", detail});
     else found.push_back({Level::warn, "somaxconn", detail, fmt::format("sysctl -w net.core.somaxconn={}", kBacklog)});
   }

@@ -17,7 +17,7 @@ struct MachineFacts {
   std::optional<std::uint64_t> memory_bytes;        ///< of the machine, or of this process' cgroup when that is less
   bool memory_of_cgroup = false;
   std::optional<std::uint64_t> somaxconn;
-  config::PortRange ephemeral{0, 0};          ///< where the kernel takes ports for outgoing connections
+  config::PortRange ephemeral{0, 0};             ///< where the kernel takes ports for outgoing connections
   std::optional<std::uint64_t> disk_free_bytes;  ///< where the state is
 };
 

@@ -22,7 +22,8 @@ class PreflightTest : public testing::Test {
       instance.name = name;
       instance.worker = "shared";
       instance.options.limits.connections = 1000;
-      instance.listeners.push_back({.host = "127.0.0.1", .ipv6 = false, .port = std::uint16_t{11883}, .at = {"f.toml", 3, 1}});
+      instance.listeners.push_back(
+          {.host = "127.0.0.1", .ipv6 = false, .port = std::uint16_t{11883}, .at = {"f.toml", 3, 1}});
       fleet.instances.push_back(instance);
     }
     plenty.descriptors_hard = 1'000'000;

@@ -14,8 +14,6 @@
 namespace shoal::io {
 namespace {
 
-base::Time clock_now() { return std::chrono::steady_clock::now(); }
-
 Error system_error(const char* what) {
   const ErrorCode code = errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOSPC
                              ? ErrorCode::resource_exhausted
@@ -24,6 +22,8 @@ Error system_error(const char* what) {
 }
 
 }  // namespace
+
+base::Time Reactor::read_clock() { return std::chrono::steady_clock::now(); }
 
 Result<std::unique_ptr<Reactor>> Reactor::open() {
   std::unique_ptr<Reactor> reactor(new Reactor());
@@ -35,7 +35,7 @@ Result<std::unique_ptr<Reactor>> Reactor::open() {
   if (::epoll_ctl(reactor->epoll_.get(), EPOLL_CTL_ADD, reactor->wakeup_.get(), &event) != 0) {
     return system_error("epoll cannot watch the mailbox");
   }
-  reactor->now_ = clock_now();
+  reactor->now_ = read_clock();
   // Pages of it are used as reads need them; an idle reactor owns none.
   reactor->scratch_ = std::make_unique_for_overwrite<std::uint8_t[]>(kScratchBytes);
   return reactor;
@@ -65,12 +65,12 @@ void Reactor::turn() {
   if (!ends_.empty()) {
     timeout = 0;  // asked for at the end of the last turn, or before `run`
   } else if (const base::Time next = timers_.next(); next != base::kNever) {
-    const auto left = std::chrono::ceil<base::milliseconds>(next - clock_now()).count();
+    const auto left = std::chrono::ceil<base::milliseconds>(next - read_clock()).count();
     timeout = static_cast<int>(std::clamp<std::int64_t>(left, 0, 3'600'000));
   }
   std::array<epoll_event, 256> events;
   const int count = ::epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()), timeout);
-  now_ = clock_now();
+  now_ = read_clock();
   bool mail = false;
   dispatching_ = true;
   for (int i = 0; i < count; ++i) {
@@ -127,7 +127,7 @@ void Reactor::post(Task task) {
 bool Reactor::call(const Task& task) {
   if (on_loop_thread()) {
     // Outside of turns (before `run`) the clock stands still otherwise.
-    if (ends_.empty() && ending_.empty()) now_ = clock_now();
+    if (ends_.empty() && ending_.empty()) now_ = read_clock();
     task();
     return true;
   }

@@ -87,6 +87,8 @@ class Reactor {
 
   /// Time of this turn, or of the call outside of turns.
   const base::Time& now() const { return now_; }
+  /// Time of this moment. Any thread.
+  static base::Time read_clock();
   TimerQueue& timers() { return timers_; }
   base::ChunkPool& chunks() { return chunks_; }
   /// The buffer everybody reads into: its content lives until the next read of anybody.

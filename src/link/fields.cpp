@@ -3,6 +3,8 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
+#include <charconv>
 #include <limits>
 #include <span>
 #include <type_traits>
@@ -75,7 +77,7 @@ void for_each_option(Options& o, Visit&& visit) {
   visit("limits.client_bytes_per_second", l.client_bytes_per_second);
 }
 
-/// The same for a counter.
+/// The same for a counter; a histogram is one field, too.
 template <class S, class Visit>
 void for_each_counter(S& s, Visit&& visit) {
   visit("connections_now", s.connections_now);
@@ -112,6 +114,33 @@ void for_each_counter(S& s, Visit&& visit) {
   for (std::size_t bound = 0; bound < kBounds; ++bound) {
     visit("limit_hits." + std::string(to_string(static_cast<Bound>(bound))), s.limit_hits[bound]);
   }
+  visit("delivery_latency", s.delivery_latency);
+  visit("ack_latency", s.ack_latency);
+}
+
+// Its sum, then its buckets, with blanks between.
+std::string text_of(const Histogram& histogram) {
+  std::string text = std::to_string(histogram.sum_ns);
+  for (const std::uint64_t count : histogram.counts) (text += ' ') += std::to_string(count);
+  return text;
+}
+
+// Empty when it has other buckets: a worker of another version.
+Histogram histogram_from(std::string_view text) {
+  std::array<std::uint64_t, 1 + Histogram::kBuckets> numbers{};
+  const char* at = text.data();
+  const char* const end = at + text.size();
+  for (std::size_t i = 0; i < numbers.size(); ++i) {
+    if (i > 0 && (at == end || *at++ != ' ')) return {};
+    const auto [stop, error] = std::from_chars(at, end, numbers[i]);
+    if (error != std::errc()) return {};
+    at = stop;
+  }
+  if (at != end) return {};
+  Histogram histogram;
+  histogram.sum_ns = numbers[0];
+  std::copy(numbers.begin() + 1, numbers.end(), histogram.counts.begin());
+  return histogram;
 }
 
 struct Writer {
@@ -119,6 +148,7 @@ struct Writer {
 
   void operator()(std::string_view key, const std::string& value) { message.add(key, std::string_view(value)); }
   void operator()(std::string_view key, bool value) { message.add(key, std::string_view(value ? "true" : "false")); }
+  void operator()(std::string_view key, const Histogram& value) { message.add(key, std::string_view(text_of(value))); }
   template <std::unsigned_integral T>
   requires(!std::same_as<T, bool>) void operator()(std::string_view key, T value) { message.add(key, value); }
   template <class T>
@@ -139,6 +169,7 @@ struct Reader {
     if (text != "true" && text != "false") bad_key = key;
     value = text == "true";
   }
+  void operator()(std::string_view key, Histogram& value) { value = histogram_from(message.text(key)); }
   template <std::unsigned_integral T>
   requires(!std::same_as<T, bool>) void operator()(std::string_view key, T& value) {
     if (!message.has(key)) return;
@@ -216,8 +247,30 @@ Stats stats_from(const Message& message) {
 
 std::vector<std::pair<std::string, std::uint64_t>> named(const Stats& stats) {
   std::vector<std::pair<std::string, std::uint64_t>> all;
-  for_each_counter(stats, [&](std::string_view name, std::uint64_t value) { all.emplace_back(name, value); });
+  for_each_counter(stats, [&]<class T>(std::string_view name, const T& value) {
+    if constexpr (std::is_same_v<T, std::uint64_t>) all.emplace_back(name, value);
+  });
   return all;
+}
+
+void add_totals(Stats& to, const Stats& more) {
+  // The table visits the members of both in the same order.
+  std::vector<std::uint64_t> numbers;
+  std::vector<const Histogram*> histograms;
+  for_each_counter(more, [&]<class T>(std::string_view, const T& value) {
+    if constexpr (std::is_same_v<T, std::uint64_t>) numbers.push_back(value);
+    else histograms.push_back(&value);
+  });
+  auto number = numbers.begin();
+  auto histogram = histograms.begin();
+  for_each_counter(to, [&]<class T>(std::string_view name, T& value) {
+    if constexpr (std::is_same_v<T, Histogram>) {
+      value.add(**histogram++);
+    } else {
+      if (!is_gauge(name)) value += *number;
+      ++number;
+    }
+  });
 }
 
 }  // namespace shoal::link

@@ -17,8 +17,8 @@ namespace shoal::link {
 Message to_start(const BrokerOptions& options);
 /// A `change` message; listeners whose urls are in `kept` are those that stay.
 Message to_change(const BrokerOptions& options, const std::vector<std::string>& kept);
-/// Reads either back, listeners of both kinds in their order; what is missing keeps its default, so that an older controller can drive a newer
-/// worker. Error: invalid_argument when a value does not fit its option.
+/// Reads either back, listeners of both kinds in their order; what is missing keeps its default, so that an older
+/// controller can drive a newer worker. Error: invalid_argument when a value does not fit its option.
 Result<BrokerOptions> options_from(const Message& start);
 
 /// A `set` message with one option.
@@ -30,7 +30,13 @@ std::optional<LogLevel> log_level_in(const Message& message);
 Message to_message(const std::string& instance, const Stats& stats);
 Stats stats_from(const Message& message);
 
-/// Every counter with its name, in the order of `shoal::Stats`.
+/// Every counter and gauge with its name, in the order of `shoal::Stats`. Without histograms.
 std::vector<std::pair<std::string, std::uint64_t>> named(const Stats& stats);
+
+/// True for the name of a gauge: what is so now, while the others count since the start.
+constexpr bool is_gauge(std::string_view name) { return name.ends_with("_now"); }
+
+/// Adds the counters and histograms of `more`; gauges and the alarm of `to` stay.
+void add_totals(Stats& to, const Stats& more);
 
 }  // namespace shoal::link

@@ -19,12 +19,16 @@ Limits numbered_limits() {
 Stats numbered_stats() {
   Stats stats;
   auto& [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t, u, v, w, x, y, z, aa, ab, ac, ad, ae, alarm,
-         bounds] = stats;
+         bounds, delivery, acks] = stats;
   std::uint64_t next = UINT64_MAX;
   const auto number = [&](auto&... field) { ((field = next--), ...); };
   number(a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t, u, v, w, x, y, z, aa, ab, ac, ad, ae);
   alarm = "no space left";
   for (std::uint64_t& hits : bounds) hits = next--;
+  for (std::uint64_t& count : delivery.counts) count = next--;
+  delivery.sum_ns = next--;
+  for (std::uint64_t& count : acks.counts) count = next--;
+  acks.sum_ns = next--;
   return stats;
 }
 
@@ -121,8 +125,41 @@ TEST(Fields, StatsRoundTrip) {
   const auto before = named(stats);
   EXPECT_EQ(named(stats_from(*wire)), before);
   EXPECT_EQ(stats_from(*wire).alarm, stats.alarm);
-  EXPECT_EQ(before.size(), (sizeof(Stats) - sizeof stats.alarm) / sizeof(std::uint64_t));
+  EXPECT_EQ(before.size(), (sizeof(Stats) - sizeof stats.alarm - 2 * sizeof(Histogram)) / sizeof(std::uint64_t));
+  EXPECT_EQ(stats_from(*wire).delivery_latency, stats.delivery_latency);
+  EXPECT_EQ(stats_from(*wire).ack_latency, stats.ack_latency);
   for (std::size_t i = 0; i < before.size(); ++i) EXPECT_EQ(before[i].second, UINT64_MAX - i);
+}
+
+TEST(Fields, HistogramsOfAnotherShapeAreLeftOut) {
+  for (const char* text : {"", "x", "1 2", "1  2 3", "-1"}) {
+    const Message stats = Message(type::kStats).add("ack_latency", std::string_view(text));
+    EXPECT_EQ(stats_from(stats).ack_latency, Histogram{}) << text;
+  }
+}
+
+TEST(Fields, TotalsAddUpAndGaugesDoNot) {
+  Stats all;
+  all.connections_now = 7;
+  all.bytes_sent = 10;
+  all.limit_hits[2] = 1;
+  all.ack_latency.observe(std::chrono::milliseconds(1));
+  all.alarm = "so";
+  Stats more;
+  more.connections_now = 3;
+  more.bytes_sent = 5;
+  more.limit_hits[2] = 4;
+  more.ack_latency.observe(std::chrono::milliseconds(2), 2);
+  more.delivery_latency.observe(std::chrono::seconds(60));
+  more.alarm = "not so";
+  add_totals(all, more);
+  EXPECT_EQ(all.connections_now, 7u);
+  EXPECT_EQ(all.bytes_sent, 15u);
+  EXPECT_EQ(all.limit_hits[2], 5u);
+  EXPECT_EQ(all.ack_latency.count(), 3u);
+  EXPECT_EQ(all.ack_latency.sum_ns, 5'000'000u);
+  EXPECT_EQ(all.delivery_latency.counts.back(), 1u);
+  EXPECT_EQ(all.alarm, "so");
 }
 
 }  // namespace

@@ -33,10 +33,12 @@ inline constexpr std::string_view kChange = "change";
 inline constexpr std::string_view kReloadUsers = "reload-users";  ///< name
 inline constexpr std::string_view kReopenLogs = "reopen-logs";    ///< all instances
 inline constexpr std::string_view kSet = "set";  ///< name, and options as in `start`; those that change live: log.level
-inline constexpr std::string_view kStats = "stats";        ///< name; answered by the same type
-inline constexpr std::string_view kShutdown = "shutdown";  ///< drain_ms: drain everything and end
+inline constexpr std::string_view kStats = "stats";            ///< name; answered by the same type
+inline constexpr std::string_view kClients = "clients";        ///< name, request, from, most; answered by the same type
+inline constexpr std::string_view kDisconnect = "disconnect";  ///< name, request, client
+inline constexpr std::string_view kShutdown = "shutdown";      ///< drain_ms: drain everything and end
 // worker to controller
-inline constexpr std::string_view kHello = "hello";      ///< version, pid, instances: so many `hosts` follow; comes first
+inline constexpr std::string_view kHello = "hello";  ///< version, pid, instances: so many `hosts` follow; comes first
 /// What it was told about an instance it has, all fields of `start`, and `state` (starting, ready or stopping) and
 /// `ready_ms`: for so long; with the sockets again. To a controller that comes later.
 inline constexpr std::string_view kHosts = "hosts";
@@ -44,6 +46,7 @@ inline constexpr std::string_view kReady = "ready";      ///< name, port for eac
 inline constexpr std::string_view kRefused = "refused";  ///< name, error
 inline constexpr std::string_view kStopped = "stopped";  ///< name
 /// name, to (a type, or `write-log`, which instances do unasked), error when it failed
+/// name, to (a type), error when it failed. A question's `request` comes back, in every answer.
 inline constexpr std::string_view kReply = "reply";
 }  // namespace type
 

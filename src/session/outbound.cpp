@@ -57,8 +57,10 @@ Outcome Outbound::write(Publication& publication, const Copy& copy, Link& link, 
     ++(result == Written::expired ? budget_->expired : budget_->dropped_size);
     if (id != 0) release(slots_[id - 1]);
     if (told) this->journal()->unqueued(*stored_, waited->sequence);
+    if (waited && timed_.is(Timed::Where::queue, waited->sequence)) timed_ = {};
     return Outcome::dropped;
   }
+  if (waited || (id != 0 && timed_.where == Timed::Where::nowhere)) time_written(id, waited, publication.now());
   const std::size_t written = link.size() - before;
   ++budget_->delivered;
   budget_->delivered_bytes += written;
@@ -86,6 +88,25 @@ Outcome Outbound::write(Publication& publication, const Copy& copy, Link& link, 
   return Outcome::sent;
 }
 
+// What waited counts for all that left the queue since the last one that was timed: like it, they waited for a client
+// that was there. Others of the queue are not timed in flight, or none would be timed in the queue: the next one comes
+// in while some are in flight.
+void Outbound::time_written(std::uint16_t id, const Queued* waited, Time now) {
+  bool in_flight = id != 0 && timed_.where == Timed::Where::nowhere;
+  if (waited) {
+    ++budget_->delivered_late;
+    in_flight = in_flight && left_queue_ < 0;
+    ++left_queue_;
+    if (timed_.is(Timed::Where::queue, waited->sequence)) {
+      budget_->queued_latency.observe(now - timed_.since, static_cast<std::uint64_t>(std::max(left_queue_, 1)));
+      left_queue_ = 0;
+      timed_ = {};
+      in_flight = id != 0;
+    }
+  }
+  if (in_flight) timed_ = {now, id, Timed::Where::flight};
+}
+
 Outcome Outbound::enqueue(Publication& publication, const Copy& copy, bool online, bool keep) {
   KeptCopy kept(copy);
   const std::size_t size = publication.size() + kept.bytes();
@@ -98,6 +119,9 @@ Outcome Outbound::enqueue(Publication& publication, const Copy& copy, bool onlin
   if (Journal* const journal = keep && copy.qos != 0 ? this->journal() : nullptr) {
     item.place = journal->queued(*stored_, item.sequence, item.message, copy);
     item.stored = true;
+  }
+  if (online && timed_.where == Timed::Where::nowhere) {
+    timed_ = {publication.now(), item.sequence, Timed::Where::queue};
   }
   push(std::move(item));
   return Outcome::queued;
@@ -120,6 +144,8 @@ Outbound::Queued Outbound::pop() {
 void Outbound::discard(std::uint64_t& counter) {
   const Queued item = pop();
   if (item.stored && journal()) journal()->unqueued(*stored_, item.sequence);
+  if (timed_.is(Timed::Where::queue, item.sequence)) timed_ = {};
+  if (left_queue_ < 0) ++left_queue_;
   ++counter;
 }
 
@@ -158,20 +184,25 @@ void Outbound::receive(Slot& slot) {
 void Outbound::release(Slot& slot) {
   if (slot.sent) --outstanding_;
   --inflight_;
+  if (timed_.is(Timed::Where::flight, id_of(slot))) timed_ = {};
   slot = Slot{};
 }
 
-Outbound::Acknowledged Outbound::acknowledge(mqtt::PacketType type, std::uint16_t id, mqtt::ReasonCode code) {
+Outbound::Acknowledged Outbound::acknowledge(mqtt::PacketType type, std::uint16_t id, mqtt::ReasonCode code, Time now) {
   using mqtt::PacketType;
   using mqtt::ReasonCode;
   Slot* const slot = id != 0 && id <= slots_.size() ? &slots_[id - 1] : nullptr;
   // Also one that still waits to be sent again: the client may answer what the last connection brought.
   const bool in_use = slot && slot->state != State::free;
+  const auto end_flow = [&] {
+    if (timed_.is(Timed::Where::flight, id)) budget_->ack_latency.observe(now - timed_.since);
+    finish(*slot);
+  };
   switch (type) {
     case PacketType::puback:
       if (!in_use) return {};
       if (slot->copy.qos() != 1) return {.wrong = true};
-      finish(*slot);
+      end_flow();
       return {.known = true};
     case PacketType::pubrec:
       if (in_use && slot->copy.qos() != 2) return {.wrong = true};
@@ -190,7 +221,7 @@ Outbound::Acknowledged Outbound::acknowledge(mqtt::PacketType type, std::uint16_
     case PacketType::pubcomp:
       if (!in_use) return {};
       if (slot->state != State::released) return {.wrong = true};
-      finish(*slot);
+      end_flow();
       return {.known = true};
     default: assert(false && "not an acknowledgement of a PUBLISH"); return {};
   }
@@ -200,6 +231,7 @@ void Outbound::detach() {
   share_.set_connected(*budget_, false);
   for (Slot& slot : slots_) slot.sent = false;
   outstanding_ = 0;
+  timed_ = {};
   resend_.clear();
   resend_at_ = 0;
   // Nobody takes what was read back; it may leave memory again.
@@ -212,6 +244,7 @@ void Outbound::detach() {
 
 void Outbound::attach() {
   share_.set_connected(*budget_, true);
+  left_queue_ = -static_cast<std::int32_t>(queue_.size());
   for (std::size_t i = 0; i < slots_.size(); ++i) {
     if (slots_[i].state != State::free) resend_.push_back(static_cast<std::uint16_t>(i));
   }
@@ -308,6 +341,7 @@ bool Outbound::resend(Publication& scratch, Link& link, Time now) {
       scratch.start(slot.message, now);
       if (scratch.write(link, slot.copy.copy(single), id, true, pending()) == Written::yes) {
         ++budget_->delivered;
+        ++budget_->delivered_late;
         wrote = true;
         continue;
       }
@@ -340,7 +374,9 @@ bool Outbound::pull(Source& source, Publication& scratch, Link& link, bool keep,
     if (item.copy.qos != 0 && !window_open(link)) break;
     scratch.start(*item.message, now);
     source.pop();
-    if (write(scratch, item.copy, link, keep) == Outcome::sent) wrote = true;
+    if (write(scratch, item.copy, link, keep) != Outcome::sent) continue;
+    ++budget_->delivered_late;
+    wrote = true;
   }
   return wrote;
 }

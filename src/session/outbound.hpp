@@ -57,7 +57,7 @@ class Outbound {
     bool answer = false;
     mqtt::ReasonCode answer_code = mqtt::ReasonCode::success;
   };
-  Acknowledged acknowledge(mqtt::PacketType type, std::uint16_t id, mqtt::ReasonCode code);
+  Acknowledged acknowledge(mqtt::PacketType type, std::uint16_t id, mqtt::ReasonCode code, Time now);
 
   /// The connection is gone: everything in flight will have to be sent again.
   void detach();
@@ -143,7 +143,19 @@ class Outbound {
     std::size_t bytes() const { return message->size() + copy.bytes(); }
   };
 
+  // The one message that is timed now: on its way through the queue, then in flight. More would take memory for each.
+  struct Timed {
+    enum class Where : std::uint8_t { nowhere, queue, flight };
+
+    bool is(Where w, std::uint32_t n) const { return where == w && number == n; }
+
+    Time since{};
+    std::uint32_t number = 0;  // in the queue its sequence, in flight its identifier
+    Where where = Where::nowhere;
+  };
+
   bool window_open(const Link& link) const;
+  void time_written(std::uint16_t id, const Queued* waited, Time now);
   std::size_t queue_place(std::uint32_t sequence);
   bool retained_waiting() const { return retained_ && retained_->waiting(); }
   // `waited`: what it was in the queue.
@@ -179,7 +191,9 @@ class Outbound {
   std::uint16_t outstanding_ = 0;  // of these, sent on this connection: what receive maximum bounds
   std::uint16_t cursor_ = 0;       // where the search for a free slot starts
   std::uint32_t reading_ = 0;      // the request for bodies that has not been answered; 0: none
+  std::int32_t left_queue_ = 0;    // since the last timed one; below 0: so many still come that nobody was there for
   bool starved_ = false;
+  Timed timed_;
 };
 
 }  // namespace shoal::session

@@ -69,7 +69,7 @@ struct OutboundTest : testing::Test {
     return outcome;
   }
   bool ack(PacketType type, std::uint16_t id, ReasonCode code = ReasonCode::success) {
-    return session.acknowledge({type, id, code, {}});
+    return session.acknowledge({type, id, code, {}}, now);
   }
   bool pump() { return session.pump(scratch, now); }
 

@@ -5,6 +5,7 @@
 
 #include "session/journal.hpp"
 #include "session/work.hpp"
+#include "shoal/histogram.hpp"
 #include "shoal/options.hpp"
 
 namespace shoal::session {
@@ -35,8 +36,12 @@ struct QueueBudget {
   std::uint64_t lost = 0;             ///< were queued, and the store could not give them back
   std::uint64_t delivered = 0;        ///< PUBLISH packets written
   std::uint64_t delivered_bytes = 0;  ///< their size
+  std::uint64_t delivered_late = 0;   ///< of `delivered`, those that were not written in the turn they came in
   std::uint64_t acks = 0;             ///< acknowledgements written, PUBREL included
   Work work;                          ///< what the instance's turns are bounded by
+  // Behind what every message touches.
+  Histogram queued_latency{};  ///< of messages that waited in queues of connected sessions; a sample
+  Histogram ack_latency{};     ///< from being written to the end of the flow; a sample
 
   /// What connected sessions that do not keep up cost, in percent of what they may. A message that many of
   /// them share is there once.

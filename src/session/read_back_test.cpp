@@ -96,7 +96,7 @@ struct ReadBackTest : testing::Test {
       const auto packet = mqtt::decode(frame, link.version);
       const auto& publish = std::get<mqtt::Publish>(*packet);
       text += std::to_string(std::stoi(std::string(base::as_text(publish.payload)))) + "|";
-      EXPECT_TRUE(session.acknowledge({mqtt::PacketType::puback, publish.id, mqtt::ReasonCode::success, {}}));
+      EXPECT_TRUE(session.acknowledge({mqtt::PacketType::puback, publish.id, mqtt::ReasonCode::success, {}}, now));
     }
     return text;
   }

@@ -20,8 +20,8 @@ void Session::write_ack(mqtt::PacketType type, std::uint16_t id, mqtt::ReasonCod
   ++budget_->acks;
 }
 
-bool Session::acknowledge(const mqtt::Ack& ack) {
-  const Outbound::Acknowledged result = outbound_.acknowledge(ack.type, ack.id, ack.code);
+bool Session::acknowledge(const mqtt::Ack& ack, Time now) {
+  const Outbound::Acknowledged result = outbound_.acknowledge(ack.type, ack.id, ack.code, now);
   if (result.answer) write_ack(mqtt::PacketType::pubrel, ack.id, result.answer_code);
   return !result.wrong;
 }

@@ -77,7 +77,7 @@ class Session {
 
   /// PUBACK, PUBREC and PUBCOMP; writes the PUBREL that follows. False when it does not fit to the message
   /// with that identifier. An identifier that is not in use is no error: the client may not know.
-  bool acknowledge(const mqtt::Ack& ack);
+  bool acknowledge(const mqtt::Ack& ack, Time now);
   /// PUBREL; writes PUBCOMP.
   void release(const mqtt::Ack& ack);
   /// A QoS 2 PUBLISH.

@@ -224,7 +224,7 @@ class World {
     while (packets-- > 0 && !acks_.empty()) {
       const mqtt::Ack ack = acks_.front();
       acks_.pop_front();
-      ASSERT_TRUE(session_.acknowledge(ack)) << mqtt::to_string(ack.type) << " " << ack.id;
+      ASSERT_TRUE(session_.acknowledge(ack, now_)) << mqtt::to_string(ack.type) << " " << ack.id;
       if (ack.type != PacketType::pubrec || is_error(ack.code)) {
         in_flight_.erase(ack.id);
         outstanding_.erase(ack.id);

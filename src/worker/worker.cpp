@@ -18,6 +18,7 @@
 #include <utility>
 
 #include "base/signals_blocked.hpp"
+#include "link/client_list.hpp"
 #include "link/fields.hpp"
 
 namespace shoal::worker {
@@ -68,7 +69,7 @@ struct Worker::Starting {
   BrokerOptions options;
   Result<std::unique_ptr<Broker>> broker = std::unique_ptr<Broker>();
   std::atomic<bool> done = false;
-  std::optional<milliseconds> stop;  // as soon as it is there
+  std::optional<milliseconds> stop;        // as soon as it is there
   std::optional<link::Received> change{};  // the same
   std::optional<LogLevel> log_level;
 };
@@ -189,6 +190,8 @@ void Worker::obey(link::Received received) {
   else if (type == link::type::kReopenLogs) reopen_logs();
   else if (type == link::type::kSet) set(name, message);
   else if (type == link::type::kStats) tell_stats(name);
+  else if (type == link::type::kClients) tell_clients(message);
+  else if (type == link::type::kDisconnect) disconnect(message);
   else if (type == link::type::kShutdown) shutdown(drain_of(message));
 }
 
@@ -278,7 +281,8 @@ void Worker::change(link::Received received) {
   std::size_t next = 0;
   std::size_t listener = 0;
   for (const auto& [key, value] : received.message.fields()) {
-    if (key == "listener" && next < received.fds.size()) options->listeners[listener].fd = received.fds[next++].release();
+    if (key == "listener" && next < received.fds.size())
+      options->listeners[listener].fd = received.fds[next++].release();
     if (key == "listener" || key == "kept-listener") ++listener;
   }
   auto changed = found->second->broker->change(std::move(*options));
@@ -322,6 +326,7 @@ void Worker::end_drained() {
       ++at;
       continue;
     }
+    tell_stats(at->first);  // the last word: nothing that was counted is missing
     at->second->broker->stop();
     const link::Message stopped = link::Message(link::type::kStopped).add("name", std::string_view(at->first));
     at = hosted_.erase(at);
@@ -368,6 +373,27 @@ void Worker::set_log_level(const std::string& name, LogLevel level) {
 void Worker::tell_stats(std::string_view name) {
   const auto found = hosted_.find(name);
   if (found != hosted_.end()) send(link::to_message(found->first, found->second->broker->stats()));
+}
+
+// As many as fit into a message: the rest is asked for with another one.
+void Worker::tell_clients(const link::Message& question) {
+  constexpr std::uint64_t kMost = link::kFieldsMax;
+  const auto found = hosted_.find(question.text("name"));
+  ClientPage page;
+  if (found != hosted_.end()) {
+    const std::uint64_t most = std::min(question.number("most").value_or(kMost), kMost);
+    page = found->second->broker->clients(question.number("from").value_or(0), most);
+  }
+  send(link::to_message(question.text("name"), page).add("request", question.text("request")));
+}
+
+void Worker::disconnect(const link::Message& question) {
+  const auto found = hosted_.find(question.text("name"));
+  link::Message reply(link::type::kReply);
+  reply.add("name", question.text("name")).add("to", link::type::kDisconnect).add("request", question.text("request"));
+  const bool there = found != hosted_.end() && found->second->broker->disconnect(question.text("client"));
+  if (!there) reply.add("error", std::string_view("no such client is connected"));
+  send(reply);
 }
 
 void Worker::shutdown(milliseconds drain) {

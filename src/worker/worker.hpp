@@ -16,8 +16,8 @@
 namespace shoal::worker {
 
 /// Hosts instances for a controller that connects to its socket. When that one goes it serves on, and tells the next
-/// one what it has. Uses the public API only. A resource; everything happens on the thread of `run`, but that brokers are started by another one: to read
-/// what survived may take long, and the others go on meanwhile.
+/// one what it has. Uses the public API only. A resource; everything happens on the thread of `run`, but that brokers
+/// are started by another one: to read what survived may take long, and the others go on meanwhile.
 class Worker {
  public:
   /// `listening`: SOCK_SEQPACKET socket that controllers connect to, one at a time. `signals`: a signalfd of TERM
@@ -56,6 +56,8 @@ class Worker {
   void set(const std::string& name, const link::Message& message);
   void set_log_level(const std::string& name, LogLevel level);
   void tell_stats(std::string_view name);
+  void tell_clients(const link::Message& question);
+  void disconnect(const link::Message& question);
   void shutdown(std::chrono::milliseconds drain);
   void end_when_empty();
   void lose_controller();

@@ -10,6 +10,7 @@
 
 #include <thread>
 
+#include "link/client_list.hpp"
 #include "link/fields.hpp"
 
 namespace shoal::worker {
@@ -34,13 +35,13 @@ class WorkerTest : public testing::Test {
       Worker worker(std::move(socket), base::UniqueFd());
       EXPECT_TRUE(worker.run().ok());
     });
-    connect();
+    come();
   }
   ~WorkerTest() override {
     if (channel_) (void)channel_->send(Message(type::kShutdown).add("drain_ms", 0u));
     thread_.join();
   }
-  void connect() {
+  void come() {
     base::UniqueFd socket(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
     ASSERT_EQ(::connect(socket.get(), reinterpret_cast<sockaddr*>(&address_), size_), 0);
     channel_.emplace(std::move(socket));
@@ -88,18 +89,26 @@ class WorkerTest : public testing::Test {
     fds.push_back(listener());
     say(link::to_start(options), std::move(fds));
   }
-  std::string connack() const {
-    const base::UniqueFd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  /// A client `x`, whose CONNECT was answered with `answer`; "refused" when nobody listens.
+  base::UniqueFd connect(std::string* answer = nullptr) const {
+    base::UniqueFd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
     sockaddr_in address{};
     address.sin_family = AF_INET;
     address.sin_port = htons(port_);
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    if (::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) return "refused";
+    if (answer) *answer = "refused";
+    if (::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) return {};
     constexpr std::string_view kConnect("\x10\x0d\0\x04MQTT\x04\x02\0\0\0\x01x", 15);
     ::send(fd.get(), kConnect.data(), kConnect.size(), MSG_NOSIGNAL);
-    char answer[4] = {};
-    const ssize_t got = ::recv(fd.get(), answer, sizeof answer, MSG_WAITALL);
-    return {answer, got > 0 ? static_cast<std::size_t>(got) : 0};
+    char bytes[4] = {};
+    const ssize_t got = ::recv(fd.get(), bytes, sizeof bytes, MSG_WAITALL);
+    if (answer) answer->assign(bytes, got > 0 ? static_cast<std::size_t>(got) : 0);
+    return fd;
+  }
+  std::string connack() const {
+    std::string answer;
+    connect(&answer);
+    return answer;
   }
 
   sockaddr_un address_{};
@@ -128,6 +137,9 @@ TEST_F(WorkerTest, HostsAnInstanceOnTheSocketsItIsGiven) {
   EXPECT_EQ(link::stats_from(stats).connections_accepted, 1u);
 
   say(Message(type::kStop).add("name", std::string_view("lab")).add("drain_ms", 1000u));
+  const Message last_word = hear();
+  EXPECT_EQ(last_word.type(), type::kStats);
+  EXPECT_EQ(link::stats_from(last_word).connections_accepted, 1u);
   const Message stopped = hear();
   EXPECT_EQ(stopped.type(), type::kStopped);
   EXPECT_EQ(stopped.text("name"), "lab");
@@ -201,8 +213,10 @@ TEST_F(WorkerTest, ShutdownDrainsEverything) {
   start(other);
   hear();
   say(Message(type::kShutdown).add("drain_ms", 1000u));
-  EXPECT_EQ(hear().type(), type::kStopped);
-  EXPECT_EQ(hear().type(), type::kStopped);
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_EQ(hear().type(), type::kStats);
+    EXPECT_EQ(hear().type(), type::kStopped);
+  }
   EXPECT_EQ(hear().type(), "end");
 }
 
@@ -211,6 +225,7 @@ TEST_F(WorkerTest, StopsWhatIsBeingStarted) {
   start(lab());
   say(Message(type::kStop).add("name", std::string_view("lab")).add("drain_ms", 1000u));
   EXPECT_EQ(hear().type(), type::kReady);
+  EXPECT_EQ(hear().type(), type::kStats);
   EXPECT_EQ(hear().type(), type::kStopped);
 }
 
@@ -233,6 +248,40 @@ TEST_F(WorkerTest, ShutdownEndsWhatIsBeingStartedAndRefusesTheRest) {
   }
 }
 
+TEST_F(WorkerTest, ListsClientsAndDisconnectsThem) {
+  hear();
+  start(lab());
+  hear();
+  const auto clients = [&](std::string_view name) {
+    say(Message(type::kClients).add("name", name).add("request", 7u).add("from", 0u).add("most", 10u));
+    const Message answer = hear();
+    EXPECT_EQ(answer.type(), type::kClients);
+    EXPECT_EQ(answer.number("request"), 7u);
+    return link::client_page_from(answer);
+  };
+  const auto disconnect = [&](std::string_view name, std::string_view client) {
+    say(Message(type::kDisconnect).add("name", name).add("request", 8u).add("client", client));
+    const Message answer = hear();
+    EXPECT_EQ(answer.type(), type::kReply);
+    EXPECT_EQ(answer.number("request"), 8u);
+    return !answer.has("error");
+  };
+  EXPECT_TRUE(clients("lab").clients.empty());
+  EXPECT_TRUE(clients("gone").clients.empty());
+  const base::UniqueFd client = connect();
+  const ClientPage page = clients("lab");
+  ASSERT_EQ(page.clients.size(), 1u);
+  EXPECT_EQ(page.clients[0].client_id, "x");
+  EXPECT_EQ(page.clients[0].protocol, "3.1.1");
+  EXPECT_EQ(page.next, 0u);
+  EXPECT_FALSE(disconnect("gone", "x"));
+  EXPECT_FALSE(disconnect("lab", "y"));
+  EXPECT_TRUE(disconnect("lab", "x"));
+  char byte = 0;
+  EXPECT_EQ(::recv(client.get(), &byte, 1, 0), 0);
+  EXPECT_TRUE(clients("lab").clients.empty());
+}
+
 TEST_F(WorkerTest, ServesOnWithoutAControllerAndTellsTheNextOneWhatItHas) {
   hear();
   std::vector<base::UniqueFd> fds;
@@ -241,7 +290,7 @@ TEST_F(WorkerTest, ServesOnWithoutAControllerAndTellsTheNextOneWhatItHas) {
   EXPECT_EQ(hear().type(), type::kReady);
   channel_.reset();
   EXPECT_EQ(connack(), std::string("\x20\x02\0\0", 4));
-  connect();
+  come();
   const Message hello = hear();
   EXPECT_EQ(hello.type(), type::kHello);
   EXPECT_EQ(hello.number("instances"), 1u);
@@ -253,13 +302,14 @@ TEST_F(WorkerTest, ServesOnWithoutAControllerAndTellsTheNextOneWhatItHas) {
   EXPECT_EQ(link::options_from(hosts)->listeners.at(0).url, "mqtt://127.0.0.1:0");
   EXPECT_EQ(fds_.size(), 1u) << "its socket";
   say(Message(type::kStop).add("name", std::string_view("lab")).add("drain_ms", 0u));
+  EXPECT_EQ(hear().type(), type::kStats) << "its last ones";
   EXPECT_EQ(hear().type(), type::kStopped);
 }
 
 TEST_F(WorkerTest, ASecondControllerIsSentAway) {
   hear();
   link::Channel first = std::move(*channel_);
-  connect();
+  come();
   EXPECT_EQ(hear().type(), "end");
   channel_.emplace(std::move(first));
   start(lab());
@@ -278,7 +328,7 @@ TEST_F(WorkerTest, GoesOverToOtherOptions) {
   EXPECT_FALSE(reply.has("error")) << reply.text("error");
   EXPECT_EQ(connack(), std::string("\x20\x02\0\0", 4));
   channel_.reset();
-  connect();
+  come();
   hear();
   const Message hosts = hear();
   EXPECT_EQ(hosts.text("note.of"), "newer");

@@ -120,7 +120,7 @@ def test_a_port_held_by_another_fleet(make_fleet):
 def test_a_second_controller_is_refused_and_the_first_goes_on(make_fleet):
     fleet = make_fleet(LAB).start()
     before = fleet.pid("lab")
-    done = fleet.cli("run", code=5, timeout=20)
+    done = fleet.cli("run", code=1, timeout=20)
     assert len(done.stderr.splitlines()) == 1, done
     assert fleet.pid("lab") == before and fleet.ps()["lab"]["state"] == "ready"
 

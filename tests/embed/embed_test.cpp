@@ -11,7 +11,9 @@
 #include <filesystem>
 #include <fstream>
 #include <future>
+#include <memory>
 #include <mutex>
+#include <set>
 #include <string>
 #include <thread>
 #include <vector>
@@ -337,6 +339,39 @@ TEST(Embed, DrainTellsClientsAndReturnsWhenTheyAreGone) {
   (*broker)->drain(std::chrono::milliseconds(0));
   EXPECT_EQ(client.receive(1), "");  // 3.1.1: closed without a word
   EXPECT_FALSE(RawClient((*broker)->port()).connected());
+}
+
+TEST(Embed, ClientsComeInPagesAndCanBeDisconnected) {
+  Runtime runtime;
+  auto broker = Broker::start(runtime, open_options("lab"));
+  ASSERT_TRUE(broker);
+  EXPECT_TRUE((*broker)->clients().clients.empty());
+  std::vector<std::unique_ptr<RawClient>> clients;
+  for (int i = 0; i < 25; ++i) {
+    clients.push_back(std::make_unique<RawClient>((*broker)->port()));
+    clients.back()->hello("client" + std::to_string(i));
+  }
+  const RawClient silent((*broker)->port());  // no CONNECT: not one of them
+  std::set<std::string> seen;
+  std::uint64_t next = 0;
+  int pages = 0;
+  do {
+    const shoal::ClientPage page = (*broker)->clients(next, 10);
+    EXPECT_LE(page.clients.size(), 10u);
+    for (const auto& client : page.clients) EXPECT_TRUE(seen.insert(client.client_id).second) << client.client_id;
+    next = page.next;
+    // Those that go meanwhile hide nobody.
+    if (pages++ == 0) {
+      EXPECT_TRUE((*broker)->disconnect("client24") && (*broker)->disconnect("client0"));
+    }
+  } while (next != 0);
+  EXPECT_GE(seen.size(), 24u);
+  for (int i = 1; i < 24; ++i) EXPECT_TRUE(seen.contains("client" + std::to_string(i))) << i;
+  EXPECT_FALSE((*broker)->disconnect("client0"));
+  EXPECT_EQ((*broker)->clients(0, 0).clients.size(), 1u);
+  (*broker)->stop();
+  EXPECT_TRUE((*broker)->clients().clients.empty());
+  EXPECT_FALSE((*broker)->disconnect("client1"));
 }
 
 }  // namespace
