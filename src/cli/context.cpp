@@ -84,6 +84,15 @@ std::optional<std::string> Context::instance_path(const std::string& name) {
   return std::nullopt;
 }
 
+std::optional<std::vector<api::Instance>> Context::running_instances() {
+  const auto response = call("GET", "/v1/instances");
+  if (!response) return std::nullopt;
+  auto instances = api::instances_from_json(response->body);
+  if (instances) return std::move(*instances);
+  fail(kFailed, instances.error().message);
+  return std::nullopt;
+}
+
 std::optional<api::Instance> Context::running_instance(const std::string& name) {
   const auto path = instance_path(name);
   const auto response = path ? call("GET", *path) : std::nullopt;

@@ -71,6 +71,8 @@ struct Context {
   /// Its place in the API; or says that there is none of that name, sets the exit code to 4 and returns
   /// nothing.
   std::optional<std::string> instance_path(const std::string& name);
+  /// The running fleet's instances, with the same errors as `call`.
+  std::optional<std::vector<api::Instance>> running_instances();
   /// The running fleet's view of an instance, with the same errors as `call`.
   std::optional<api::Instance> running_instance(const std::string& name);
 };

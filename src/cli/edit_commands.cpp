@@ -56,13 +56,8 @@ bool is_running(const Context& context) {
 std::optional<std::vector<std::string>> matching_names(Context& context, const std::vector<std::string>& names) {
   const auto is_pattern = [](const std::string& name) { return name.find_first_of("*?[") != std::string::npos; };
   if (std::none_of(names.begin(), names.end(), is_pattern)) return names;
-  const auto response = context.call("GET", "/v1/instances");
-  if (!response) return std::nullopt;
-  const auto instances = api::instances_from_json(response->body);
-  if (!instances) {
-    context.fail(kFailed, instances.error().message);
-    return std::nullopt;
-  }
+  const auto instances = context.running_instances();
+  if (!instances) return std::nullopt;
   std::vector<std::string> found;
   const auto add = [&](const std::string& name) {
     if (std::find(found.begin(), found.end(), name) == found.end()) found.push_back(name);
@@ -103,10 +98,8 @@ void create_instances(Context& context, const CreateOptions& options) {
   if (!response) return;
   const auto applied = api::applied_from_json(response->body);
   if (!applied) return context.fail(kFailed, applied.error().message);
-  const auto listed = context.call("GET", "/v1/instances");
-  auto all = listed ? api::instances_from_json(listed->body)
-                    : Result<std::vector<api::Instance>>(std::vector<api::Instance>());
-  if (!all) return context.fail(kFailed, all.error().message);
+  auto all = context.running_instances();
+  if (!all) return;
   std::erase_if(*all, [&](const api::Instance& one) {
     return std::none_of(instances->begin(), instances->end(), [&](const auto& made) { return made.name == one.name; });
   });

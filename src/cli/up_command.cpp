@@ -69,10 +69,8 @@ Heard hear(int fd, Clock::time_point until, std::string& text) {
 }
 
 void report_instances(Context& context) {
-  const auto response = context.call("GET", "/v1/instances");
-  if (!response) return;
-  const auto instances = api::instances_from_json(response->body);
-  if (!instances) return context.fail(kFailed, instances.error().message);
+  const auto instances = context.running_instances();
+  if (!instances) return;
   print_instances(context.out, *instances);
   for (const api::Instance& instance : *instances) {
     // Stopped: it is not enabled, or somebody stopped it under the controller before.

@@ -43,19 +43,6 @@ int badness(ExitCode code) {
   }
 }
 
-std::optional<std::vector<std::string>> all_names(Context& context) {
-  const auto response = context.call("GET", "/v1/instances");
-  if (!response) return std::nullopt;
-  const auto instances = api::instances_from_json(response->body);
-  if (!instances) {
-    context.fail(kFailed, instances.error().message);
-    return std::nullopt;
-  }
-  std::vector<std::string> names;
-  for (const api::Instance& instance : *instances) names.push_back(instance.name);
-  return names;
-}
-
 /// Rolling: the rest stays as it is when one does not come back.
 void act_in_batches(Context& context, const std::string& verb, const VerbOptions& options,
                     const std::vector<std::string>& names) {
@@ -82,9 +69,9 @@ void act_in_batches(Context& context, const std::string& verb, const VerbOptions
 void act_on_instances(Context& context, const std::string& verb, const VerbOptions& options) {
   std::vector<std::string> names = options.names;
   if (options.all) {
-    auto all = all_names(context);
+    const auto all = context.running_instances();
     if (!all) return;
-    names = std::move(*all);
+    for (const api::Instance& instance : *all) names.push_back(instance.name);
   }
   auto matching = matching_names(context, names);
   if (!matching) return;

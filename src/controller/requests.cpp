@@ -233,7 +233,7 @@ std::vector<api::NotReady> Requests::not_ready() const {
   for (const auto& config : fleet_.config().instances) {
     const State state = *fleet_.state(config.name);
     if (state == State::ready || state == State::stopped) continue;
-    if (state == State::stopping && stop_asked_.contains(config.name)) continue;
+    if (state == State::stopping && !fleet_.is_wanted(config.name)) continue;
     const api::Instance view = *fleet_.view(config.name, now_());
     const bool on_the_way = state == State::starting || state == State::stopping;
     all.push_back({config.name, view.state, on_the_way ? "it is " + view.state : view.last_exit});
@@ -259,8 +259,6 @@ void Requests::act(const std::string& name, Verb verb, std::chrono::milliseconds
           Failure{409, "already_so", name + " is " + std::string(fleet::to_string(*fleet_.state(name))) + " already"});
     case RunningFleet::Answer::done: break;
   }
-  if (verb == Verb::stop) stop_asked_.insert(name);
-  else if (verb != Verb::reload_users) stop_asked_.erase(name);
   const bool over = verb != Verb::reload_users && outcome_of(verb, *fleet_.state(name)) != Outcome::pending;
   waiting_.push_back(
       {now + wait, over, {name}, verb, {}, [this, name, reply = std::move(reply)](Waiting& waiting, Time at) {

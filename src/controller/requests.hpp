@@ -112,7 +112,6 @@ class Requests : public api::Service, public Watcher {
   std::vector<api::Reply<std::string>> page_wanted_;
   Events events_;
   base::Time look_at_ = base::kNever;  // workers are asked then
-  std::set<std::string> stop_asked_;   // instances that are not wanted to run
   std::uint64_t last_request_ = 0;
   std::list<Waiting> waiting_;
 };

@@ -350,6 +350,11 @@ void RunningFleet::on_exit(WorkerId id, const std::string& status, Time now) {
   }
 }
 
+bool RunningFleet::is_wanted(std::string_view name) const {
+  const Instance* instance = find(name);
+  return instance != nullptr && (ending_ || instance->supervisor.wanted());
+}
+
 std::vector<std::string> RunningFleet::names() const {
   std::vector<std::string> all;
   for (const Instance& instance : instances_) all.push_back(instance.config.name);

@@ -92,6 +92,8 @@ class RunningFleet {
   bool ask_stats(std::string_view name);
   /// In the order of the configuration.
   std::vector<std::string> names() const;
+  /// Nobody wants it stopped, unless everything ends.
+  bool is_wanted(std::string_view name) const;
   /// Asks the worker; `Watcher::on_answer` answers. False: not ready, nothing will come.
   bool ask(std::string_view name, const link::Message& question);
   void reopen_logs();
