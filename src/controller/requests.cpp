@@ -80,7 +80,7 @@ void Requests::list(api::Reply<std::vector<api::Instance>> reply) {
     std::vector<api::Instance> all;
     for (const std::string& name : fleet_.names()) {
       api::Instance& view = all.emplace_back(*fleet_.view(name, now));
-      if (waiting.names.contains(view.name)) view.clients = std::nullopt;
+      if (waiting.names.contains(view.name)) view.clients = std::nullopt, view.cpu_s = std::nullopt;
     }
     reply(std::move(all));
   });
@@ -114,6 +114,7 @@ api::Instance Requests::detailed(const std::string& name, const Waiting& waiting
   }
   if (waiting.names.contains(name)) {
     view.clients = std::nullopt;
+    view.cpu_s = std::nullopt;
     return view;
   }
   view.stats = link::named(*fleet_.stats(name));
