@@ -38,6 +38,8 @@ function(shoal_module name)
   if(SHOAL_TESTS AND tests)
     add_executable(${name}_test ${tests})
     target_include_directories(${name}_test PRIVATE ${CMAKE_SOURCE_DIR}/tests)
+    # They run once and are compiled often. What they test is optimized as it would be without them.
+    target_compile_options(${name}_test PRIVATE -O0)
     target_link_libraries(${name}_test PRIVATE shoal_${name} ${arg_WITH} GTest::gtest_main GTest::gmock)
     gtest_discover_tests(${name}_test TEST_PREFIX "${name}/" DISCOVERY_TIMEOUT 60)
   endif()
