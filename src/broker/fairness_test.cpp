@@ -68,6 +68,26 @@ TEST(Fairness, ManyBusyClientsShareATurnAndTheCalmOneWaitsForAFewOfThem) {
   EXPECT_EQ(bed.shard.stats().messages_received, 200u * 5'000);
 }
 
+TEST(Fairness, TurnsAreShorterWhereOthersShareTheThread) {
+  Bed bed;
+  bed.shard.share_turns(true);
+  Peer receiver(bed);
+  receiver.connect({"receiver"}).subscribe("t", 0).skip();
+  std::vector<std::unique_ptr<Peer>> sources;
+  const auto burst = repeated(mqtt::Publish{"t", {}, {}, 0, 0, false, false}, 2'000);
+  for (int i = 0; i < 10; ++i) {
+    sources.push_back(std::make_unique<Peer>(bed));
+    sources.back()->connect({std::to_string(i)}).skip();
+  }
+  bed.most_work = 0;
+  for (const auto& source : sources) source->give(burst);
+  int turns = 0;
+  while (bed.one_turn()) ++turns;
+  EXPECT_GT(turns, 10);
+  EXPECT_LT(bed.most_work, 3 * Turns::kWorkPerSharedTurn);
+  EXPECT_EQ(bed.shard.stats().messages_delivered, 20'000u);
+}
+
 TEST(Fairness, ManySessionsThatEndAtOnceTakeSeveralTurns) {
   Bed bed;
   for (int i = 0; i < 50; ++i) {

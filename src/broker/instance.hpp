@@ -72,6 +72,8 @@ class Instance final : private Authority, private io::TurnEnd, private io::Timer
     reactor_.serve(&guest_);
     reactor_.at_turn_end(*this);
   }
+  /// Other instances of the thread wait while this one works.
+  bool shares_thread() const { return reactor_.guests() > 1; }
   bool may_accept();
   base::Duration accept_wait() const { return accepts_.wait(); }
   void accept(base::UniqueFd fd, const io::Endpoint& peer);

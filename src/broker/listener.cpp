@@ -10,6 +10,7 @@ namespace {
 
 // Connections taken in one turn, so that those who are connected get their turn too.
 constexpr int kAcceptsPerTurn = 64;
+constexpr int kAcceptsPerSharedTurn = 8;
 // When descriptors ran out: until somebody may have closed one.
 constexpr base::Duration kExhaustedPause = base::milliseconds(100);
 
@@ -33,7 +34,8 @@ void Listener::close() {
 
 void Listener::on_events(std::uint32_t) {
   if (!fd_) return;
-  for (int i = 0; i < kAcceptsPerTurn; ++i) {
+  const int most = instance_.shares_thread() ? kAcceptsPerSharedTurn : kAcceptsPerTurn;
+  for (int i = 0; i < most; ++i) {
     if (!instance_.may_accept()) return pause(instance_.accept_wait());
     io::Endpoint peer;
     auto accepted = io::accept_one(fd_.get(), peer);

@@ -138,6 +138,8 @@ class Shard final : private Deliveries, private io::Timer {
   SysTopics& sys() { return sys_; }
   session::QueueBudget& budget() { return budget_; }
   const Turns& turns() const { return turns_; }
+  /// The thread has other instances: turns are shorter.
+  void share_turns(bool shared) { turns_.share(shared); }
   ShardCounters& counters() { return counters_; }
   /// Logs what hostile peers can cause: a bounded number of lines per second, the rest is counted.
   void log_limited(LogLevel level, std::string_view phrase, base::Fields fields);

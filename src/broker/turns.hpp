@@ -15,9 +15,10 @@ class Client;
 /// Pure; the shard's thread.
 class Turns {
  public:
-  /// About 5 ms: what an instance does for its clients' packets before other instances of the thread have
-  /// their turn.
+  /// About 5 ms: what an instance does for its clients' packets in a turn of a thread that it has for itself.
   static constexpr std::uint64_t kWorkPerTurn = 100'000;
+  /// About 0.5 ms: the same where other instances of the thread wait for their turn meanwhile.
+  static constexpr std::uint64_t kWorkPerSharedTurn = 10'000;
   /// About 1 ms: what one client may ask for at a time, but for a packet that asks for more by itself.
   static constexpr std::uint64_t kSliceMax = 20'000;
   /// With many in line; about 50 us.
@@ -26,12 +27,14 @@ class Turns {
   explicit Turns(session::Work& work) : work_(work) { begin(); }
 
   /// A new turn, or the next part of one.
-  void begin() { work_.allow(kWorkPerTurn); }
+  void begin() { work_.allow(allowed_); }
+  /// From the next turn on: whether the thread has other instances.
+  void share(bool shared) { allowed_ = shared ? kWorkPerSharedTurn : kWorkPerTurn; }
   /// Whoever comes now has to wait: for the next turn, or for those before it.
   bool busy() const { return work_.over() || waiting() != 0; }
   bool over() const { return work_.over(); }
   /// What a client may do when it is its turn.
-  std::uint64_t slice() const { return std::clamp(kWorkPerTurn / (1 + waiting()), kSliceMin, kSliceMax); }
+  std::uint64_t slice() const { return std::clamp(allowed_ / (1 + waiting()), kSliceMin, kSliceMax); }
 
   std::size_t waiting() const { return line_.size(); }
   void wait(Client& client) { line_.push(&client); }
@@ -45,6 +48,7 @@ class Turns {
 
  private:
   session::Work& work_;
+  std::uint64_t allowed_ = kWorkPerTurn;
   base::Ring<Client*> line_;
 };
 

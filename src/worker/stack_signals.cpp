@@ -26,6 +26,7 @@ _Unwind_Reason_Code note_frame(_Unwind_Context* context, void* argument) {
   int before = 0;  // an interrupted instruction; otherwise where a call returns to
   const std::uint64_t at = _Unwind_GetIPInfo(context, &before);
   if (at == 0 || walk.frames == link::ThreadStack::kFramesMax) return _URC_END_OF_STACK;
+  if (before != 0) walk.frames = 0;  // what came until here was the handler
   walk.stack.at[walk.frames++] = before != 0 ? at : at - 1;
   return _URC_NO_REASON;
 }
