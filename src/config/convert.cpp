@@ -213,7 +213,9 @@ std::string unknown_key(Scope scope, std::string_view prefix, std::string_view n
   }
   if (elsewhere && nearest(name, here).empty())
     return unknown("key", name) + "; did you mean " + in_quotes(elsewhere->path) +
-           (elsewhere->scope == Scope::fleet ? " of [fleet]?" : " of an instance?");
+           (elsewhere->scope == Scope::fleet    ? " of [fleet]?"
+            : elsewhere->scope == Scope::worker ? " of [workers.NAME]?"
+                                                : " of an instance?");
   return unknown_name("key", name, here);
 }
 

@@ -19,6 +19,7 @@ each, with the keys of an instance at the top. `shoal check` reads everything an
 | `[fleet]` | the controller's own keys |
 | `[defaults]` | keys of an instance; every instance starts from these |
 | `[templates.NAME]` | keys of an instance; used by `template = "NAME"` |
+| `[workers.NAME]` | limits of the worker that all instances with `worker = "NAME"` share |
 | `[instances.NAME]` | one instance |
 
 An instance is made from the defaults on this page, then `[defaults]`, then its template, then its own keys; the last one
@@ -67,7 +68,9 @@ void append_table(std::string& out, Scope scope, std::string_view title, std::st
   for (const Key& key : schema()) {
     if (key.scope != scope) continue;
     out += "| " + code(key.path) + " | " + takes(key) + " | " + fallback(key) + " | " + std::string(key.doc) +
-           (key.needs_restart ? " *Needs a restart.*" : "") + " |\n";
+           (key.needs_restart ? scope == Scope::fleet ? " *Needs a restart of the controller.*" : " *Needs a restart.*"
+                              : "") +
+           " |\n";
   }
 }
 
@@ -75,8 +78,16 @@ void append_table(std::string& out, Scope scope, std::string_view title, std::st
 
 std::string reference() {
   std::string out(kHead);
-  append_table(out, Scope::fleet, "Keys of `[fleet]`",
-               "With `SHOAL_HOME=DIR` the defaults of the folders are `DIR/state`, `DIR/log` and `DIR/run`.");
+  append_table(
+      out, Scope::fleet, "Keys of `[fleet]`",
+      "With `SHOAL_HOME=DIR` the defaults of the folders are `DIR/state`, `DIR/log` and `DIR/run`; the folders "
+      "cannot change while\nthe fleet runs. What needs a restart of the controller waits until it is executed "
+      "again (SIGUSR2), which no client notices;\n`shoal apply` lists it until then.");
+  append_table(
+      out, Scope::worker, "Keys of a shared worker",
+      "`[workers.NAME]` in the main file. An instance with a worker of its own has them as `worker_limits`, see "
+      "below. `shoal status`\nand `shoal limits` say by what each is in force; see "
+      "[limits](../guide/limits.md).");
   append_table(out, Scope::instance, "Keys of an instance",
                "A running instance goes over to another value without losing a client, once `shoal apply` has read it; "
                "what needs a\nrestart says so.\n\n"

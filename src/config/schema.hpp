@@ -30,6 +30,7 @@ enum class Type {
 /// Where a key may stand.
 enum class Scope {
   fleet,     ///< [fleet]
+  worker,    ///< [workers.NAME]
   instance,  ///< [instances.NAME], [templates.NAME], [defaults], and the top of instances.d/NAME.toml
 };
 
@@ -53,8 +54,9 @@ struct Key {
   std::vector<std::string_view> choices{};
   void (*set_fleet)(FleetConfig&, const Value&) = nullptr;
   void (*set_instance)(InstanceConfig&, const Value&) = nullptr;  ///< null for `template`
-  /// A running instance has to be restarted for another value; else it goes over to it without.
+  /// A running instance, or the controller, has to be restarted for another value; else it goes over to it without.
   bool needs_restart = false;
+  void (*set_worker)(WorkerLimits&, const Value&) = nullptr;
 };
 
 /// All keys, in the order of the reference page.
