@@ -38,6 +38,7 @@ std::optional<Instance> from(const json::value& value) {
   instance.log = text(object, "log");
   instance.state_dir = text(object, "state_dir");
   instance.alarm = text(object, "alarm");
+  if (const auto* limits = object.if_contains("worker_limits")) instance.worker_limits = limits_from(*limits);
   instance.worker_memory_bytes = number(object, "worker_memory_bytes");
   if (const auto* cpu = object.if_contains("worker_cpu_s"); cpu != nullptr && cpu->is_number()) {
     instance.worker_cpu_s = cpu->to_number<double>();
@@ -82,6 +83,7 @@ json::object to_json(const Instance& instance) {
   object["state_dir"] = text_or_null(instance.state_dir);
   if (instance.worker_cpu_s) object["worker_cpu_s"] = *instance.worker_cpu_s;
   if (instance.worker_memory_bytes) object["worker_memory_bytes"] = *instance.worker_memory_bytes;
+  if (!instance.worker_limits.empty()) object["worker_limits"] = to_json(instance.worker_limits);
   if (!instance.alarm.empty()) object["alarm"] = instance.alarm;
   if (!instance.last_lines.empty()) {
     json::array lines;

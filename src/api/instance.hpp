@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "api/limits.hpp"
 #include "shoal/result.hpp"
 
 namespace shoal::api {
@@ -32,6 +33,8 @@ struct Instance {
   /// CPU time of its worker's process since that started, and its resident memory; as `stats`.
   std::optional<double> worker_cpu_s;
   std::optional<std::uint64_t> worker_memory_bytes;
+  /// Of its worker, while that runs; only in the object of a single instance.
+  std::vector<Limit> worker_limits{};
   /// All counters of `shoal::Stats` by name; only in the object of a single instance, and in a list that was asked for
   /// with them.
   std::vector<std::pair<std::string, std::uint64_t>> stats;

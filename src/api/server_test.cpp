@@ -54,6 +54,7 @@ struct SlowService : Service {
   }
   void disconnect(const std::string&, const std::string&, Reply<Done> reply) override { reply(Done{}); }
   void events(std::uint64_t, milliseconds, Reply<EventPage> reply) override { reply(EventPage{}); }
+  void limits(const std::string&, Reply<std::vector<Limit>> reply) override { reply(std::vector<Limit>{}); }
   void metrics(Reply<std::string> reply) override { reply("shoal_up 1\n"); }
   std::vector<NotReady> not_ready() const override { return {}; }
   void shutdown() override {}

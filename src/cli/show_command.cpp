@@ -3,6 +3,7 @@
 #include <ostream>
 
 #include "cli/commands.hpp"
+#include "cli/limits_table.hpp"
 #include "cli/table.hpp"
 #include "fleet/preflight.hpp"
 
@@ -37,6 +38,12 @@ void show_instance(Context& context, const std::string& name, bool json) {
       {"state", instance.state},
       {"worker", instance.worker + (instance.pid > 0 ? " (pid " + std::to_string(instance.pid) + ")" : "")},
   };
+  for (const api::Limit& limit : instance.worker_limits) {
+    if (limit_text(limit).empty()) continue;
+    std::string words = "its " + limit.key.substr(limit.key.find('.') + 1);
+    std::replace(words.begin(), words.end(), '_', ' ');
+    rows.push_back({std::move(words), limit_text(limit)});
+  }
   if (!instance.alarm.empty()) rows.push_back({"ALARM", instance.alarm});
   for (const std::string& url : instance.listeners) rows.push_back({"listener", url});
   if (ready && instance.clients) rows.push_back({"clients", std::to_string(*instance.clients)});

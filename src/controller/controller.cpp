@@ -9,6 +9,7 @@
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <csignal>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <optional>
@@ -73,7 +74,8 @@ class Controller : private Watcher {
         place_(context_),
         watchdog_(context_),
         processes_(context_, std::move(options.worker_executable), std::move(worker_sockets), log_,
-                   options.config.log.fd == STDOUT_FILENO),
+                   options.config.log.fd == STDOUT_FILENO,
+                   WorkerLimiter(options.machine_root, std::getenv("INVOCATION_ID") != nullptr)),
         sockets_(options.config),
         fleet_(std::move(options.config), {}, processes_, sockets_, log_),
         requests_(fleet_, std::move(options.version), clock_now,

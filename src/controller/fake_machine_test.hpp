@@ -33,6 +33,12 @@ struct FakeProcesses : Processes {
     sent.push_back({id, message, fds.size()});
   }
   void kill(WorkerId id) override { killed.push_back(id); }
+  void limit(WorkerId id, const config::WorkerLimits& limits) override { limited[id] = limits; }
+  std::vector<api::Limit> limits(WorkerId id) const override {
+    const auto found = limited.find(id);
+    if (found == limited.end()) return {};
+    return {{.key = "worker_limits.descriptors", .limit = found->second.descriptors, .unit = "count"}};
+  }
 
   /// Type and name of all that a worker was told.
   std::vector<std::string> told(std::uint64_t id) const {
@@ -46,6 +52,7 @@ struct FakeProcesses : Processes {
   std::vector<Spawn> spawned;
   std::vector<Sent> sent;
   std::vector<WorkerId> killed;
+  std::map<WorkerId, config::WorkerLimits> limited;
 };
 
 /// Sockets that are /dev/null; each instance keeps its port.

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "api/limits.hpp"
 #include "base/unique_fd.hpp"
 #include "config/fleet_config.hpp"
 #include "fleet/bind.hpp"
@@ -42,6 +43,10 @@ class Processes {
   virtual void send(WorkerId id, const link::Message& message, std::vector<base::UniqueFd> fds) = 0;
   /// SIGKILL.
   virtual void kill(WorkerId id) = 0;
+  /// What it may take from now on; as far as this machine can hold it to that.
+  virtual void limit(WorkerId /*id*/, const config::WorkerLimits& /*limits*/) {}
+  /// What came of that: each limit, by what it is in force, and how much is used.
+  virtual std::vector<api::Limit> limits(WorkerId /*id*/) const { return {}; }
 };
 
 /// The listening sockets of instances.

@@ -93,6 +93,7 @@ void Requests::get(const std::string& name, api::Reply<api::Instance> reply) {
     const bool down = fleet_.state(name) == State::failed || fleet_.state(name) == State::backoff;
     api::Instance view = detailed(name, waiting, now);
     if (down && !view.log.empty()) view.last_lines = last_lines(view.log);
+    view.worker_limits = fleet_.worker_limits(name);
     reply(std::move(view));
   });
 }

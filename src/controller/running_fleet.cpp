@@ -278,6 +278,7 @@ Result<RunningFleet::Process*> RunningFleet::process_for(const Instance& instanc
   auto spawned = processes_.spawn(slot, name);
   if (!spawned) return std::move(spawned).error();
   log_.info("worker started", {{"worker", name}, {"pid", spawned->pid}});
+  processes_.limit(spawned->id, instance.config.worker_limits);
   Process process{.slot = slot, .name = name, .id = spawned->id, .pid = spawned->pid};
   return &workers_.emplace(spawned->id, std::move(process)).first->second;
 }
@@ -396,6 +397,12 @@ std::optional<Stats> RunningFleet::stats(std::string_view name) const {
   const Instance* instance = find(name);
   if (instance == nullptr) return std::nullopt;
   return instance->stats;
+}
+
+std::vector<api::Limit> RunningFleet::worker_limits(std::string_view name) const {
+  const Instance* instance = find(name);
+  return instance && instance->worker != WorkerId::none ? processes_.limits(instance->worker)
+                                                        : std::vector<api::Limit>();
 }
 
 std::optional<api::Instance> RunningFleet::view(std::string_view name, Time now) const {

@@ -113,6 +113,8 @@ class RunningFleet {
   /// Without counters. `clients` is what was last heard; 0 when it is not ready.
   std::optional<api::Instance> view(std::string_view name, base::Time now) const;
   std::optional<Stats> stats(std::string_view name) const;
+  /// Those of its worker, as `Processes::limits`; empty while it has none.
+  std::vector<api::Limit> worker_limits(std::string_view name) const;
   /// True when every instance is ready or will not be without help or another try.
   bool settled() const;
 
@@ -146,6 +148,7 @@ class RunningFleet {
   std::vector<config::Problem> bind(Instance& instance);
   void close_listeners(Instance& instance);
   void take_over(const Adopted& worker, link::Received& hosted, base::Time now);
+  void limit_again(WorkerId id);
   Instance* find(std::string_view name);
   const Instance* find(std::string_view name) const;
   void handle(Instance& instance, fleet::Event event, base::Time now);

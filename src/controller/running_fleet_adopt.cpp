@@ -44,6 +44,7 @@ void RunningFleet::take_over(std::vector<Adopted> workers, Time now) {
     log_.info("worker taken over", {{"worker", name}, {"pid", worker.pid}, {"instances", worker.hosts.size()}});
     for (link::Received& hosted : worker.hosts) take_over(worker, hosted, now);
     Process& process = workers_.at(worker.id);
+    limit_again(worker.id);
     if (process.instances > 0) continue;
     process.kill_at = now + options_.retire_limit;
     processes_.send(worker.id, link::Message(link::type::kShutdown).add("drain_ms", 0u), {});
@@ -88,6 +89,14 @@ void RunningFleet::take_over(const Adopted& worker, link::Received& hosted, Time
   instance->supervisor.adopt(state, static_cast<unsigned>(told.number(kRestarts).value_or(0)), now);
   if (state == State::ready) instance->ready_since = now - base::milliseconds(told.number("ready_ms").value_or(0));
   if (unknown) handle(*instance, Event::stop, now);
+}
+
+// As one of its instances is configured now: they agree.
+void RunningFleet::limit_again(WorkerId id) {
+  for (const Instance& instance : instances_) {
+    const config::InstanceConfig* wanted = instance.worker == id ? config_.find(instance.config.name) : nullptr;
+    if (wanted) return processes_.limit(id, wanted->worker_limits);
+  }
 }
 
 void RunningFleet::hold(const std::vector<std::string>& names) {

@@ -144,6 +144,7 @@ void RunningFleet::carry_out(const Step& step, const config::InstanceConfig* wan
 }
 
 void RunningFleet::change_worker(Instance& instance) {
+  processes_.limit(instance.worker, instance.config.worker_limits);
   if (instance.changing) {
     instance.change_again = true;
     return;

@@ -13,6 +13,7 @@
 #include <thread>
 
 #include "controller/orphans.hpp"
+#include "link/exit_code.hpp"
 
 namespace shoal::controller {
 namespace {
@@ -24,6 +25,8 @@ using boost::system::error_code;
 constexpr int kControlFd = 3;  // where a worker looks for it
 
 std::string describe(const siginfo_t& info) {
+  if (info.si_code == CLD_EXITED && info.si_status == link::kExitNoMemory)
+    return "out of memory: it reached worker_limits.memory, or the machine has no more";
   if (info.si_code == CLD_EXITED) return "exited with code " + std::to_string(info.si_status);
   const char* name = ::sigabbrev_np(info.si_status);
   return "killed by signal " + std::to_string(info.si_status) + (name != nullptr ? " (" + std::string(name) + ")" : "");
@@ -72,11 +75,12 @@ struct WorkerProcesses::Worker {
 };
 
 WorkerProcesses::WorkerProcesses(asio::io_context& context, std::string executable, WorkerSockets sockets,
-                                 base::Log& log, bool logs_to_stdout)
+                                 base::Log& log, bool logs_to_stdout, WorkerLimiter limiter)
     : context_(context),
       executable_(std::move(executable)),
       sockets_(std::move(sockets)),
       logs_to_stdout_(logs_to_stdout),
+      limiter_(std::move(limiter)),
       log_(log) {}
 
 WorkerProcesses::~WorkerProcesses() = default;
@@ -212,6 +216,16 @@ void WorkerProcesses::kill(WorkerId id) {
   if (const Worker* worker = find(id)) ::kill(worker->pid, SIGKILL);
 }
 
+void WorkerProcesses::limit(WorkerId id, const config::WorkerLimits& limits) {
+  if (const Worker* worker = find(id)) limiter_.limit(worker->slot, worker->pid, limits);
+}
+
+std::vector<api::Limit> WorkerProcesses::limits(WorkerId id) const {
+  const auto found = workers_.find(id);
+  if (found == workers_.end()) return {};
+  return limiter_.limits(found->second->slot, found->second->pid);
+}
+
 void WorkerProcesses::reap(WorkerId id) {
   Worker* worker = find(id);
   if (worker == nullptr) return;
@@ -227,8 +241,13 @@ void WorkerProcesses::reap(WorkerId id) {
   workers_.erase(id);
   const bool replaced =
       std::any_of(workers_.begin(), workers_.end(), [&](const auto& other) { return other.second->slot == slot; });
-  if (!replaced) sockets_.remove(slot);
-  on_exit_(id, child ? describe(info) : "ended; how is unknown, since it was another controller's");
+  std::string how = child ? describe(info) : "ended; how is unknown, since it was another controller's";
+  if (const std::string why = limiter_.reason_of_death(slot); !why.empty()) how += ": " + why;
+  if (!replaced) {
+    sockets_.remove(slot);
+    limiter_.forget(slot);
+  }
+  on_exit_(id, how);
 }
 
 }  // namespace shoal::controller

@@ -11,6 +11,7 @@
 #include "base/log.hpp"
 #include "controller/machine.hpp"
 #include "controller/orphans.hpp"
+#include "controller/worker_limits.hpp"
 #include "controller/worker_sockets.hpp"
 #include "link/channel.hpp"
 
@@ -26,7 +27,7 @@ class WorkerProcesses : public Processes {
   using OnExit = std::function<void(WorkerId, const std::string& status)>;
 
   WorkerProcesses(boost::asio::io_context& context, std::string executable, WorkerSockets sockets, base::Log& log,
-                  bool logs_to_stdout = false);
+                  bool logs_to_stdout = false, WorkerLimiter limiter = WorkerLimiter());
   /// Leaves what is left alone.
   ~WorkerProcesses() override;
 
@@ -39,6 +40,8 @@ class WorkerProcesses : public Processes {
   Result<Spawned> spawn(const std::string& slot, const std::string& name) override;
   void send(WorkerId id, const link::Message& message, std::vector<base::UniqueFd> fds) override;
   void kill(WorkerId id) override;
+  void limit(WorkerId id, const config::WorkerLimits& limits) override;
+  std::vector<api::Limit> limits(WorkerId id) const override;
 
  private:
   struct Worker;
@@ -63,6 +66,7 @@ class WorkerProcesses : public Processes {
   std::string executable_;
   WorkerSockets sockets_;
   bool logs_to_stdout_;
+  WorkerLimiter limiter_;
   base::Log& log_;
   OnMessage on_message_;
   OnExit on_exit_;

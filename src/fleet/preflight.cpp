@@ -56,10 +56,22 @@ struct Needs {
   std::uint64_t connections = 0;
   std::uint64_t listeners = 0;
   std::uint64_t instances = 0;
+  std::uint64_t allowed = 0;  // by the configuration; 0: as many as there are
 
   std::uint64_t at_least() const { return kOwnDescriptors + 2 * listeners + kPerInstance * instances; }
   std::uint64_t at_most() const { return at_least() + connections; }
 };
+
+// What a worker is given against what its instances may use.
+void check_allowed(std::vector<Finding>& found, const std::map<std::string, Needs>& workers) {
+  for (const auto& [name, needs] : workers) {
+    if (needs.allowed == 0 || needs.at_most() <= needs.allowed) continue;
+    found.push_back({needs.at_least() > needs.allowed ? Level::fail : Level::warn, "descriptors",
+                     fmt::format("the worker \"{}\" may have {} open; its limit of descriptors is {}", name,
+                                 needs.at_most(), needs.allowed),
+                     fmt::format("raise that to {}, or lower limits.connections", needs.at_most())});
+  }
+}
 
 void check_descriptors(std::vector<Finding>& found, const config::FleetConfig& fleet, const MachineFacts& machine) {
   if (!machine.descriptors_hard) return;
@@ -71,8 +83,10 @@ void check_descriptors(std::vector<Finding>& found, const config::FleetConfig& f
       needs->connections += instance.options.limits.connections;
       needs->listeners += instance.listeners.size();
       ++needs->instances;
+      needs->allowed = instance.worker_limits.descriptors;
     }
   }
+  check_allowed(found, workers);
   const auto worst = std::max_element(workers.begin(), workers.end(), [](const auto& a, const auto& b) {
     return a.second.at_most() < b.second.at_most();
   });

@@ -52,6 +52,15 @@ TEST_F(PreflightTest, WithPlentyOfEverythingAllIsWell) {
   for (const Finding& finding : found) EXPECT_EQ(finding.level, Level::ok) << finding.detail;
 }
 
+TEST_F(PreflightTest, WhatAWorkerIsGivenIsComparedWithWhatItsInstancesMayUse) {
+  for (auto& instance : fleet.instances) instance.worker_limits.descriptors = 3000;
+  EXPECT_EQ(level("descriptors", plenty), Level::ok);
+  for (auto& instance : fleet.instances) instance.worker_limits.descriptors = 1500;
+  EXPECT_EQ(level("descriptors", plenty), Level::warn);
+  for (auto& instance : fleet.instances) instance.worker_limits.descriptors = 70;
+  EXPECT_EQ(level("descriptors", plenty), Level::fail);
+}
+
 TEST_F(PreflightTest, DescriptorsAreAddedUpForEachWorker) {
   MachineFacts facts = plenty;
   facts.descriptors_hard = 1500;
