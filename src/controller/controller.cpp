@@ -17,6 +17,7 @@
 #include "api/server.hpp"
 #include "controller/folders.hpp"
 #include "controller/listening_sockets.hpp"
+#include "controller/privileges.hpp"
 #include "controller/requests.hpp"
 #include "controller/running_fleet.hpp"
 #include "controller/service_manager.hpp"
@@ -35,6 +36,7 @@ void prepare_process() {
   // A child's end must stay visible to waitid, whatever the parent had set.
   std::signal(SIGCHLD, SIG_DFL);
   std::signal(SIGPIPE, SIG_IGN);
+  keep_rights_from_children();
   rlimit limit{};
   if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
   limit.rlim_cur = limit.rlim_max;
@@ -131,6 +133,7 @@ class Controller : private Watcher {
     wait_for_signal();
     for (const std::string& file : sockets_.damaged()) log_.warn("remembered ports are damaged", {{"file", file}});
     log_.info("controller started", {{"pid", ::getpid()}, {"config", fleet_.config().file}});
+    if (::geteuid() == 0) log_.warn("it runs as root, and so do its workers; fleet.user names who they should be");
     turn();
     if (const auto interval = watchdog_interval()) pat_watchdog(*interval / 2);
     context_.run();
@@ -346,6 +349,7 @@ ControllerEnd run_controller(ControllerOptions options) {
                   " is missing; it belongs beside shoal, from the same package");
   }
   prepare_process();
+  if (auto became = become_user(options.config); !became) return failed(became.error().message);
   if (auto made = make_folders(options.config); !made) return failed(made.error().message);
   auto lock = StateLock::take(options.config.run_dir);
   if (!lock) return failed(lock.error().message);
@@ -361,11 +365,13 @@ ControllerEnd run_controller(ControllerOptions options) {
   };
   auto log = base::Log::open(log_options, "controller");
   if (!log) return failed(log.error().message);
-  auto worker_sockets = WorkerSockets::open(options.config.run_dir + "/workers");
+  auto worker_sockets = WorkerSockets::open(options.config.run_dir + "/workers", WorkerSockets::Missing::make);
   if (!worker_sockets) return failed(worker_sockets.error().message);
   Controller controller(std::move(options), std::move(*worker_sockets), std::move(*log));
   if (auto problems = controller.prepare(); !problems.empty()) return {.problems = std::move(problems)};
-  return {.problems = {}, .execute_again = controller.run()};
+  const bool execute_again = controller.run();
+  if (execute_again) hand_on_rights();
+  return {.problems = {}, .execute_again = execute_again};
 }
 
 }  // namespace shoal::controller

@@ -2,6 +2,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <filesystem>
 #include <utility>
 
 #include <arpa/inet.h>
@@ -58,6 +59,12 @@ std::string holder_of(const std::string& instance, const config::ListenerConfig&
   return "another program";
 }
 
+std::string this_program() {
+  std::error_code error;
+  const auto path = std::filesystem::read_symlink("/proc/self/exe", error);
+  return error ? std::string("shoal") : path.string();
+}
+
 /// What to tell when `listen_on` failed.
 std::string reason(int error, const std::string& instance, const config::ListenerConfig& listener,
                    const PortBook& book) {
@@ -68,7 +75,10 @@ std::string reason(int error, const std::string& instance, const config::Listene
       return port + " is held by " + holder_of(instance, listener, book) + "; stop it, or choose another port" +
              (may_be_auto ? " or auto" : "");
     case EADDRNOTAVAIL: return "address " + listener.host + " is not one of this machine; see `ip addr`";
-    case EACCES: return port + " needs root or CAP_NET_BIND_SERVICE";
+    case EACCES:
+      return port + " needs CAP_NET_BIND_SERVICE: use the systemd unit, or start as root with fleet.user, or `setcap " +
+             "cap_net_bind_service=ep " + this_program() +
+             "`, or `sysctl -w net.ipv4.ip_unprivileged_port_start=" + std::to_string(*listener.port) + '`';
     case EAFNOSUPPORT: return "this machine has no IPv6; choose an IPv4 address";
     default: return "cannot listen on " + listener.url() + ": " + std::strerror(error);
   }
