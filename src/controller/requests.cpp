@@ -299,6 +299,15 @@ void Requests::apply(const api::Apply& how, api::Reply<api::Applied> reply) {
   };
   for (const fleet::Step& step : applied.plan.steps) add(step, fleet::to_string(step.kind));
   for (const fleet::Step& step : applied.plan.due) add(step, "due");
+  // No instance can have that name.
+  const auto add_own = [&](const std::vector<config::Change>& changes, std::string_view action) {
+    if (changes.empty()) return;
+    api::Applied::Step& one = begun.steps.emplace_back(api::Applied::Step{std::string(action), "controller"});
+    for (const config::Change& change : changes)
+      one.changes.push_back({change.key, change.before, change.after, change.needs_restart});
+  };
+  add_own(applied.controller, "change");
+  add_own(applied.controller_due, "due");
   if (how.dry_run) return reply(std::move(begun));
   const bool over = names.empty();
   waiting_.push_back({now_() + how.wait,

@@ -48,7 +48,12 @@ std::vector<base::UniqueFd> duplicates(const std::vector<fleet::BoundListener>& 
 
 RunningFleet::RunningFleet(config::FleetConfig config, FleetOptions options, Processes& processes, Sockets& sockets,
                            base::Log& log)
-    : config_(std::move(config)), options_(options), processes_(processes), sockets_(sockets), log_(log) {
+    : config_(std::move(config)),
+      began_with_(config_.values),
+      options_(options),
+      processes_(processes),
+      sockets_(sockets),
+      log_(log) {
   for (const config::InstanceConfig& instance : config_.instances) {
     Instance& added =
         instances_.emplace_back(Instance{.config = instance, .supervisor = fleet::Supervisor(options_.supervisor)});

@@ -65,9 +65,12 @@ class RunningFleet {
   bool ended() const;
 
   struct Applied {
-    std::vector<config::Problem> problems;  ///< when there are any, nothing was changed
-    std::vector<std::string> notes;         ///< ports that had to change
-    fleet::Plan plan;                       ///< what is being done
+    std::vector<config::Problem> problems;   ///< when there are any, nothing was changed
+    std::vector<std::string> notes;          ///< ports that had to change
+    fleet::Plan plan;                        ///< what is being done
+    std::vector<config::Change> controller;  ///< keys of [fleet] that are new with this
+    /// Keys of [fleet] that wait for the controller to be executed again, these included.
+    std::vector<config::Change> controller_due;
   };
   struct ApplyOptions {
     bool only_try = false;            ///< say what would be done
@@ -169,6 +172,7 @@ class RunningFleet {
   void forget_gone();
 
   config::FleetConfig config_;
+  const std::map<std::string, std::string> began_with_;  // keys of [fleet]
   FleetOptions options_;
   Processes& processes_;
   Sockets& sockets_;

@@ -88,6 +88,9 @@ RunningFleet::Applied RunningFleet::apply(config::FleetConfig next, const ApplyO
   }
   if (!applied.problems.empty()) return applied;
 
+  applied.controller = config::fleet_changes(config_.values, next.values);
+  applied.controller_due = config::fleet_changes(began_with_, next.values);
+  std::erase_if(applied.controller_due, [](const config::Change& change) { return !change.needs_restart; });
   next = restricted(std::move(next), options.only);
   applied.plan = fleet::make_plan(next.instances, observe(), {.restart = options.restart});
   fleet::Bound bound;
