@@ -1,5 +1,9 @@
 #pragma once
 
+#include <fcntl.h>
+
+#include <vector>
+
 #include "controller/machine.hpp"
 #include "fleet/bind.hpp"
 #include "fleet/port_book.hpp"
@@ -18,6 +22,12 @@ class ListeningSockets : public Sockets {
                       const fleet::OpenSockets& open, bool only_try) override {
     fleet::PortBook book(next);
     fleet::Bound bound = fleet::bind_all(plan, book, open, only_try ? fleet::Remember::no : fleet::Remember::yes);
+    if (bound.problems.empty() && !only_try && !have_descriptors(plan)) {
+      bound = {};
+      bound.problems.push_back({{next.file},
+                                "the controller has too few descriptors left for what has to be started; raise "
+                                "`ulimit -n`, or LimitNOFILE= of the unit"});
+    }
     if (bound.problems.empty() && !only_try) book_ = std::move(book);
     return bound;
   }
@@ -39,6 +49,19 @@ class ListeningSockets : public Sockets {
   const std::vector<std::string>& damaged() const { return book_.damaged(); }
 
  private:
+  // For a worker, and a copy of each socket on its way there: nothing is started by halves.
+  static bool have_descriptors(std::span<const config::InstanceConfig* const> plan) {
+    constexpr std::size_t kPerWorker = 6;
+    std::vector<base::UniqueFd> fds;
+    for (const config::InstanceConfig* instance : plan) {
+      for (std::size_t i = 0; i < kPerWorker + instance->listeners.size(); ++i) {
+        fds.emplace_back(::open("/dev/null", O_RDONLY | O_CLOEXEC));
+        if (!fds.back()) return false;
+      }
+    }
+    return true;
+  }
+
   fleet::PortBook book_;
 };
 

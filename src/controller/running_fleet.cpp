@@ -36,6 +36,9 @@ bool are_open(const std::vector<fleet::BoundListener>& listeners) {
   return std::all_of(listeners.begin(), listeners.end(), [](const fleet::BoundListener& l) { return bool(l.fd); });
 }
 
+constexpr const char* kNoDescriptors =
+    "has no descriptor left for its sockets; raise `ulimit -n` or LimitNOFILE= of the unit";
+
 std::vector<base::UniqueFd> duplicates(const std::vector<fleet::BoundListener>& listeners) {
   std::vector<base::UniqueFd> fds;
   for (const fleet::BoundListener& listener : listeners)
@@ -261,6 +264,8 @@ void RunningFleet::launch(Instance& instance, Time now) {
     const auto problems = bind(instance);
     if (!problems.empty()) return refuse(problems.front().text());
   }
+  std::vector<base::UniqueFd> fds = duplicates(instance.listeners);
+  if (fds.size() != instance.listeners.size()) return refuse(std::string("the controller ") + kNoDescriptors);
   auto process = process_for(instance);
   if (!process) return refuse(process.error().message);
   instance.worker = (*process)->id;
@@ -272,7 +277,7 @@ void RunningFleet::launch(Instance& instance, Time now) {
     options.listeners.push_back({.url = listener.url});
     instance.served_urls.push_back(listener.url);
   }
-  processes_.send(instance.worker, noted(link::to_start(options), instance), duplicates(instance.listeners));
+  processes_.send(instance.worker, noted(link::to_start(options), instance), std::move(fds));
 }
 
 Result<RunningFleet::Process*> RunningFleet::process_for(const Instance& instance) {

@@ -108,7 +108,9 @@ Result<Spawned> WorkerProcesses::spawn(const std::string& slot, const std::strin
   if (!listening) return std::move(listening).error();
   pid_t pid = 0;
   if (const int error = spawn_process(executable_, name, listening->get(), logs_to_stdout_, pid); error != 0) {
-    return Error{ErrorCode::io, "the worker " + executable_ + " cannot be started: " + std::strerror(error)};
+    const char* mend =
+        error == EAGAIN ? "; its user may have no more processes (`ulimit -u`, TasksMax= of the unit)" : "";
+    return Error{ErrorCode::io, "the worker " + executable_ + " cannot be started: " + std::strerror(error) + mend};
   }
   const auto give_up = [&](std::string why) {
     ::kill(pid, SIGKILL);

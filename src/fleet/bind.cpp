@@ -173,8 +173,12 @@ Bound bind_all(std::span<const config::InstanceConfig* const> plan, PortBook& bo
     }
   }
   if (result.problems.empty() && remember == Remember::yes) {
-    for (const config::InstanceConfig* instance : plan)
-      if (auto saved = book.save(*instance); !saved) result.problems.push_back({instance->at, saved.error().message});
+    // The disk of one instance may be full; it serves now, and is asked again with the next plan.
+    for (const config::InstanceConfig* instance : plan) {
+      if (auto saved = book.save(*instance); !saved)
+        result.notes.push_back("instance " + instance->name +
+                               ": its port may be another one after a restart of the fleet: " + saved.error().message);
+    }
   }
   if (!result.problems.empty()) result.instances.clear();
   return result;
