@@ -109,6 +109,19 @@ Result<Account> find_account(const std::string& user) {
   return account;
 }
 
+Result<void> make_users_folders(const config::FleetConfig& config) {
+  if (config.user.empty() || ::geteuid() != 0) return make_folders(config);
+  const auto account = find_account(config.user);
+  return account ? make_for(*account, config) : refused(config, account.error().message);
+}
+
+void give_to_user(const config::FleetConfig& config, int fd) {
+  if (config.user.empty() || ::geteuid() != 0) return;
+  const auto account = find_account(config.user);
+  if (account) [[maybe_unused]]
+    const int ignored = ::fchown(fd, account->uid, account->gid);
+}
+
 void keep_rights_from_children() {
   ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
   if (capng_get_caps_process() != 0) return;

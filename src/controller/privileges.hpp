@@ -22,6 +22,11 @@ Result<Account> find_account(const std::string& user);
 /// For this process and what it executes: nothing gains rights by being executed, and no capability goes on to workers.
 void keep_rights_from_children();
 
+/// `make_folders`; what root makes of them belongs to `fleet.user`. Errors as there, and as `find_account`.
+Result<void> make_users_folders(const config::FleetConfig& config);
+/// A file that root has made becomes that user's.
+void give_to_user(const config::FleetConfig& config, int fd);
+
 /// Becomes `fleet.user` when root runs this, for good; keeps only the right to bind ports below 1024. Before that the
 /// folders of the fleet are made where they are missing and given to that user. Somebody else may run it when he is
 /// that user. Errors, with the place of the key: no such user; run by somebody else; a folder or file that the user

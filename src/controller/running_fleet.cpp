@@ -83,7 +83,7 @@ void RunningFleet::close_listeners(Instance& instance) {
 std::vector<config::Problem> RunningFleet::bind(Instance& instance) {
   const config::InstanceConfig* const plan[] = {&instance.config};
   fleet::Bound bound = sockets_.bind(plan);
-  for (const std::string& note : bound.notes) log_.warn("port changed", {{"what", note}});
+  for (const std::string& note : bound.notes) log_.warn("about a port", {{"what", note}});
   if (!bound.problems.empty()) return std::move(bound.problems);
   instance.listeners = std::move(bound.instances.front().listeners);
   return {};

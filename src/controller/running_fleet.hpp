@@ -66,7 +66,7 @@ class RunningFleet {
 
   struct Applied {
     std::vector<config::Problem> problems;   ///< when there are any, nothing was changed
-    std::vector<std::string> notes;          ///< ports that had to change
+    std::vector<std::string> notes;          ///< ports that had to change, or cannot be remembered
     fleet::Plan plan;                        ///< what is being done
     std::vector<config::Change> controller;  ///< keys of [fleet] that are new with this
     /// Keys of [fleet] that wait for the controller to be executed again, these included.

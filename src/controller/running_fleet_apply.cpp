@@ -101,7 +101,7 @@ RunningFleet::Applied RunningFleet::apply(config::FleetConfig next, const ApplyO
 
   log_.set_level(next.log.level);
   config_ = std::move(next);
-  for (const std::string& note : bound.notes) log_.warn("port changed", {{"what", note}});
+  for (const std::string& note : bound.notes) log_.warn("about a port", {{"what", note}});
   for (const Step& step : applied.plan.steps) {
     if (step.kind != Step::Kind::create || find(step.name)) continue;
     instances_.push_back({.config = *config_.find(step.name), .supervisor = fleet::Supervisor(options_.supervisor)});

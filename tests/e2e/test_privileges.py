@@ -17,6 +17,7 @@ from test_apply import HEAD, instance
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 NOBODY = 65534
+OPEN = '[defaults]\nauth = { anonymous = true }\n'
 BIND = 1 << 10  # CAP_NET_BIND_SERVICE
 UNPRIVILEGED_FROM = int(Path("/proc/sys/net/ipv4/ip_unprivileged_port_start").read_text())
 
@@ -105,6 +106,22 @@ def test_it_drops_to_the_user_and_binds_low_ports_all_the_same(fleet):
     wait_until(lambda: fleet.ps()["low"]["restarts"] == 1 and fleet.ps()["low"]["state"] == "ready", "it is back")
     Paho(first, "x").close()
     check_rights(fleet, "low")
+
+
+def test_up_in_the_background_gives_the_user_what_it_makes(fleet):
+    write(fleet, OPEN + instance("lab", "auto"))
+    fleet.cli("up", "-d")
+    try:
+        assert status(fleet.pid("lab"))["Uid"].split() == [str(NOBODY)] * 4
+        assert (fleet.home / "log/controller.log").stat().st_uid == NOBODY
+        # Who only looks, and comes before the next controller, makes nothing that is in its way.
+        fleet.cli("ps")
+        fleet.cli("down")
+        fleet.cli("ps", code=3)
+        fleet.cli("up", "-d")
+        Paho(fleet.port("lab"), "x").close()
+    finally:
+        fleet.cli("down", code=None)
 
 
 def test_what_the_user_cannot_use_is_said_before_anything_starts(fleet):
