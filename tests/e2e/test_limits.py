@@ -129,9 +129,10 @@ def test_a_worker_that_reaches_its_memory_ends_with_a_reason_and_comes_back(make
     with Paho(fleet.port("neighbour"), "stays") as stays:
         client = Paho(port, "fills")
         for i in range(60):
-            client.publish(f"t/{i}", b"x" * (1 << 20), qos=0, retain=True)
-        wait_until(lambda: fleet.ps()["small"]["restarts"] > 0 and fleet.ps()["small"]["state"] == "ready", "it is back")
+            client.client.publish(f"t/{i}", b"x" * (1 << 20), qos=0, retain=True)  # the connection ends meanwhile
+        wait_until(lambda: fleet.ps()["small"]["restarts"] > 0, "it has ended")
         client.close()
+        wait_until(lambda: fleet.ps()["small"]["state"] == "ready", "it is back")
         assert "out of memory" in fleet.ps()["small"]["last_exit"]
         assert "worker_limits.memory" in fleet.log("controller") and "out of memory" in fleet.output()
         Paho(port, "again").close()
