@@ -70,6 +70,10 @@ std::vector<api::Limit> limit_table(const config::InstanceConfig& instance, cons
     if (!path.starts_with(kInstance)) {
       const auto found = std::find_if(worker.begin(), worker.end(), [&](const api::Limit& l) { return l.key == path; });
       if (found != worker.end()) limit = *found;
+      if (path == "worker_limits.descriptors" && stats) {
+        limit.counter = to_string(Bound::descriptors);
+        limit.hits = stats->hits(Bound::descriptors);
+      }
       continue;
     }
     const std::string_view name = path.substr(kInstance.size());

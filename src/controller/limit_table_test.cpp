@@ -21,6 +21,7 @@ TEST(LimitTable, HasEveryLimitWithWhatIsKnownOfIt) {
   stats.use.connections = {.now = 3, .peak = 20};
   stats.limit_hits[static_cast<std::size_t>(Bound::connections)] = 2;
   stats.limit_hits[static_cast<std::size_t>(Bound::queue)] = 9;
+  stats.limit_hits[static_cast<std::size_t>(Bound::descriptors)] = 4;
   const api::Limit memory{
       .key = "worker_limits.memory", .limit = 1ull << 30, .unit = "bytes", .use = 5, .in_force = "rlimit"};
   const auto all = limit_table(instance, &stats, {memory});
@@ -39,6 +40,7 @@ TEST(LimitTable, HasEveryLimitWithWhatIsKnownOfIt) {
             (api::Limit{.key = "limits.session_expiry", .limit = 7 * 24 * 3600, .unit = "seconds"}));
   EXPECT_EQ(row(all, "worker_limits.memory"), memory);
   EXPECT_EQ(row(all, "worker_limits.cpu_percent").limit, std::nullopt);
+  EXPECT_EQ(row(all, "worker_limits.descriptors").hits, 4u);
 }
 
 TEST(LimitTable, KnowsNothingOfWhatDoesNotRun) {
