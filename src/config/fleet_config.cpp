@@ -33,6 +33,11 @@ std::vector<Change> changes(const std::map<std::string, std::string>& before,
     std::string old = value(before), now = value(after);
     if (old != now) found.push_back({std::string(key.path), std::move(old), std::move(now), key.needs_restart});
   }
+  const bool other_engine =
+      std::any_of(found.begin(), found.end(), [](const Change& change) { return change.key == "engine"; });
+  if (other_engine) {
+    for (Change& change : found) change.needs_restart = change.needs_restart || change.key != "enabled";
+  }
   return found;
 }
 

@@ -35,15 +35,33 @@ struct ListenerConfig {
   std::string host;  ///< numeric address without brackets
   bool ipv6 = false;
   std::optional<std::uint16_t> port;
+  /// A foreign broker binds it, on addresses that only its own configuration knows: it meets every listener of its
+  /// port.
+  bool foreign = false;
   Position at;
 
   /// `mqtt://HOST:PORT`, with `auto` where the port is not known.
   std::string url() const;
 };
 
+/// What an instance is served by.
+enum class Engine {
+  shoal,     ///< a shoal-worker
+  external,  ///< a foreign broker, a program of its own
+};
+
+/// How a foreign broker is started.
+struct ExternalProgram {
+  std::string program;            ///< path
+  std::vector<std::string> args;  ///< as written; see `expand`
+  std::string config_file;        ///< path; may be empty
+};
+
 /// One instance as written, with templates and defaults applied and every path absolute.
 struct InstanceConfig {
   std::string name;
+  Engine engine = Engine::shoal;
+  ExternalProgram external;    ///< of `Engine::external`; then there is one listener, which is `foreign`
   std::string worker = "own";  ///< "own", or the group that shares a process
   bool enabled = true;         ///< started with the fleet
   std::vector<ListenerConfig> listeners;
@@ -68,7 +86,8 @@ struct Change {
   bool operator==(const Change&) const = default;
 };
 
-/// What differs between two sets of `InstanceConfig::values`, in the order of the reference page.
+/// What differs between two sets of `InstanceConfig::values`, in the order of the reference page. With another engine
+/// everything needs a restart.
 std::vector<Change> changes(const std::map<std::string, std::string>& before,
                             const std::map<std::string, std::string>& after);
 

@@ -44,6 +44,7 @@ void Layer::apply(InstanceConfig& instance) const {
     std::erase_if(instance.values, [](const auto& value) { return value.first.starts_with("auth."); });
   }
   for (const Setting& setting : settings) {
+    if (setting.key->engine && *setting.key->engine != instance.engine) continue;
     if (setting.key->set_instance) {
       setting.key->set_instance(instance, setting.value);
       instance.values[std::string(setting.key->path)] = value_text(*setting.key, setting.value);

@@ -24,7 +24,8 @@ struct Layer {
 
   const Setting* find(std::string_view path) const;
   /// Sets what this layer says, over what is there. A layer that says anything about `auth` says all
-  /// of it, so that defaults which let anybody in never add to an instance's users.
+  /// of it, so that defaults which let anybody in never add to an instance's users. Keys that the instance's engine
+  /// does not have are left out.
   void apply(InstanceConfig& instance) const;
   void apply(FleetConfig& fleet) const;
 };

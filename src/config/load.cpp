@@ -10,6 +10,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "config/external.hpp"
 #include "config/layer.hpp"
 #include "config/listener.hpp"
 
@@ -166,7 +167,7 @@ class Loader {
     instance.options.persistence = Persistence::crash_safe;
     instance.name = name;
     instance.at = at;
-    defaults_.apply(instance);
+    const Layer* shared = nullptr;
     if (const Setting* setting = own.find("template")) {
       const auto found = templates_.find(setting->value.text);
       if (found == templates_.end()) {
@@ -175,17 +176,26 @@ class Loader {
         report(setting->value_at, unknown_name("template", setting->value.text, names));
         complete = false;
       } else {
-        found->second.apply(instance);
+        shared = &found->second;
         complete = complete && !found->second.broken;
       }
     }
+    const LayersOfInstance layers{.own = own, .shared = shared, .defaults = defaults_};
+    instance.engine = engine_of(layers);
+    defaults_.apply(instance);
+    if (shared) shared->apply(instance);
     own.apply(instance);
     instance.options.name = name;
     place_log(instance.options.log, fleet_.log_dir + '/' + name + ".log");
     instance.state_dir = fleet_.state_dir + '/' + name;
     instance.options.store_dir = instance.state_dir + "/store";
-    if (complete) check_complete(instance);
-    check_users_file(instance);
+    report_foreign_keys(instance, layers, problems_);
+    if (instance.engine == Engine::external) {
+      if (complete) check_external(instance, layers, problems_);
+    } else {
+      if (complete) check_complete(instance);
+      check_users_file(instance);
+    }
     fleet_.instances.push_back(std::move(instance));
   }
 

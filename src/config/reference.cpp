@@ -51,6 +51,8 @@ std::string takes(const Key& key) {
     case Type::name: return "name";
     case Type::text: return "string of at most " + std::to_string(key.max) + " bytes";
     case Type::path: return "path";
+    case Type::words: return "list of strings";
+    case Type::port: return "port, or `\"auto\"`";
     case Type::ports: return "`\"FIRST-LAST\"`";
     case Type::address: return "`\"HOST:PORT\"`";
     case Type::listeners: return "list of strings";
@@ -61,11 +63,12 @@ std::string takes(const Key& key) {
   return out;
 }
 
-void append_table(std::string& out, Scope scope, std::string_view title, std::string_view text) {
+void append_table(std::string& out, Scope scope, std::string_view title, std::string_view text,
+                  Engine engine = Engine::shoal) {
   out += "\n## " + std::string(title) + "\n\n" + std::string(text) +
          "\n\n| key | takes | default | |\n|---|---|---|---|\n";
   for (const Key& key : schema()) {
-    if (key.scope != scope) continue;
+    if (key.scope != scope || key.engine.value_or(Engine::shoal) != engine) continue;
     out += "| " + code(key.path) + " | " + takes(key) + " | " + fallback(key) + " | " + std::string(key.doc) +
            (key.needs_restart ? " *Needs a restart.*" : "") + " |\n";
   }
@@ -83,6 +86,12 @@ std::string reference() {
                "A dotted key may be written as such (`limits.sessions = 10`), as a table (`[instances.lab.limits]`) or "
                "inline\n(`limits = { sessions = 10 }`). Where a limit says \"then\", that is what happens when it is "
                "reached.");
+  append_table(
+      out, Scope::instance, "Keys of an external broker",
+      "With `engine = \"external\"`. Of the keys above it has `template`, `engine` and `enabled`; the others are "
+      "errors where they are written\nfor it or in its template, and not for it in `[defaults]`. "
+      "[External brokers](../guide/external.md).",
+      Engine::external);
   return out;
 }
 

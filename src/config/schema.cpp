@@ -4,6 +4,7 @@
 #include <limits>
 #include <type_traits>
 
+#include "config/external.hpp"
 #include "config/quantity.hpp"
 
 namespace shoal::config {
@@ -121,6 +122,14 @@ std::vector<Key> make_schema() {
                   .type = Type::name,
                   .fallback = "",
                   .doc = "The `[templates.NAME]` this instance starts from. Not in templates and defaults."});
+  keys.push_back({.scope = instance,
+                  .path = "engine",
+                  .type = Type::choice,
+                  .fallback = "shoal",
+                  .doc = "`shoal`: the broker of Shoal. `external`: another program, which Shoal starts and watches.",
+                  .choices = {"shoal", "external"},
+                  .set_instance = [](InstanceConfig& i, const Value& v) { i.engine = static_cast<Engine>(v.number); },
+                  .needs_restart = true});
   keys.push_back({.scope = instance,
                   .path = "worker",
                   .type = Type::name,
@@ -267,6 +276,11 @@ std::vector<Key> make_schema() {
                                              "Of one client; then it is not read for a while. 0: unlimited."),
        limit<&L::client_bytes_per_second>("limits.client_bytes_per_second", size, 0, kTiB,
                                           "The same for the bytes of its PUBLISH packets. 0: unlimited.")});
+  for (Key& key : keys) {
+    const bool of_both = key.path == "template" || key.path == "engine" || key.path == "enabled";
+    if (key.scope == instance && !of_both) key.engine = Engine::shoal;
+  }
+  for (Key& key : external_keys()) keys.push_back(std::move(key));
   return keys;
 }
 
