@@ -1,5 +1,6 @@
 #include "fleet/bind.hpp"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <utility>
@@ -48,6 +49,19 @@ base::UniqueFd listen_on(const config::ListenerConfig& listener) {
   return {};
 }
 
+/// A socket that keeps everybody else from that port, or none and errno: then somebody has it on some address.
+base::UniqueFd listen_everywhere(std::uint16_t port) {
+  config::ListenerConfig everywhere;
+  everywhere.port = port;
+  everywhere.host = "::";
+  everywhere.ipv6 = true;
+  const base::UniqueFd ipv6 = listen_on(everywhere);
+  if (!ipv6 && errno != EAFNOSUPPORT && errno != EADDRNOTAVAIL) return {};
+  everywhere.host = "0.0.0.0";
+  everywhere.ipv6 = false;
+  return listen_on(everywhere);
+}
+
 /// `instance plant-a (shoal.toml:14)`, `mosquitto (pid 812)`, `another program`.
 std::string holder_of(const std::string& instance, const config::ListenerConfig& listener, const PortBook& book) {
   const auto holder = find_port_holder(listener);
@@ -88,7 +102,7 @@ Attempt success(base::UniqueFd fd, const config::ListenerConfig& listener) {
 /// The one that is open under this url, or a new one.
 base::UniqueFd take(const config::ListenerConfig& listener, const OpenSockets& open) {
   const auto there = open.find(listener.url());
-  if (there == open.end()) return listen_on(listener);
+  if (there == open.end()) return listener.foreign ? listen_everywhere(*listener.port) : listen_on(listener);
   return base::UniqueFd(::fcntl(there->second, F_DUPFD_CLOEXEC, 0));
 }
 
@@ -106,7 +120,7 @@ Attempt bind_new(const config::InstanceConfig& instance, std::size_t index, Port
   for (unsigned port = range.first; port <= range.last; ++port) {
     listener.port = static_cast<std::uint16_t>(port);
     if (book.owned(*listener.port)) continue;
-    base::UniqueFd fd = listen_on(listener);
+    base::UniqueFd fd = take(listener, {});
     if (fd) {
       book.remember(instance, index, *listener.port);
       return success(std::move(fd), listener);
@@ -167,6 +181,13 @@ Bound bind_all(std::span<const config::InstanceConfig* const> plan, PortBook& bo
       if (auto saved = book.save(*instance); !saved) result.problems.push_back({instance->at, saved.error().message});
   }
   if (!result.problems.empty()) result.instances.clear();
+  // Their brokers bind them.
+  for (BoundInstance& bound : result.instances) {
+    const auto of_it = [&](const config::InstanceConfig* instance) { return instance->name == bound.name; };
+    const config::InstanceConfig& instance = **std::find_if(plan.begin(), plan.end(), of_it);
+    for (std::size_t i = 0; i < bound.listeners.size(); ++i)
+      if (instance.listeners[i].foreign) bound.listeners[i].fd.reset();
+  }
   return result;
 }
 

@@ -257,6 +257,22 @@ TEST_F(Bind, AnAutomaticPortIsNeverOneOfAnInstanceThatDoesNotRun) {
   EXPECT_EQ(bind_all(plan, book).instances.at(0).listeners[0].port, first + 2);
 }
 
+TEST_F(Bind, AForeignPortIsFreeOnEveryAddressAndIsNotKept) {
+  const std::uint16_t port = free_ports(1);
+  add("foreign", "127.0.0.1", port);
+  fleet_.instances[0].listeners[0].foreign = true;
+  {
+    const Bound bound = bind();
+    ASSERT_THAT(texts(bound.problems), IsEmpty());
+    EXPECT_EQ(bound.instances.at(0).listeners.at(0).port, port);
+    EXPECT_FALSE(bound.instances[0].listeners[0].fd) << "its broker binds it";
+    EXPECT_TRUE(socket_on("127.0.0.1", port, true));
+  }
+  const base::UniqueFd elsewhere = socket_on("127.0.0.3", port, true);
+  EXPECT_THAT(texts(bind().problems),
+              ElementsAre(HasSubstr("port " + std::to_string(port) + " is held by fleet_test (")));
+}
+
 TEST_F(Bind, AFullRangeIsAProblem) {
   const std::uint16_t port = free_ports(1);
   range(port, 1);
