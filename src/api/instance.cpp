@@ -31,6 +31,8 @@ std::optional<Instance> from(const json::value& value) {
   instance.state = text(object, "state");
   instance.pid = static_cast<std::int64_t>(number(object, "pid").value_or(0));
   instance.worker = text(object, "worker");
+  if (const std::string engine = text(object, "engine"); !engine.empty()) instance.engine = engine;
+  instance.program = text(object, "program");
   instance.clients = number(object, "clients");
   instance.restarts = static_cast<unsigned>(number(object, "restarts").value_or(0));
   instance.uptime_s = number(object, "uptime_s").value_or(0);
@@ -73,6 +75,8 @@ json::object to_json(const Instance& instance) {
   object["state"] = instance.state;
   object["pid"] = instance.pid > 0 ? json::value(instance.pid) : json::value();
   object["worker"] = instance.worker;
+  object["engine"] = instance.engine;
+  if (!instance.program.empty()) object["program"] = instance.program;
   object["listeners"] = json::array(instance.listeners.begin(), instance.listeners.end());
   object["clients"] = instance.clients ? json::value(*instance.clients) : json::value();
   object["restarts"] = instance.restarts;

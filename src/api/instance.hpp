@@ -15,15 +15,18 @@ namespace shoal::api {
 /// An instance as `/v1` shows it: the object of `ps --json`.
 struct Instance {
   std::string name;
-  std::string state;                     ///< stopped starting ready stopping backoff failed
-  std::int64_t pid = 0;                  ///< of its worker; 0 (null in JSON): none
-  std::string worker;                    ///< "own" or the group
-  std::vector<std::string> listeners;    ///< `mqtt://HOST:PORT` with the real port
-  std::optional<std::uint64_t> clients;  ///< connected now; null when the worker did not answer in time
-  unsigned restarts = 0;                 ///< after deaths, since it was started
-  std::uint64_t uptime_s = 0;            ///< since it became ready
-  std::string last_exit;                 ///< why it last ended, one line; empty: null in JSON
-  std::string log;                       ///< log file
+  std::string state;                   ///< stopped starting ready stopping backoff failed
+  std::int64_t pid = 0;                ///< of its worker; 0 (null in JSON): none
+  std::string worker;                  ///< "own" or the group
+  std::string engine = "shoal";        ///< "shoal" or "external"
+  std::string program{};               ///< of an external one; empty (missing in JSON) of others
+  std::vector<std::string> listeners;  ///< `mqtt://HOST:PORT` with the real port
+  std::optional<std::uint64_t>
+      clients;                 ///< connected now; null when the worker did not answer in time, and of an external one
+  unsigned restarts = 0;       ///< after deaths, since it was started
+  std::uint64_t uptime_s = 0;  ///< since it became ready
+  std::string last_exit;       ///< why it last ended, one line; empty: null in JSON
+  std::string log;             ///< log file
   std::string state_dir;
   std::string alarm;  ///< as `shoal::Stats::alarm`; only in the object of a single instance
   /// The last lines of its log, when it failed; only in the object of a single instance.

@@ -14,6 +14,8 @@
 #include <optional>
 
 #include "api/server.hpp"
+#include "controller/engines.hpp"
+#include "controller/external_processes.hpp"
 #include "controller/folders.hpp"
 #include "controller/listening_sockets.hpp"
 #include "controller/requests.hpp"
@@ -72,10 +74,11 @@ class Controller : private Watcher {
         timer_(context_),
         place_(context_),
         watchdog_(context_),
+        externals_(context_, options.config.run_dir, log_),
         processes_(context_, std::move(options.worker_executable), std::move(worker_sockets), log_,
                    options.config.log.fd == STDOUT_FILENO),
         sockets_(options.config),
-        fleet_(std::move(options.config), {}, processes_, sockets_, log_),
+        fleet_(std::move(options.config), {}, engines_, sockets_, log_),
         requests_(fleet_, std::move(options.version), clock_now,
                   {.shutdown = [this] { stop("request"); },
                    .load = std::move(options.reload),
@@ -85,15 +88,16 @@ class Controller : private Watcher {
                 requests_),
         monitoring_(context_, monitoring_options(), requests_) {
     fleet_.watch(*this);
-    processes_.listen(
-        [this](WorkerId id, const link::Message& message) {
-          fleet_.on_message(id, message, clock_now());
-          turn();
-        },
-        [this](WorkerId id, const std::string& status) {
-          fleet_.on_exit(id, status, clock_now());
-          turn();
-        });
+    const auto on_message = [this](WorkerId id, const link::Message& message) {
+      fleet_.on_message(id, message, clock_now());
+      turn();
+    };
+    const auto on_exit = [this](WorkerId id, const std::string& status) {
+      fleet_.on_exit(id, status, clock_now());
+      turn();
+    };
+    processes_.listen(on_message, on_exit);
+    externals_.listen(on_message, on_exit);
   }
 
   std::vector<config::Problem> prepare() {
@@ -105,6 +109,7 @@ class Controller : private Watcher {
       monitoring = std::move(std::get<fleet::BoundListener>(bound).fd);
     }
     std::vector<Adopted> workers = processes_.adopt();
+    std::ranges::move(externals_.adopt(), std::back_inserter(workers));
     const bool adopted = !workers.empty();
     fleet_.take_over(std::move(workers), clock_now());
     fleet_.hold(read_held());
@@ -244,6 +249,7 @@ class Controller : private Watcher {
       std::error_code ignored;
       std::filesystem::remove(held_file(), ignored);
       std::filesystem::remove(fleet_.config().run_dir + "/workers", ignored);
+      externals_.remove_folder();
       server_.close();
       monitoring_.close();
       context_.stop();
@@ -321,7 +327,9 @@ class Controller : private Watcher {
   asio::steady_timer timer_;
   asio::steady_timer place_;
   asio::steady_timer watchdog_;
+  ExternalProcesses externals_;
   WorkerProcesses processes_;
+  Engines engines_{processes_, externals_};
   ListeningSockets sockets_;
   RunningFleet fleet_;
   Requests requests_;

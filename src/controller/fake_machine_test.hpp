@@ -29,6 +29,12 @@ struct FakeProcesses : Processes {
     spawned.push_back({name});
     return Spawned{WorkerId{spawned.size()}, static_cast<std::int64_t>(1000 + spawned.size())};
   }
+  Result<Spawned> spawn_external(const ExternalBroker& broker) override {
+    if (!refuse.empty()) return Error{ErrorCode::io, refuse};
+    spawned.push_back({broker.name});
+    brokers.push_back(broker);
+    return Spawned{WorkerId{spawned.size()}, static_cast<std::int64_t>(1000 + spawned.size())};
+  }
   void send(WorkerId id, const link::Message& message, std::vector<base::UniqueFd> fds) override {
     sent.push_back({id, message, fds.size()});
   }
@@ -44,6 +50,7 @@ struct FakeProcesses : Processes {
 
   std::string refuse;
   std::vector<Spawn> spawned;
+  std::vector<ExternalBroker> brokers;  // of these, the foreign ones
   std::vector<Sent> sent;
   std::vector<WorkerId> killed;
 };

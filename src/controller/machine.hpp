@@ -26,8 +26,20 @@ struct Spawned {
 struct Adopted {
   WorkerId id = WorkerId::none;
   std::int64_t pid = 0;
-  std::string slot;                   ///< see `Processes::spawn`
+  std::string slot;                   ///< see `Processes::spawn`; `external NAME` of a foreign broker
   std::vector<link::Received> hosts;  ///< a `hosts` message for each instance, with its sockets
+};
+
+/// A foreign broker that is to be started.
+struct ExternalBroker {
+  std::string name;
+  std::string program;
+  std::vector<std::string> args;
+  std::string folder;      ///< where it works
+  std::string log_file;    ///< gets what it says; empty: this process's standard output does
+  std::uint16_t port = 0;  ///< where it is to answer
+  /// What is to be known of it when it is `Adopted`: fields of a `hosts` message.
+  link::Message notes{link::type::kHosts};
 };
 
 /// Worker processes. What they say and how they end reaches `RunningFleet::on_message` and `on_exit`,
@@ -38,6 +50,12 @@ class Processes {
   /// Starts a worker; `name` is for people, by `slot` (`own NAME` or `group NAME`) a later controller finds it. Error:
   /// it cannot be started.
   virtual Result<Spawned> spawn(const std::string& slot, const std::string& name) = 0;
+  /// Starts a foreign broker. From then on it is a worker that has this one instance: it tells that it is `ready`, and
+  /// that it has `stopped` as it was told, and understands nothing but `stop` and `shutdown`. Error: it cannot be
+  /// started.
+  virtual Result<Spawned> spawn_external(const ExternalBroker& broker) {
+    return Error{ErrorCode::unavailable, broker.program + ": these processes are workers only"};
+  }
   /// Says something; when the worker is gone already, `on_exit` is on its way and tells.
   virtual void send(WorkerId id, const link::Message& message, std::vector<base::UniqueFd> fds) = 0;
   /// SIGKILL.

@@ -19,6 +19,11 @@ Failure no_such(const std::string& name) {
   return {404, "no_such_instance", "there is no instance " + name + "; `shoal ps` lists them"};
 }
 
+/// `what`: what Shoal does not have of it.
+Failure is_external(const std::string& name, const std::string& what) {
+  return {422, "external", name + " is an external broker; " + what};
+}
+
 const Failure kFleetIsStopping{503, "stopping", "the fleet is stopping"};
 
 /// At most 50 of them, and 64 KiB.
@@ -116,6 +121,7 @@ api::Instance Requests::detailed(const std::string& name, const Waiting& waiting
     view.clients = std::nullopt;
     return view;
   }
+  if (fleet_.is_external(name)) return view;
   view.stats = link::named(*fleet_.stats(name));
   view.alarm = fleet_.stats(name)->alarm;
   return view;
@@ -125,6 +131,7 @@ void Requests::ask(const std::string& name, link::Message question, std::functio
                    std::function<void(Failure)> failed) {
   const auto state = fleet_.state(name);
   if (!state) return failed(no_such(name));
+  if (fleet_.is_external(name)) return failed(is_external(name, "Shoal does not know its clients"));
   const std::uint64_t request = ++last_request_;
   question.add("name", std::string_view(name)).add("request", request);
   const bool asked = fleet_.ask(name, question);
@@ -215,7 +222,8 @@ Observed Requests::observe(const std::set<std::string>& silent, Time now) {
                                   .up = state == State::ready && !silent.contains(config.name),
                                   .restarts = totals_.restarts(config.name),
                                   .uptime_s = view.uptime_s,
-                                  .stats = totals_.of(config.name)});
+                                  .stats = totals_.of(config.name),
+                                  .external = fleet_.is_external(config.name)});
     if (view.pid <= 0 || !seen.insert(view.pid).second) continue;
     const auto usage = acts_.usage(view.pid);
     if (!usage) continue;
@@ -253,6 +261,8 @@ void Requests::act(const std::string& name, Verb verb, std::chrono::milliseconds
   switch (answer) {
     case RunningFleet::Answer::no_such_instance: return reply(no_such(name));
     case RunningFleet::Answer::ending: return reply(kFleetIsStopping);
+    case RunningFleet::Answer::external:
+      return reply(is_external(name, "its users are where its own configuration says"));
     case RunningFleet::Answer::already:
       if (verb == Verb::reload_users) return reply(api::Acted{*fleet_.view(name, now), true});
       return reply(
@@ -337,6 +347,7 @@ void Requests::set_log_level(const std::string& name, LogLevel level, api::Reply
   switch (fleet_.set_log_level(name, level)) {
     case RunningFleet::Answer::no_such_instance: return reply(no_such(name));
     case RunningFleet::Answer::ending: return reply(kFleetIsStopping);
+    case RunningFleet::Answer::external: return reply(is_external(name, "what it logs is in its own configuration"));
     case RunningFleet::Answer::already:
     case RunningFleet::Answer::done: return reply(level);
   }

@@ -138,6 +138,7 @@ RunningFleet::Answer RunningFleet::reload_users(std::string_view name) {
   Instance* instance = find(name);
   if (instance == nullptr) return Answer::no_such_instance;
   if (ending_) return Answer::ending;
+  if (is_external(*instance)) return Answer::external;
   if (instance->supervisor.state() != State::ready) return Answer::already;
   processes_.send(instance->worker, link::Message(link::type::kReloadUsers).add("name", name), {});
   return Answer::done;
@@ -145,14 +146,14 @@ RunningFleet::Answer RunningFleet::reload_users(std::string_view name) {
 
 bool RunningFleet::ask_stats(std::string_view name) {
   const Instance* instance = find(name);
-  if (instance == nullptr || instance->supervisor.state() != State::ready) return false;
+  if (instance == nullptr || instance->supervisor.state() != State::ready || is_external(*instance)) return false;
   processes_.send(instance->worker, link::Message(link::type::kStats).add("name", name), {});
   return true;
 }
 
 bool RunningFleet::ask(std::string_view name, const link::Message& question) {
   const Instance* instance = find(name);
-  if (instance == nullptr || instance->supervisor.state() != State::ready) return false;
+  if (instance == nullptr || instance->supervisor.state() != State::ready || is_external(*instance)) return false;
   processes_.send(instance->worker, question, {});
   return true;
 }
@@ -164,6 +165,7 @@ void RunningFleet::reopen_logs() {
 RunningFleet::Answer RunningFleet::set_log_level(std::string_view name, LogLevel level) {
   Instance* instance = find(name);
   if (ending_) return Answer::ending;
+  if (instance != nullptr && is_external(*instance)) return Answer::external;
   if (instance != nullptr) {
     instance->config.options.log.level = level;
     if (instance->worker != WorkerId::none) {
@@ -252,6 +254,7 @@ void RunningFleet::launch(Instance& instance, Time now) {
   };
   leave_worker(instance, now);  // a restart: the sockets stay, so that no connect is refused
   instance.close_sockets_at = base::kNever;
+  if (instance.config.engine == config::Engine::external) return launch_external(instance, now);
   if (!are_open(instance.listeners)) {
     const auto problems = bind(instance);
     if (!problems.empty()) return refuse(problems.front().text());
@@ -408,7 +411,12 @@ std::optional<api::Instance> RunningFleet::view(std::string_view name, Time now)
   if (const auto process = workers_.find(instance.worker); process != workers_.end()) view.pid = process->second.pid;
   view.worker = instance.config.worker;
   for (const fleet::BoundListener& listener : instance.listeners) view.listeners.push_back(listener.url);
-  view.clients = instance.stats.connections_now;
+  if (is_external(instance)) {
+    view.engine = "external";
+    view.program = (instance.serves ? *instance.serves : instance.config).external.program;
+  } else {
+    view.clients = instance.stats.connections_now;
+  }
   view.restarts = instance.supervisor.restarts();
   if (instance.ready_since != base::kNever) {
     view.uptime_s = static_cast<std::uint64_t>(base::duration_cast<base::seconds>(now - instance.ready_since).count());

@@ -81,7 +81,8 @@ class RunningFleet {
   /// The worker has not answered to what it was told last.
   bool is_changing(std::string_view name) const;
 
-  enum class Answer { done, already, no_such_instance, ending };
+  /// `external`: it is a foreign broker, of which this cannot be asked.
+  enum class Answer { done, already, no_such_instance, ending, external };
   Answer start(std::string_view name, base::Time now);
   Answer stop(std::string_view name, base::Time now);
   Answer restart(std::string_view name, base::Time now);
@@ -113,6 +114,8 @@ class RunningFleet {
   /// Without counters. `clients` is what was last heard; 0 when it is not ready.
   std::optional<api::Instance> view(std::string_view name, base::Time now) const;
   std::optional<Stats> stats(std::string_view name) const;
+  /// It is a foreign broker, or will be one when it starts: nobody knows what it counts.
+  bool is_external(std::string_view name) const;
   /// True when every instance is ready or will not be without help or another try.
   bool settled() const;
 
@@ -156,6 +159,12 @@ class RunningFleet {
   Result<Process*> process_for(const Instance& instance);
   void note_state(Instance& instance, fleet::State before, base::Time now);
   static link::Message noted(link::Message message, const Instance& instance);
+  // running_fleet_external.cpp
+  static bool is_external(const Instance& instance);
+  static bool goes_over_live(const Instance& instance);
+  bool binds_when_it_starts(const Instance& instance, const config::InstanceConfig& wanted) const;
+  bool has_port_already(const Instance& instance, const config::InstanceConfig& wanted) const;
+  void launch_external(Instance& instance, base::Time now);
   // running_fleet_apply.cpp
   config::FleetConfig restricted(config::FleetConfig next, const std::vector<std::string>& only) const;
   std::vector<fleet::Observed> observe() const;

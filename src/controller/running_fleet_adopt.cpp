@@ -22,9 +22,16 @@ State state_of(const link::Message& message) {
   return state == "ready" ? State::ready : state == "stopping" ? State::stopping : State::starting;
 }
 
-/// `own NAME` or `group NAME`.
+/// `own NAME`, `group NAME` or `external NAME`.
 std::string worker_of(const std::string& slot) {
-  return slot.starts_with("own ") ? "own" : slot.substr(slot.find(' ') + 1);
+  return slot.starts_with("group ") ? slot.substr(slot.find(' ') + 1) : "own";
+}
+
+/// Of a foreign broker only what it was told is known, by its written keys.
+void take_over_external(const std::string& slot, const link::Message& told, config::InstanceConfig& serves) {
+  if (!slot.starts_with("external ")) return;
+  serves.engine = config::Engine::external;
+  serves.external.program = told.text(std::string(kKey) + "program");
 }
 
 }  // namespace
@@ -62,6 +69,7 @@ void RunningFleet::take_over(const Adopted& worker, link::Received& hosted, Time
   serves.name = name;
   serves.worker = worker_of(worker.slot);
   serves.state_dir = config_.state_dir + '/' + name;
+  take_over_external(worker.slot, told, serves);
   for (const auto& [key, value] : told.fields())
     if (key.starts_with(kKey)) serves.values[key.substr(kKey.size())] = value;
 

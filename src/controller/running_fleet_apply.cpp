@@ -1,6 +1,7 @@
 #include <fcntl.h>
 
 #include <algorithm>
+#include <set>
 
 #include "controller/running_fleet.hpp"
 #include "link/fields.hpp"
@@ -56,6 +57,7 @@ std::vector<fleet::Observed> RunningFleet::observe() const {
 // For everything that will listen where it does not yet.
 fleet::Bound RunningFleet::bind_for(const fleet::Plan& plan, const config::FleetConfig& next, bool only_try) {
   std::vector<const config::InstanceConfig*> needed;
+  std::set<std::string> later;
   fleet::OpenSockets open;
   for (const Step& step : plan.steps) {
     if (const Instance* instance = find(step.name)) {
@@ -65,9 +67,16 @@ fleet::Bound RunningFleet::bind_for(const fleet::Plan& plan, const config::Fleet
     if (step.kind == Step::Kind::remove || step.stops) continue;
     const Instance* instance = find(step.name);
     const bool runs = instance && !instance->leaving && instance->supervisor.wanted();
-    if (runs || step.starts || step.kind == Step::Kind::start) needed.push_back(next.find(step.name));
+    const config::InstanceConfig& wanted = *next.find(step.name);
+    if (runs && binds_when_it_starts(*instance, wanted)) {
+      later.insert(step.name);
+      if (has_port_already(*instance, wanted)) continue;
+    }
+    if (runs || step.starts || step.kind == Step::Kind::start) needed.push_back(&wanted);
   }
-  return sockets_.change(next, needed, open, only_try);
+  fleet::Bound bound = sockets_.change(next, needed, open, only_try);
+  std::erase_if(bound.instances, [&](const fleet::BoundInstance& one) { return later.contains(one.name); });
+  return bound;
 }
 
 RunningFleet::Applied RunningFleet::apply(config::FleetConfig next, const ApplyOptions& options, Time now) {
@@ -138,7 +147,7 @@ void RunningFleet::carry_out(const Step& step, const config::InstanceConfig* wan
     handle(instance, Event::start, now);
   } else if (step.starts || step.kind == Step::Kind::start) {
     handle(instance, Event::start, now);
-  } else if (runs) {
+  } else if (runs && goes_over_live(instance)) {
     change_worker(instance);
   }
 }
