@@ -35,11 +35,18 @@ void show_instance(Context& context, const std::string& name, bool json) {
   std::vector<std::vector<std::string>> rows{
       {"name", instance.name},
       {"state", instance.state},
-      {"worker", instance.worker + (instance.pid > 0 ? " (pid " + std::to_string(instance.pid) + ")" : "")},
   };
+  const std::string pid = instance.pid > 0 ? " (pid " + std::to_string(instance.pid) + ")" : "";
+  if (instance.engine == "shoal") {
+    rows.push_back({"worker", instance.worker + pid});
+  } else {
+    rows.push_back({"engine", instance.engine});
+    rows.push_back({"program", instance.program + pid});
+  }
   if (!instance.alarm.empty()) rows.push_back({"ALARM", instance.alarm});
   for (const std::string& url : instance.listeners) rows.push_back({"listener", url});
   if (ready && instance.clients) rows.push_back({"clients", std::to_string(*instance.clients)});
+  else if (instance.engine != "shoal") rows.push_back({"clients", "unknown"});
   if (ready) rows.push_back({"uptime", duration_text(instance.uptime_s)});
   rows.push_back({"restarts", std::to_string(instance.restarts)});
   rows.push_back({"last exit", instance.last_exit.empty() ? "-" : instance.last_exit});
