@@ -27,10 +27,16 @@ struct Pipe {
   base::UniqueFd out, in;
 };
 
+/// Not where the child's standard streams are put, which may be closed in this process.
+base::UniqueFd above_streams(base::UniqueFd fd) {
+  if (!fd || fd.get() > STDERR_FILENO) return fd;
+  return base::UniqueFd(::fcntl(fd.get(), F_DUPFD_CLOEXEC, STDERR_FILENO + 1));
+}
+
 Result<Pipe> make_pipe() {
   int ends[2];
   if (::pipe2(ends, O_CLOEXEC) != 0) return Error{ErrorCode::resource_exhausted, std::strerror(errno)};
-  return Pipe{base::UniqueFd(ends[0]), base::UniqueFd(ends[1])};
+  return Pipe{above_streams(base::UniqueFd(ends[0])), above_streams(base::UniqueFd(ends[1]))};
 }
 
 /// Of this process, but for what a service manager gave to it alone.
@@ -91,10 +97,11 @@ Error cannot_start(const ExternalBroker& broker, const std::string& why) {
 Result<pid_t> start_program(const ExternalBroker& broker, const std::function<Result<void>(pid_t)>& before) {
   base::UniqueFd log;
   if (!broker.log_file.empty()) {
-    log.reset(::open(broker.log_file.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640));
+    log =
+        above_streams(base::UniqueFd(::open(broker.log_file.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640)));
     if (!log) return cannot_start(broker, "its log " + broker.log_file + " cannot be written: " + std::strerror(errno));
   }
-  const base::UniqueFd null(::open("/dev/null", O_RDONLY | O_CLOEXEC));
+  const base::UniqueFd null = above_streams(base::UniqueFd(::open("/dev/null", O_RDONLY | O_CLOEXEC)));
   auto go = make_pipe();
   auto trouble = make_pipe();
   if (!null || !go || !trouble) return cannot_start(broker, std::strerror(errno));

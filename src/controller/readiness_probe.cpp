@@ -1,5 +1,7 @@
 #include "controller/readiness_probe.hpp"
 
+#include <fcntl.h>
+
 #include <algorithm>
 #include <array>
 #include <boost/asio/ip/tcp.hpp>
@@ -51,7 +53,10 @@ struct ReadinessProbe::Asking : std::enable_shared_from_this<Asking> {
   }
 
   void ask() {
-    socket = tcp::socket(socket.get_executor());
+    error_code ignored;
+    close();
+    socket.open(tcp::v4(), ignored);  // without one, connecting fails and is tried again
+    ::fcntl(socket.native_handle(), F_SETFD, FD_CLOEXEC);
     wait(kPatience, &Asking::close);
     socket.async_connect({asio::ip::address_v4::loopback(), port}, then(&Asking::speak));
   }

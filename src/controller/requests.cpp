@@ -19,8 +19,8 @@ Failure no_such(const std::string& name) {
   return {404, "no_such_instance", "there is no instance " + name + "; `shoal ps` lists them"};
 }
 
-/// `what`: what Shoal does not have of it.
-Failure is_external(const std::string& name, const std::string& what) {
+/// `what`: why it cannot be asked that.
+Failure external_failure(const std::string& name, const std::string& what) {
   return {422, "external", name + " is an external broker; " + what};
 }
 
@@ -131,7 +131,7 @@ void Requests::ask(const std::string& name, link::Message question, std::functio
                    std::function<void(Failure)> failed) {
   const auto state = fleet_.state(name);
   if (!state) return failed(no_such(name));
-  if (fleet_.is_external(name)) return failed(is_external(name, "Shoal does not know its clients"));
+  if (fleet_.is_external(name)) return failed(external_failure(name, "Shoal does not know what is in it"));
   const std::uint64_t request = ++last_request_;
   question.add("name", std::string_view(name)).add("request", request);
   const bool asked = fleet_.ask(name, question);
@@ -262,7 +262,7 @@ void Requests::act(const std::string& name, Verb verb, std::chrono::milliseconds
     case RunningFleet::Answer::no_such_instance: return reply(no_such(name));
     case RunningFleet::Answer::ending: return reply(kFleetIsStopping);
     case RunningFleet::Answer::external:
-      return reply(is_external(name, "its users are where its own configuration says"));
+      return reply(external_failure(name, "its users are where its own configuration says"));
     case RunningFleet::Answer::already:
       if (verb == Verb::reload_users) return reply(api::Acted{*fleet_.view(name, now), true});
       return reply(
@@ -347,7 +347,8 @@ void Requests::set_log_level(const std::string& name, LogLevel level, api::Reply
   switch (fleet_.set_log_level(name, level)) {
     case RunningFleet::Answer::no_such_instance: return reply(no_such(name));
     case RunningFleet::Answer::ending: return reply(kFleetIsStopping);
-    case RunningFleet::Answer::external: return reply(is_external(name, "what it logs is in its own configuration"));
+    case RunningFleet::Answer::external:
+      return reply(external_failure(name, "what it logs is in its own configuration"));
     case RunningFleet::Answer::already:
     case RunningFleet::Answer::done: return reply(level);
   }

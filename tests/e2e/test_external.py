@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import re
 import signal
 import socket
@@ -247,7 +248,7 @@ def test_a_port_that_a_stranger_holds_names_him(foreign, host):
     fleet.write(HEAD + mosquitto(fleet, "m1", port) + instance("a", "auto"))
     with stranger(port, host) as words:
         said = fleet.cli("run", code=1).stderr
-        assert re.search(rf"^shoal.toml:\d+:8: instance m1: {re.escape(words)}", said, re.M), said
+        assert re.search(rf"shoal.toml:\d+:8: instance m1: {re.escape(words)}", said, re.M), said
         assert words in fleet.cli("ports").stdout.replace("held by", f"port {port} is held by")
     fleet.start()
     fleet.cli("stop", "m1")
@@ -348,6 +349,20 @@ def test_it_outlives_its_controller_and_the_next_one_has_it(foreign):
     os.kill(fleet.pid("m1"), signal.SIGKILL)
     wait_until(lambda: fleet.ps()["m1"]["restarts"] == 1 and fleet.ps()["m1"]["state"] == "ready", "m1 is back")
     assert fleet.ps()["m1"]["last_exit"].startswith("ended; how is unknown")
+
+
+def test_wherever_its_controller_dies_none_is_lost(foreign):
+    fleet = foreign()
+    fleet.write(HEAD + "".join(mosquitto(fleet, f"m{n}", free_port()) for n in range(4)))
+    for _ in range(12):
+        fleet.spawn()
+        if random.random() < 0.8:
+            wait_until(lambda: "controller started" in fleet.log("controller"), "it begins")
+        time.sleep(random.random() * 0.1)
+        lose_controller(fleet)
+        assert len(brokers_of(fleet)) <= 4
+    fleet.start()
+    assert sorted(brokers_of(fleet)) == sorted(one["pid"] for one in fleet.ps().values())
 
 
 def test_what_changed_while_nobody_controlled(foreign):
