@@ -3,6 +3,7 @@
 #include <list>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -163,7 +164,9 @@ class RunningFleet {
   static bool is_external(const Instance& instance);
   static bool goes_over_live(const Instance& instance);
   bool binds_when_it_starts(const Instance& instance, const config::InstanceConfig& wanted) const;
-  bool has_port_already(const Instance& instance, const config::InstanceConfig& wanted) const;
+  bool wants_one_of(const config::InstanceConfig& wanted, const std::set<std::uint16_t>& ports) const;
+  static std::set<std::uint16_t> ports_of(const Instance& instance);
+  std::set<std::uint16_t> ports_given_up(const fleet::Plan& plan) const;
   void launch_external(Instance& instance, base::Time now);
   // running_fleet_apply.cpp
   config::FleetConfig restricted(config::FleetConfig next, const std::vector<std::string>& only) const;

@@ -58,6 +58,7 @@ std::vector<fleet::Observed> RunningFleet::observe() const {
 fleet::Bound RunningFleet::bind_for(const fleet::Plan& plan, const config::FleetConfig& next, bool only_try) {
   std::vector<const config::InstanceConfig*> needed;
   std::set<std::string> later;
+  const std::set<std::uint16_t> given_up = ports_given_up(plan);
   fleet::OpenSockets open;
   for (const Step& step : plan.steps) {
     if (const Instance* instance = find(step.name)) {
@@ -68,9 +69,10 @@ fleet::Bound RunningFleet::bind_for(const fleet::Plan& plan, const config::Fleet
     const Instance* instance = find(step.name);
     const bool runs = instance && !instance->leaving && instance->supervisor.wanted();
     const config::InstanceConfig& wanted = *next.find(step.name);
+    if (wants_one_of(wanted, given_up)) continue;
     if (runs && binds_when_it_starts(*instance, wanted)) {
       later.insert(step.name);
-      if (has_port_already(*instance, wanted)) continue;
+      if (wants_one_of(wanted, ports_of(*instance))) continue;
     }
     if (runs || step.starts || step.kind == Step::Kind::start) needed.push_back(&wanted);
   }

@@ -39,12 +39,27 @@ bool RunningFleet::binds_when_it_starts(const Instance& instance, const config::
   return is_external(instance) || wanted.engine == Engine::external;
 }
 
-bool RunningFleet::has_port_already(const Instance& instance, const config::InstanceConfig& wanted) const {
+std::set<std::uint16_t> RunningFleet::ports_of(const Instance& instance) {
+  std::set<std::uint16_t> ports;
+  for (const fleet::BoundListener& listener : instance.listeners) ports.insert(port_of(listener.url));
+  return ports;
+}
+
+bool RunningFleet::wants_one_of(const config::InstanceConfig& wanted, const std::set<std::uint16_t>& ports) const {
   const std::vector<std::string> urls = sockets_.urls(wanted);
-  return std::any_of(urls.begin(), urls.end(), [&](const std::string& url) {
-    return std::any_of(instance.listeners.begin(), instance.listeners.end(),
-                       [&](const fleet::BoundListener& listener) { return port_of(listener.url) == port_of(url); });
-  });
+  return std::any_of(urls.begin(), urls.end(), [&](const std::string& url) { return ports.contains(port_of(url)); });
+}
+
+// Of foreign brokers that end by it. Who wants such a port binds it when he starts, and again until it is free.
+std::set<std::uint16_t> RunningFleet::ports_given_up(const fleet::Plan& plan) const {
+  using Kind = fleet::Step::Kind;
+  std::set<std::uint16_t> ports;
+  for (const fleet::Step& step : plan.steps) {
+    const Instance* instance = find(step.name);
+    const bool ends = step.kind == Kind::remove || step.kind == Kind::restart || step.stops || step.restarts;
+    if (instance && ends && instance->serves && is_external(*instance)) ports.merge(ports_of(*instance));
+  }
+  return ports;
 }
 
 void RunningFleet::launch_external(Instance& instance, Time now) {

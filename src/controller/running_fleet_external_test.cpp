@@ -169,8 +169,7 @@ TEST_F(ExternalFleetTest, TheNextControllerTakesItOver) {
   hosts.add("name", std::string_view("b")).add("listener", std::string_view("mqtt://127.0.0.1:18001"));
   hosts.add("state", std::string_view("ready")).add("ready_ms", 5'000u);
   const auto values = with_foreign_b().instances[1].values;
-  for (const auto& [key, value] : values)
-    hosts.add("note.key." + key, std::string_view(value));
+  for (const auto& [key, value] : values) hosts.add("note.key." + key, std::string_view(value));
   hosts.add("note.restarts", 2u).add("note.last_exit", std::string_view("exited with code 3"));
   std::vector<Adopted> there;
   there.push_back({.id = WorkerId{50}, .pid = 4711, .slot = "external b", .hosts = {}});

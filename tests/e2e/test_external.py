@@ -303,6 +303,26 @@ def test_apply_creates_restarts_moves_and_removes(foreign):
     wait_until(lambda: not alive(pid) and "m1" not in fleet.ps(), "it is gone")
 
 
+def test_a_port_moves_to_another_instance(foreign):
+    fleet = foreign()
+    one, two = free_port(), free_port()
+    fleet.write(HEAD + mosquitto(fleet, "m1", one) + mosquitto(fleet, "m2", two)).start()
+
+    def go(text, *names):
+        fleet.write(HEAD + text)
+        fleet.cli("apply", "--restart", code=None)  # it may be too early, and then says so
+        wait_until(lambda: [one["name"] for one in fleet.ps().values() if one["state"] == "ready"] == list(names),
+                   f"{names} are ready")
+
+    go(mosquitto(fleet, "m1", two) + mosquitto(fleet, "m2", one), "m1", "m2")
+    assert (fleet.port("m1"), fleet.port("m2")) == (two, one)
+    go(mosquitto(fleet, "renamed", two) + mosquitto(fleet, "m2", one), "renamed", "m2")
+    go(instance("native", two) + instance("m2", one), "native", "m2")
+    for port in (one, two):
+        Paho(port, "x").close()
+    assert fleet.cli("apply").stdout == "nothing to do\n"
+
+
 def test_an_instance_changes_its_engine_on_one_port(foreign):
     fleet = foreign()
     port = free_port()
