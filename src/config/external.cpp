@@ -141,7 +141,10 @@ void report_foreign_keys(const InstanceConfig& instance, const LayersOfInstance&
         what +=
             " is an external broker, which listens where its own configuration says; "
             "write that port, as in port = 11883";
-      else what += " is an external broker, which does not know this key; write it into the broker's own configuration";
+      else
+        what +=
+            " is an external broker, which has no such key; remove it, and write what the broker is to do into its own "
+            "configuration";
       problems.push_back({setting.key_at, std::move(what)});
     }
   }

@@ -106,7 +106,7 @@ TEST_F(External, KeysOfTheOtherEngineAreErrorsButInDefaults) {
       problems(legacy("port = 1\nlisteners = [\"mqtt://127.0.0.1:auto\"]\nauth = { anonymous = true }\n"
                       "limits = { sessions = 5 }\nworker = \"small\"\n")),
       ElementsAre(HasSubstr("shoal.toml:5:1: listeners: instance legacy is an external broker, which listens where"),
-                  HasSubstr("auth.anonymous: instance legacy is an external broker, which does not know"),
+                  HasSubstr("auth.anonymous: instance legacy is an external broker, which has no such key"),
                   HasSubstr("limits.sessions: instance legacy"), HasSubstr("worker: instance legacy")));
   EXPECT_THAT(problems("[instances.own]\nlisteners = [\"mqtt://127.0.0.1:auto\"]\nauth = { anonymous = true }\n"
                        "program = \"/bin/sh\"\n"),

@@ -111,8 +111,8 @@ void check_memory(std::vector<Finding>& found, const config::FleetConfig& fleet,
     if (is_external(instance)) ++external;
     else total += memory_of(instance.options.limits);
   }
-  const std::string more = external > 0 ? fmt::format(", beside {} external broker{} that nobody knows of", external,
-                                                      external > 1 ? "s" : "")
+  const std::string more = external > 0 ? fmt::format(", beside {} external broker{}, of which nothing is known",
+                                                      external, external > 1 ? "s" : "")
                                         : std::string();
   const std::string detail =
       fmt::format("all limits together allow {}{}; {} has {}", size(total), more,
