@@ -10,6 +10,7 @@ find_package(OpenSSL REQUIRED COMPONENTS Crypto)
 find_package(Boost 1.81 REQUIRED COMPONENTS json)
 find_package(CLI11 REQUIRED)
 find_package(PkgConfig REQUIRED)
+pkg_check_modules(dw REQUIRED IMPORTED_TARGET libdw)
 
 add_library(tomlplusplus INTERFACE)
 target_compile_definitions(tomlplusplus INTERFACE TOML_ENABLE_FORMATTERS=0)

@@ -95,6 +95,9 @@ struct Stats {
   std::uint64_t store_lost = 0;                 ///< messages that could not be
   std::uint64_t store_errors = 0;               ///< attempts to write or read that failed
   std::uint64_t log_lines_lost = 0;             ///< not written: the disk is full, or nobody reads
+  /// Microseconds its reactor worked for it, with what of that time the machine gave to others, and CPU time for its
+  /// clients' passwords. Without writing its store and log in the background.
+  std::uint64_t cpu_us = 0;
   /// What is wrong with the instance's store or log, a line for a person; empty: nothing.
   std::string alarm{};
   /// Times a bound was reached, by `Bound`.

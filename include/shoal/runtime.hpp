@@ -1,11 +1,30 @@
 #pragma once
 
+#include <atomic>
+#include <cstdint>
 #include <functional>
 #include <memory>
+#include <span>
+#include <string_view>
 
 #include "shoal/result.hpp"
 
 namespace shoal {
+
+/// By which a `Pulse` names a broker: the 64-bit FNV-1a hash of its name, never 0.
+constexpr std::uint64_t pulse_id(std::string_view name) {
+  std::uint64_t hash = 0xcbf29ce484222325;
+  for (const char c : name) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3;
+  return hash == 0 ? 1 : hash;
+}
+
+/// What a reactor is doing, for who watches it from outside: another thread, or a process that shares the memory.
+struct alignas(64) Pulse {
+  /// When the turn under way began, in nanoseconds of the steady clock (CLOCK_MONOTONIC). 0: the reactor sleeps.
+  std::atomic<std::int64_t> busy_since{0};
+  /// `pulse_id` of the broker it works for. 0: none in particular.
+  std::atomic<std::uint64_t> broker{0};
+};
 
 /// How a Runtime gets its threads.
 struct RuntimeOptions {
@@ -13,6 +32,9 @@ struct RuntimeOptions {
   unsigned threads = 1;
   /// True: the thread that calls `run()` is the first reactor, and only `threads - 1` are started.
   bool use_calling_thread = false;
+  /// Where the reactors show what they do, the n-th one in the n-th; they outlive the Runtime. Fewer than `threads`:
+  /// the others do not show it.
+  std::span<Pulse> pulses{};
 };
 
 /// The threads that brokers live on. A resource: neither copied nor moved; it outlives its brokers.

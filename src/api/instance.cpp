@@ -22,6 +22,21 @@ std::optional<std::uint64_t> number(const json::object& object, std::string_view
   return std::nullopt;
 }
 
+std::optional<double> decimal(const json::object& object, std::string_view key) {
+  const json::value* found = object.if_contains(key);
+  if (found == nullptr || !found->is_number()) return std::nullopt;
+  return found->to_number<double>();
+}
+
+std::vector<std::string> texts(const json::object& object, std::string_view key) {
+  std::vector<std::string> all;
+  const json::value* found = object.if_contains(key);
+  if (found == nullptr || !found->is_array()) return all;
+  for (const json::value& one : found->get_array())
+    if (one.is_string()) all.emplace_back(one.get_string());
+  return all;
+}
+
 std::optional<Instance> from(const json::value& value) {
   if (!value.is_object()) return std::nullopt;
   const json::object& object = value.get_object();
@@ -34,6 +49,7 @@ std::optional<Instance> from(const json::value& value) {
   if (const std::string engine = text(object, "engine"); !engine.empty()) instance.engine = engine;
   instance.program = text(object, "program");
   instance.clients = number(object, "clients");
+  instance.cpu_s = decimal(object, "cpu_s");
   instance.restarts = static_cast<unsigned>(number(object, "restarts").value_or(0));
   instance.uptime_s = number(object, "uptime_s").value_or(0);
   instance.last_exit = text(object, "last_exit");
@@ -41,17 +57,10 @@ std::optional<Instance> from(const json::value& value) {
   instance.state_dir = text(object, "state_dir");
   instance.alarm = text(object, "alarm");
   instance.worker_memory_bytes = number(object, "worker_memory_bytes");
-  if (const auto* cpu = object.if_contains("worker_cpu_s"); cpu != nullptr && cpu->is_number()) {
-    instance.worker_cpu_s = cpu->to_number<double>();
-  }
-  if (const auto* listeners = object.if_contains("listeners"); listeners != nullptr && listeners->is_array()) {
-    for (const json::value& url : listeners->get_array())
-      if (url.is_string()) instance.listeners.emplace_back(url.get_string());
-  }
-  if (const auto* lines = object.if_contains("last_lines"); lines != nullptr && lines->is_array()) {
-    for (const json::value& line : lines->get_array())
-      if (line.is_string()) instance.last_lines.emplace_back(line.get_string());
-  }
+  instance.worker_cpu_s = decimal(object, "worker_cpu_s");
+  instance.listeners = texts(object, "listeners");
+  instance.notes = texts(object, "notes");
+  instance.last_lines = texts(object, "last_lines");
   if (const auto* stats = object.if_contains("stats"); stats != nullptr && stats->is_object()) {
     for (const auto& [key, ignored] : stats->get_object())
       instance.stats.emplace_back(key, number(stats->get_object(), key).value_or(0));
@@ -79,6 +88,7 @@ json::object to_json(const Instance& instance) {
   if (!instance.program.empty()) object["program"] = instance.program;
   object["listeners"] = json::array(instance.listeners.begin(), instance.listeners.end());
   object["clients"] = instance.clients ? json::value(*instance.clients) : json::value();
+  object["cpu_s"] = instance.cpu_s ? json::value(*instance.cpu_s) : json::value();
   object["restarts"] = instance.restarts;
   object["uptime_s"] = instance.uptime_s;
   object["last_exit"] = text_or_null(instance.last_exit);
@@ -87,11 +97,9 @@ json::object to_json(const Instance& instance) {
   if (instance.worker_cpu_s) object["worker_cpu_s"] = *instance.worker_cpu_s;
   if (instance.worker_memory_bytes) object["worker_memory_bytes"] = *instance.worker_memory_bytes;
   if (!instance.alarm.empty()) object["alarm"] = instance.alarm;
-  if (!instance.last_lines.empty()) {
-    json::array lines;
-    for (const std::string& line : instance.last_lines) lines.push_back(json::value(line));
-    object["last_lines"] = std::move(lines);
-  }
+  if (!instance.notes.empty()) object["notes"] = json::array(instance.notes.begin(), instance.notes.end());
+  if (!instance.last_lines.empty())
+    object["last_lines"] = json::array(instance.last_lines.begin(), instance.last_lines.end());
   if (!instance.stats.empty()) {
     json::object stats;
     for (const auto& [key, value] : instance.stats) stats[key] = value;

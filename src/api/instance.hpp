@@ -21,17 +21,20 @@ struct Instance {
   std::string engine = "shoal";        ///< "shoal" or "external"
   std::string program{};               ///< of an external one; empty (missing in JSON) of others
   std::vector<std::string> listeners;  ///< `mqtt://HOST:PORT` with the real port
-  std::optional<std::uint64_t>
-      clients;                 ///< connected now; null when the worker did not answer in time, and of an external one
+  /// Connected now; null when the worker did not answer in time, and of an external one.
+  std::optional<std::uint64_t> clients;
+  /// `Stats::cpu_us`, of an external one that of its process; null when the worker did not answer in time.
+  std::optional<double> cpu_s;
   unsigned restarts = 0;       ///< after deaths, since it was started
   std::uint64_t uptime_s = 0;  ///< since it became ready
   std::string last_exit;       ///< why it last ended, one line; empty: null in JSON
   std::string log;             ///< log file
   std::string state_dir;
   std::string alarm;  ///< as `shoal::Stats::alarm`; only in the object of a single instance
+  /// What somebody should know of it, a line each; only in the object of a single instance.
+  std::vector<std::string> notes{};
   /// The last lines of its log, when it failed; only in the object of a single instance.
   std::vector<std::string> last_lines{};
-  /// All counters of `shoal::Stats` by name; only in the object of a single instance.
   /// CPU time of its worker's process since that started, and its resident memory; as `stats`.
   std::optional<double> worker_cpu_s;
   std::optional<std::uint64_t> worker_memory_bytes;

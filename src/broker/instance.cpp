@@ -1,6 +1,7 @@
 #include "broker/instance.hpp"
 
 #include <sys/random.h>
+#include <time.h>
 
 #include <algorithm>
 #include <utility>
@@ -30,6 +31,17 @@ Error of_instance(const BrokerOptions& options, Error error) {
 // When it has trouble.
 std::string what_fails(const store::Log& log) {
   return log.full() ? "store cannot be written" : "store cannot be read";
+}
+
+std::uint64_t in_us(base::Duration duration) {
+  return static_cast<std::uint64_t>(base::duration_cast<std::chrono::microseconds>(duration).count());
+}
+
+// CPU time of the calling thread.
+base::Duration thread_time() {
+  timespec time{};
+  ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+  return base::seconds(time.tv_sec) + std::chrono::nanoseconds(time.tv_nsec);
 }
 
 store::WallMs wall_now() {
@@ -77,9 +89,11 @@ Instance::Instance(io::Reactor& reactor, auth::PasswordPool& pool, io::TaskPool&
       log_(std::move(log)),
       authenticator_(options_.auth.anonymous, std::move(users)),
       accepts_(options_.limits.connects_per_second),
+      guest_(reactor, pulse_id(options_.name)),
       background_(reactor, files),
       shard_(options_, {reactor.now(), reactor.timers(), reactor.chunks(), log_, counters_, *this,
                         [this] { want_turn_end(); }, random_hash()}),
+      verifying_(std::make_shared<std::atomic<base::Duration::rep>>(0)),
       self_(std::make_shared<Instance*>(this)) {}
 
 Instance::~Instance() {
@@ -198,6 +212,8 @@ Stats Instance::stats() {
   Stats stats = shard_.stats();
   log_.retry();
   stats.log_lines_lost = log_.lost();
+  reactor_.serve(nullptr);
+  stats.cpu_us = in_us(guest_.served()) + in_us(base::Duration(verifying_->load()));
   stats.alarm = log_.trouble();
   stats.connections_accepted = counters_.accepted;
   stats.bytes_received = counters_.bytes_received;
@@ -363,6 +379,7 @@ void Instance::end_stale_input() {
 
 void Instance::on_turn_end() {
   if (!self_) return;
+  reactor_.serve(&guest_);
   if (input_full_) end_stale_input();
   shard_.turn_end();
   if (shard_.has_deliveries()) shard_.time_deliveries(io::Reactor::read_clock());
@@ -383,7 +400,14 @@ bool Instance::verify(std::uint64_t client, std::string_view user, std::string_v
       if (const auto instance = self.lock()) (*instance)->shard_.authenticated(client, verdict);
     });
   };
-  return pool_.submit(authenticator_.key(), authenticator_.job(user, password, std::move(answer)));
+  auth::PasswordPool::Job job = authenticator_.job(user, password, std::move(answer));
+  job.verify = [verify = std::move(job.verify), spent = verifying_] {
+    const base::Duration before = thread_time();
+    const auth::Verdict verdict = verify();
+    *spent += (thread_time() - before).count();
+    return verdict;
+  };
+  return pool_.submit(authenticator_.key(), std::move(job));
 }
 
 void Instance::drain(base::Duration limit, std::function<void()> done) {

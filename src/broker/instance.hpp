@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <vector>
@@ -66,7 +67,11 @@ class Instance final : private Authority, private io::TurnEnd, private io::Timer
   // For listeners and connections.
   io::Reactor& reactor() { return reactor_; }
   EdgeCounters& counters() { return counters_; }
-  void want_turn_end() { reactor_.at_turn_end(*this); }
+  /// What happens is for this instance, and it has something to do when the turn ends.
+  void want_turn_end() {
+    reactor_.serve(&guest_);
+    reactor_.at_turn_end(*this);
+  }
   bool may_accept();
   base::Duration accept_wait() const { return accepts_.wait(); }
   void accept(base::UniqueFd fd, const io::Endpoint& peer);
@@ -112,7 +117,7 @@ class Instance final : private Authority, private io::TurnEnd, private io::Timer
   auth::Authenticator authenticator_;
   EdgeCounters counters_;
   RateLimit accepts_;
-  io::Reactor::Guest guest_{reactor_};
+  io::Reactor::Guest guest_;
   StoreBackground background_;
   StoreRetry store_retry_{*this};
   Shard shard_;
@@ -125,7 +130,8 @@ class Instance final : private Authority, private io::TurnEnd, private io::Timer
   bool store_troubled_ = false;  // the log says so
   bool restoring_ = false;       // not all that survived is there yet
   bool exhausted_ = false;
-  bool input_full_ = false;          // at the turn's end some connections have to go
+  bool input_full_ = false;                                      // at the turn's end some connections have to go
+  std::shared_ptr<std::atomic<base::Duration::rep>> verifying_;  // CPU time of the password pool's threads for it
   std::shared_ptr<Instance*> self_;  // what answers from the password pool look for; none when closed
 };
 

@@ -19,7 +19,8 @@ Runtime::Impl::~Impl() {
 Result<void> Runtime::Impl::start() {
   const std::lock_guard lock(mutex);
   while (reactors.size() < options.threads) {
-    auto reactor = io::Reactor::open();
+    const std::size_t number = reactors.size();
+    auto reactor = io::Reactor::open(number < options.pulses.size() ? &options.pulses[number] : nullptr);
     if (!reactor) return std::move(reactor).error();
     const bool callers = options.use_calling_thread && reactors.empty();
     if (callers) {

@@ -43,6 +43,7 @@ void show_instance(Context& context, const std::string& name, bool json) {
     rows.push_back({"engine", instance.engine});
     rows.push_back({"program", instance.program + pid});
   }
+  for (const std::string& note : instance.notes) rows.push_back({"NOTE", note});
   if (!instance.alarm.empty()) rows.push_back({"ALARM", instance.alarm});
   for (const std::string& url : instance.listeners) rows.push_back({"listener", url});
   if (ready && instance.clients) rows.push_back({"clients", std::to_string(*instance.clients)});

@@ -1,10 +1,19 @@
 #include "cli/table.hpp"
 
 #include <algorithm>
+#include <cstdio>
 #include <ostream>
 
 namespace shoal::cli {
 namespace {
+
+// 0.04s, 12.3s, then as a duration
+std::string cpu_text(double seconds) {
+  if (seconds >= 60) return duration_text(static_cast<std::uint64_t>(seconds));
+  char text[32];
+  std::snprintf(text, sizeof text, seconds < 10 ? "%.2fs" : "%.1fs", seconds);
+  return text;
+}
 
 std::string two_digits(std::uint64_t n) { return (n < 10 ? "0" : "") + std::to_string(n); }
 
@@ -29,7 +38,7 @@ void print_table(std::ostream& out, const std::vector<std::vector<std::string>>&
 
 void print_instances(std::ostream& out, const std::vector<api::Instance>& instances) {
   std::vector<std::vector<std::string>> rows{
-      {"NAME", "STATE", "PID", "WORKER", "CLIENTS", "RESTARTS", "UPTIME", "LISTENERS"}};
+      {"NAME", "STATE", "PID", "WORKER", "CLIENTS", "CPU", "RESTARTS", "UPTIME", "LISTENERS"}};
   for (const api::Instance& instance : instances) {
     const bool ready = instance.state == "ready";
     std::string listeners;
@@ -37,7 +46,8 @@ void print_instances(std::ostream& out, const std::vector<api::Instance>& instan
     rows.push_back({instance.name, instance.state, instance.pid > 0 ? std::to_string(instance.pid) : "-",
                     instance.engine == "shoal" ? instance.worker : instance.engine,
                     ready && instance.clients ? std::to_string(*instance.clients) : "-",
-                    std::to_string(instance.restarts), ready ? duration_text(instance.uptime_s) : "-", listeners});
+                    ready && instance.cpu_s ? cpu_text(*instance.cpu_s) : "-", std::to_string(instance.restarts),
+                    ready ? duration_text(instance.uptime_s) : "-", listeners});
   }
   print_table(out, rows);
 }

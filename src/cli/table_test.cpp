@@ -21,6 +21,7 @@ TEST(Table, InstancesShowOnlyWhatIsTrueNow) {
   ready.worker = "small";
   ready.listeners = {"mqtt://127.0.0.1:18000", "mqtt://[::1]:18000"};
   ready.clients = 3;
+  ready.cpu_s = 12.54;
   ready.uptime_s = 61;
   api::Instance stopped;
   stopped.name = "plant-a";
@@ -31,13 +32,15 @@ TEST(Table, InstancesShowOnlyWhatIsTrueNow) {
   api::Instance silent = ready;
   silent.name = "silent";
   silent.clients.reset();
+  silent.cpu_s.reset();
   std::ostringstream out;
   print_instances(out, {ready, stopped, silent});
-  EXPECT_EQ(out.str(),
-            "NAME     STATE    PID  WORKER  CLIENTS  RESTARTS  UPTIME  LISTENERS\n"
-            "lab      ready    812  small   3        0         1m 01s  mqtt://127.0.0.1:18000 mqtt://[::1]:18000\n"
-            "plant-a  stopped  -    own     -        2         -\n"
-            "silent   ready    812  small   -        0         1m 01s  mqtt://127.0.0.1:18000 mqtt://[::1]:18000\n");
+  EXPECT_EQ(
+      out.str(),
+      "NAME     STATE    PID  WORKER  CLIENTS  CPU    RESTARTS  UPTIME  LISTENERS\n"
+      "lab      ready    812  small   3        12.5s  0         1m 01s  mqtt://127.0.0.1:18000 mqtt://[::1]:18000\n"
+      "plant-a  stopped  -    own     -        -      2         -\n"
+      "silent   ready    812  small   -        -      0         1m 01s  mqtt://127.0.0.1:18000 mqtt://[::1]:18000\n");
 }
 
 TEST(Table, DurationsAreShort) {

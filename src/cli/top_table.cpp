@@ -83,8 +83,12 @@ TopRow row_of(const api::Instance* before, const api::Instance& now, double seco
   row.out = rate_of("messages_delivered");
   row.bytes_in = rate_of("bytes_received");
   row.bytes_out = rate_of("bytes_sent");
-  if (before->pid == now.pid) row.cpu = rate(before->worker_cpu_s, now.worker_cpu_s, seconds);
-  if (row.cpu) *row.cpu *= 100;
+  row.cpu = rate_of("cpu_us");
+  if (row.cpu) *row.cpu /= 10'000;  // microseconds to percent of a second
+  if (now.engine == "external" && before->pid == now.pid) {
+    row.cpu = rate(before->worker_cpu_s, now.worker_cpu_s, seconds);
+    if (row.cpu) *row.cpu *= 100;
+  }
   return row;
 }
 

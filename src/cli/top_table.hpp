@@ -21,7 +21,7 @@ struct TopRow {
   std::optional<double> bytes_in{};  ///< per second
   std::optional<double> bytes_out{};
   std::optional<double> queued{};  ///< messages
-  std::optional<double> cpu{};     ///< percent of one core, of the worker's process
+  std::optional<double> cpu{};     ///< percent of one core
   std::optional<double> memory{};  ///< resident bytes of the worker's process
 };
 

@@ -10,14 +10,14 @@ namespace {
 
 using testing::ElementsAre;
 
-api::Instance lab(std::uint64_t received, double cpu_s) {
+api::Instance lab(std::uint64_t received, std::uint64_t cpu_us) {
   api::Instance instance;
   instance.name = "lab";
   instance.state = "ready";
   instance.pid = 7;
   instance.clients = 3;
-  instance.stats = {{"messages_received", received}, {"bytes_sent", 2 * received}, {"queued_messages_now", 5}};
-  instance.worker_cpu_s = cpu_s;
+  instance.stats = {
+      {"messages_received", received}, {"bytes_sent", 2 * received}, {"queued_messages_now", 5}, {"cpu_us", cpu_us}};
   instance.worker_memory_bytes = 3u << 20;
   return instance;
 }
@@ -29,10 +29,10 @@ std::vector<std::string> names(const std::vector<TopRow>& rows) {
 }
 
 TEST(Top, RatesAreBetweenTwoLooks) {
-  const auto first = top_rows({}, {lab(100, 1)}, 0);
+  const auto first = top_rows({}, {lab(100, 1'000'000)}, 0);
   EXPECT_FALSE(first[0].in || first[0].cpu);
   EXPECT_EQ(first[0].memory, 3u << 20);
-  const auto rows = top_rows({lab(100, 1)}, {lab(300, 1.5)}, 2);
+  const auto rows = top_rows({lab(100, 1'000'000)}, {lab(300, 1'500'000)}, 2);
   EXPECT_EQ(rows[0].clients, 3);
   EXPECT_EQ(rows[0].in, 100);
   EXPECT_EQ(rows[0].bytes_out, 200);
@@ -42,11 +42,11 @@ TEST(Top, RatesAreBetweenTwoLooks) {
 }
 
 TEST(Top, AWorkerThatIsNewCountsFromZero) {
-  api::Instance after = lab(50, 0.1);
+  api::Instance after = lab(50, 100'000);
   after.pid = 8;
-  const auto rows = top_rows({lab(1000, 9)}, {after}, 1);
+  const auto rows = top_rows({lab(1000, 9'000'000)}, {after}, 1);
   EXPECT_EQ(rows[0].in, 50);
-  EXPECT_FALSE(rows[0].cpu);
+  EXPECT_EQ(rows[0].cpu, 10);
 }
 
 TEST(Top, SortsNumbersFromTheLargestAndWordsFromA) {

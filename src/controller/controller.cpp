@@ -74,6 +74,7 @@ class Controller : private Watcher {
         timer_(context_),
         place_(context_),
         watchdog_(context_),
+        workers_watch_(context_),
         externals_(context_, options.config.run_dir, log_),
         processes_(context_, std::move(options.worker_executable), std::move(worker_sockets), log_,
                    options.config.log.fd == STDOUT_FILENO),
@@ -92,8 +93,8 @@ class Controller : private Watcher {
       fleet_.on_message(id, message, clock_now());
       turn();
     };
-    const auto on_exit = [this](WorkerId id, const std::string& status) {
-      fleet_.on_exit(id, status, clock_now());
+    const auto on_exit = [this](WorkerId id, const WorkerEnd& end) {
+      fleet_.on_exit(id, end, clock_now());
       turn();
     };
     processes_.listen(on_message, on_exit);
@@ -256,7 +257,21 @@ class Controller : private Watcher {
     }
     write_held();
     set_timer(std::min(fleet_.deadline(), requests_.deadline()));
+    watch_workers();
     log_.flush();
+  }
+
+  /// Every few seconds, while there are any.
+  void watch_workers() {
+    if (watching_ || !fleet_.has_workers()) return;
+    watching_ = true;
+    workers_watch_.expires_after(std::chrono::seconds(5));
+    workers_watch_.async_wait([this](error_code error) {
+      if (error) return;
+      watching_ = false;
+      fleet_.watch_workers(clock_now());
+      turn();
+    });
   }
 
   void set_timer(base::Time deadline) {
@@ -327,6 +342,7 @@ class Controller : private Watcher {
   asio::steady_timer timer_;
   asio::steady_timer place_;
   asio::steady_timer watchdog_;
+  asio::steady_timer workers_watch_;
   ExternalProcesses externals_;
   WorkerProcesses processes_;
   Engines engines_{processes_, externals_};
@@ -341,6 +357,7 @@ class Controller : private Watcher {
   bool settled_ = false;
   bool stopping_ = false;
   bool execute_again_ = false;
+  bool watching_ = false;
 };
 
 }  // namespace

@@ -23,6 +23,16 @@ class Engines : public Processes {
     if (ExternalProcesses::has(id)) externals_.kill(id);
     else workers_.kill(id);
   }
+  /// Of a foreign broker nothing is known.
+  WorkerPulse pulse(WorkerId id) const override {
+    return ExternalProcesses::has(id) ? WorkerPulse{} : workers_.pulse(id);
+  }
+  void ask_stacks(WorkerId id) override {
+    if (!ExternalProcesses::has(id)) workers_.ask_stacks(id);
+  }
+  std::vector<std::string> stacks(WorkerId id) const override {
+    return ExternalProcesses::has(id) ? std::vector<std::string>() : workers_.stacks(id);
+  }
 
  private:
   Processes& workers_;

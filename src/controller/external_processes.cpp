@@ -207,7 +207,7 @@ void ExternalProcesses::reap(WorkerId id) {
   records_.remove(gone->name);
   if (gone->state == State::stopping && !gone->killed)
     on_message_(id, link::Message(link::type::kStopped).add("name", std::string_view(gone->name)));
-  on_exit_(id, child ? describe(info) : "ended; how is unknown, since it was another controller's");
+  on_exit_(id, {.status = child ? describe(info) : "ended; how is unknown, since it was another controller's"});
 }
 
 }  // namespace shoal::controller

@@ -20,7 +20,7 @@ namespace shoal::controller {
 class ExternalProcesses {
  public:
   using OnMessage = std::function<void(WorkerId, const link::Message&)>;
-  using OnExit = std::function<void(WorkerId, const std::string& status)>;
+  using OnExit = std::function<void(WorkerId, const WorkerEnd&)>;
 
   ExternalProcesses(boost::asio::io_context& context, const std::string& run_dir, base::Log& log);
   /// Leaves what is left alone.

@@ -39,6 +39,12 @@ struct FakeProcesses : Processes {
     sent.push_back({id, message, fds.size()});
   }
   void kill(WorkerId id) override { killed.push_back(id); }
+  WorkerPulse pulse(WorkerId id) const override {
+    const auto found = pulses.find(id);
+    return found == pulses.end() ? WorkerPulse{} : found->second;
+  }
+  void ask_stacks(WorkerId id) override { asked_stacks.push_back(id); }
+  std::vector<std::string> stacks(WorkerId) const override { return {"thread 1", "  main"}; }
 
   /// Type and name of all that a worker was told.
   std::vector<std::string> told(std::uint64_t id) const {
@@ -53,6 +59,8 @@ struct FakeProcesses : Processes {
   std::vector<ExternalBroker> brokers;  // of these, the foreign ones
   std::vector<Sent> sent;
   std::vector<WorkerId> killed;
+  std::map<WorkerId, WorkerPulse> pulses;
+  std::vector<WorkerId> asked_stacks;
 };
 
 /// Sockets that are /dev/null; each instance keeps its port.

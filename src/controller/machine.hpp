@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "base/time.hpp"
 #include "base/unique_fd.hpp"
 #include "config/fleet_config.hpp"
 #include "fleet/bind.hpp"
@@ -42,6 +43,21 @@ struct ExternalBroker {
   link::Message notes{link::type::kHosts};
 };
 
+/// What a worker is doing.
+struct WorkerPulse {
+  base::Time busy_since = base::kNever;  ///< when the longest turn under way of its reactors began; kNever: they sleep
+  std::vector<std::uint64_t> working_for{};  ///< `pulse_id` of instances
+  bool halted = false;                       ///< by SIGSTOP or the like: it does nothing at all
+};
+
+/// How a worker ended.
+struct WorkerEnd {
+  std::string status;                        ///< one line, e.g. `killed by signal 9 (KILL)`
+  bool crashed = false;                      ///< by its own fault, as far as that can be told
+  std::vector<std::uint64_t> working_for{};  ///< as in WorkerPulse, when it ended
+  std::vector<std::string> stacks{};         ///< where its threads were, in lines; empty: unknown
+};
+
 /// Worker processes. What they say and how they end reaches `RunningFleet::on_message` and `on_exit`,
 /// later, never from within a call.
 class Processes {
@@ -60,6 +76,11 @@ class Processes {
   virtual void send(WorkerId id, const link::Message& message, std::vector<base::UniqueFd> fds) = 0;
   /// SIGKILL.
   virtual void kill(WorkerId id) = 0;
+
+  virtual WorkerPulse pulse(WorkerId id) const = 0;
+  /// Asks its threads where they are; a moment later `stacks` tells, in lines, what they answered.
+  virtual void ask_stacks(WorkerId id) = 0;
+  virtual std::vector<std::string> stacks(WorkerId id) const = 0;
 };
 
 /// The listening sockets of instances.

@@ -56,6 +56,11 @@ std::vector<StatFamily> make() {
       counter("shoal_store_messages_read_back_total", "store_read_back", "Payloads brought back from disk."),
       counter("shoal_store_messages_lost_total", "store_lost", "Queued messages that the store could not give back."),
       counter("shoal_store_errors_total", "store_errors", "Attempts to write or read the store that failed."),
+      {.family = {"shoal_instance_cpu_seconds_total", Kind::counter,
+                  "Time that the instance's event loop worked for it, and CPU time for its clients' passwords. Without "
+                  "what is written in the background."},
+       .sources = {{"cpu_us"}},
+       .unit = 1e-6},
       counter("shoal_log_lines_lost_total", "log_lines_lost", "Lines that could not be written into the log."),
   };
   StatFamily limits{.family = {"shoal_limit_hits_total", Kind::counter,

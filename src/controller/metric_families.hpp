@@ -21,6 +21,7 @@ struct StatFamily {
   metrics::Family family;
   std::string_view label{};  ///< the name of the second label; empty: there is just one source, without it
   std::vector<Source> sources{};
+  double unit = 1;  ///< the numbers are multiples of this
 };
 
 /// In the order of the page.

@@ -92,7 +92,8 @@ void write_stats(Exposition& page, const Observed& observed) {
       const std::string_view name = names[i];
       for (std::size_t s = 0; s < family.sources.size(); ++s) {
         const std::uint64_t value = values[i][kPlaces[f][s]];
-        if (family.label.empty()) page.sample({{"instance", name}}, value);
+        if (family.unit != 1) page.sample({{"instance", name}}, static_cast<double>(value) * family.unit);
+        else if (family.label.empty()) page.sample({{"instance", name}}, value);
         else page.sample({{"instance", name}, {family.label, family.sources[s].value}}, value);
       }
     }

@@ -50,6 +50,7 @@ Result<Greeting> hear_greeting(link::Channel& channel, milliseconds limit) {
     link::Received& one = **received;
     if (one.message.type() == link::type::kHello) {
       greeting.hello = one.message;
+      greeting.page = std::move(one.fds);
       hello = true;
     } else if (one.message.type() == link::type::kHosts) {
       greeting.hosts.push_back(std::move(one));

@@ -11,6 +11,7 @@ namespace shoal::controller {
 /// What a worker says when a controller comes.
 struct Greeting {
   link::Message hello{link::type::kHello};
+  std::vector<base::UniqueFd> page;   ///< its `link::WorkerPage`, or none
   std::vector<link::Received> hosts;  ///< one for each instance it has
 };
 

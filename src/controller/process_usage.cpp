@@ -27,12 +27,14 @@ std::optional<ProcessUsage> read_usage(std::int64_t pid, const std::string& proc
 
   std::uint64_t ticks = 0;
   std::uint64_t pages = 0;
+  bool halted = false;
   for (unsigned field = kFirstBehindName; field <= kResidentPages; ++field) {
     const std::size_t begin = rest.find_first_not_of(" \n");
     if (begin == std::string_view::npos) return std::nullopt;
     rest.remove_prefix(begin);
     const std::string_view word = rest.substr(0, rest.find_first_of(" \n"));
     rest.remove_prefix(word.size());
+    if (field == kFirstBehindName) halted = word == "T";
     std::uint64_t number = 0;
     std::from_chars(word.data(), word.data() + word.size(), number);
     if (field == kUserTicks || field == kSystemTicks) ticks += number;
@@ -41,7 +43,7 @@ std::optional<ProcessUsage> read_usage(std::int64_t pid, const std::string& proc
   static const long ticks_per_second = ::sysconf(_SC_CLK_TCK);
   static const long page_bytes = ::sysconf(_SC_PAGESIZE);
   return ProcessUsage{static_cast<double>(ticks) / static_cast<double>(ticks_per_second),
-                      pages * static_cast<std::uint64_t>(page_bytes)};
+                      pages * static_cast<std::uint64_t>(page_bytes), halted};
 }
 
 }  // namespace shoal::controller

@@ -10,6 +10,7 @@ namespace shoal::controller {
 struct ProcessUsage {
   double cpu_seconds = 0;  ///< user and system, of all its threads, since it started
   std::uint64_t resident_bytes = 0;
+  bool halted = false;  ///< by a signal (SIGSTOP)
 };
 
 /// Of that process now; nothing when there is none. `proc`: where procfs is.

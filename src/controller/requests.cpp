@@ -85,7 +85,9 @@ void Requests::list(api::Reply<std::vector<api::Instance>> reply) {
     std::vector<api::Instance> all;
     for (const std::string& name : fleet_.names()) {
       api::Instance& view = all.emplace_back(*fleet_.view(name, now));
-      if (waiting.names.contains(view.name)) view.clients = std::nullopt;
+      if (waiting.names.contains(view.name)) view.clients = std::nullopt, view.cpu_s = std::nullopt;
+      if (view.engine != "external" || view.pid == 0) continue;
+      if (const auto usage = acts_.usage(view.pid)) view.cpu_s = usage->cpu_seconds;
     }
     reply(std::move(all));
   });
@@ -119,9 +121,13 @@ api::Instance Requests::detailed(const std::string& name, const Waiting& waiting
   }
   if (waiting.names.contains(name)) {
     view.clients = std::nullopt;
+    view.cpu_s = std::nullopt;
     return view;
   }
-  if (fleet_.is_external(name)) return view;
+  if (fleet_.is_external(name)) {
+    view.cpu_s = view.worker_cpu_s;
+    return view;
+  }
   view.stats = link::named(*fleet_.stats(name));
   view.alarm = fleet_.stats(name)->alarm;
   return view;

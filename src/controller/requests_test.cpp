@@ -96,7 +96,7 @@ TEST_F(RequestsTest, AListDoesNotWaitForAWorkerThatDied) {
   begin();
   ready("a", 1);
   requests.list(into(listed));
-  running.on_exit(WorkerId{1}, "killed", now);
+  running.on_exit(WorkerId{1}, {"killed"}, now);
   requests.on_time(now);
   ASSERT_TRUE(listed.has_value());
   EXPECT_EQ(std::get<0>(*listed)[0].state, "backoff");
@@ -223,7 +223,7 @@ TEST_F(RequestsTest, CountersOnThePageGoOnOverTheDeathOfAWorker) {
   EXPECT_THAT(page(), HasSubstr("shoal_messages_received_total{instance=\"a\"} 10\n"));
   EXPECT_THAT(page(), HasSubstr("shoal_connections{instance=\"a\"} 2\n"));
 
-  running.on_exit(WorkerId{1}, "killed by signal 9 (KILL)", now);
+  running.on_exit(WorkerId{1}, {"killed by signal 9 (KILL)"}, now);
   requests.on_time(now);
   ask_page();
   now = requests.deadline();
@@ -289,7 +289,7 @@ TEST_F(RequestsTest, NotReadyIsWhatShouldRunAndDoesNot) {
   stopped("a", 1);
   stopped("b", 2);
   EXPECT_THAT(not_ready(), ElementsAre("b starting: it is starting"));
-  running.on_exit(WorkerId{3}, "killed by signal 9 (KILL)", now);
+  running.on_exit(WorkerId{3}, {"killed by signal 9 (KILL)"}, now);
   EXPECT_THAT(not_ready(), ElementsAre("b starting: it is starting", "lab backoff: killed by signal 9 (KILL)",
                                        "lab2 backoff: killed by signal 9 (KILL)"));
   running.stop_all(now);
@@ -353,7 +353,7 @@ TEST_F(RequestsTest, AClientIsDisconnectedOrNotThere) {
   requests.disconnect("a", std::string(70'000, 'x'), into(done));
   EXPECT_EQ(failure(done).code, "no_such_client");
   requests.disconnect("a", "c", into(done));
-  running.on_exit(WorkerId{1}, "killed by signal 9 (KILL)", now);
+  running.on_exit(WorkerId{1}, {"killed by signal 9 (KILL)"}, now);
   requests.on_time(now);
   EXPECT_EQ(failure(done).message, "a is backoff");
 }
@@ -399,7 +399,7 @@ TEST_F(RequestsTest, EventsAreWaitedFor) {
   next = std::get<api::EventPage>(*page).next;
 
   ask(next, 10'000);
-  running.on_exit(WorkerId{1}, "killed by signal 9 (KILL)", now);
+  running.on_exit(WorkerId{1}, {"killed by signal 9 (KILL)"}, now);
   requests.on_time(now);
   EXPECT_EQ(kinds(), "a state|");
   next = std::get<api::EventPage>(*page).next;

@@ -19,15 +19,6 @@ std::uint64_t in_ms(base::Duration duration) {
   return static_cast<std::uint64_t>(base::duration_cast<base::milliseconds>(duration).count());
 }
 
-/// Instances with the same slot share a process. A group may be called like an instance.
-std::string slot_of(const config::InstanceConfig& instance) {
-  return instance.worker == "own" ? "own " + instance.name : "group " + instance.worker;
-}
-
-const std::string& process_name(const config::InstanceConfig& instance) {
-  return instance.worker == "own" ? instance.name : instance.worker;
-}
-
 void close_sockets(std::vector<fleet::BoundListener>& listeners) {
   for (fleet::BoundListener& listener : listeners) listener.fd.reset();
 }
@@ -109,6 +100,8 @@ RunningFleet::Answer RunningFleet::start(std::string_view name, Time now) {
   const State state = instance->supervisor.state();
   if (state == State::ready || state == State::starting) return Answer::already;
   instance->held = false;
+  instance->crashes = 0;
+  instance->moved_out = false;
   handle(*instance, Event::start, now);
   return Answer::done;
 }
@@ -129,6 +122,8 @@ RunningFleet::Answer RunningFleet::restart(std::string_view name, Time now) {
   if (ending_) return Answer::ending;
   const State state = instance->supervisor.state();
   instance->held = false;
+  instance->crashes = 0;
+  instance->moved_out = false;
   if (state == State::ready || state == State::starting) handle(*instance, Event::stop, now);
   handle(*instance, Event::start, now);
   return Answer::done;
@@ -273,11 +268,17 @@ void RunningFleet::launch(Instance& instance, Time now) {
   processes_.send(instance.worker, noted(link::to_start(options), instance), duplicates(instance.listeners));
 }
 
+// Instances with the same slot share a process. A group may be called like an instance.
+std::string RunningFleet::slot_of(const Instance& instance) {
+  const config::InstanceConfig& config = instance.config;
+  return config.worker == "own" || instance.moved_out ? "own " + config.name : "group " + config.worker;
+}
+
 Result<RunningFleet::Process*> RunningFleet::process_for(const Instance& instance) {
-  const std::string slot = slot_of(instance.config);
+  const std::string slot = slot_of(instance);
   for (auto& [id, process] : workers_)
     if (process.slot == slot && process.kill_at == base::kNever) return &process;
-  const std::string& name = process_name(instance.config);
+  const std::string name = slot.substr(slot.find(' ') + 1);
   auto spawned = processes_.spawn(slot, name);
   if (!spawned) return std::move(spawned).error();
   log_.info("worker started", {{"worker", name}, {"pid", spawned->pid}});
@@ -337,18 +338,25 @@ void RunningFleet::on_message(WorkerId id, const link::Message& message, Time no
   }
 }
 
-void RunningFleet::on_exit(WorkerId id, const std::string& status, Time now) {
+void RunningFleet::on_exit(WorkerId id, const WorkerEnd& end, Time now) {
   const auto found = workers_.find(id);
   if (found == workers_.end()) return;
   const Process gone = found->second;
+  const bool its_fault = end.crashed || !gone.hangs_because.empty();
+  const std::string during = its_fault ? names_of(end.working_for, id) : "";
   workers_.erase(found);
-  const std::string how = gone.killed_because.empty() ? status : "killed: " + gone.killed_because;
+  std::string how = gone.killed_because.empty() ? end.status : "killed: " + gone.killed_because;
+  if (end.crashed && !during.empty()) how += " while it worked for " + during;
   if (gone.instances > 0) log_.warn("worker died", {{"worker", gone.name}, {"pid", gone.pid}, {"how", how}});
   else log_.info("worker ended", {{"worker", gone.name}, {"pid", gone.pid}, {"how", how}});
+  for (const std::string& line : end.stacks) log_.warn("stack", {{"worker", gone.name}, {"at", line}});
   for (Instance& instance : instances_) {
     if (instance.worker != id) continue;
     instance.worker = WorkerId::none;
     instance.last_exit = how;
+    const bool at_work = std::find(end.working_for.begin(), end.working_for.end(), pulse_id(instance.config.name)) !=
+                         end.working_for.end();
+    if (its_fault && at_work) blame(instance, gone);
     handle(instance, Event::died, now);
   }
 }
@@ -374,6 +382,7 @@ void RunningFleet::on_time(Time now) {
     if (instance.supervisor.deadline() <= now) handle(instance, Event::deadline, now);
   }
   for (auto& [id, process] : workers_) {
+    if (process.stacks_at <= now) replace_hanging(process);
     if (process.kill_at > now) continue;
     process.kill_at = now + options_.retire_limit;
     kill(id, "it did not end in time");
@@ -385,7 +394,7 @@ Time RunningFleet::deadline() const {
   for (const Instance& instance : instances_) {
     first = std::min({first, instance.supervisor.deadline(), instance.close_sockets_at});
   }
-  for (const auto& [id, process] : workers_) first = std::min(first, process.kill_at);
+  for (const auto& [id, process] : workers_) first = std::min({first, process.kill_at, process.stacks_at});
   return first;
 }
 
@@ -409,13 +418,19 @@ std::optional<api::Instance> RunningFleet::view(std::string_view name, Time now)
   view.name = instance.config.name;
   view.state = fleet::to_string(instance.supervisor.state());
   if (const auto process = workers_.find(instance.worker); process != workers_.end()) view.pid = process->second.pid;
-  view.worker = instance.config.worker;
+  view.worker = instance.moved_out ? "own" : instance.config.worker;
+  if (instance.moved_out) {
+    view.notes.push_back("has a worker of its own because worker " + instance.config.worker + " crashed " +
+                         std::to_string(instance.crashes) + " times while it worked for it; `shoal restart " +
+                         instance.config.name + "` brings it back there");
+  }
   for (const fleet::BoundListener& listener : instance.listeners) view.listeners.push_back(listener.url);
   if (is_external(instance)) {
     view.engine = "external";
     view.program = (instance.serves ? *instance.serves : instance.config).external.program;
   } else {
     view.clients = instance.stats.connections_now;
+    view.cpu_s = static_cast<double>(instance.stats.cpu_us) * 1e-6;
   }
   view.restarts = instance.supervisor.restarts();
   if (instance.ready_since != base::kNever) {

@@ -40,6 +40,9 @@ struct FleetOptions {
   base::Duration drain = base::seconds(5);         ///< clients of a stopped instance have this long
   base::Duration hold_sockets = base::seconds(2);  ///< in back-off, connects wait this long, then are refused
   base::Duration retire_limit = base::seconds(5);  ///< an empty worker ends within this or is killed
+  base::Duration stuck_after = base::seconds(10);  ///< a worker that is busy with one turn for this long is replaced
+  base::Duration stacks_wait = base::seconds(1);   ///< its threads have this long to tell where they are
+  unsigned crashes_max = 2;                        ///< of a shared worker, then an instance gets one of its own
 };
 
 /// All instances and their workers: what should run, what does, and the steps between. No clock, no
@@ -103,8 +106,10 @@ class RunningFleet {
   Answer set_log_level(std::string_view name, LogLevel level);
 
   void on_message(WorkerId id, const link::Message& message, base::Time now);
-  /// `status`: one line, e.g. `killed by signal 9 (KILL)`.
-  void on_exit(WorkerId id, const std::string& status, base::Time now);
+  void on_exit(WorkerId id, const WorkerEnd& end, base::Time now);
+  /// Looks whether workers get on, and begins to replace those that hang. Call it every few seconds.
+  void watch_workers(base::Time now);
+  bool has_workers() const { return !workers_.empty(); }
   /// Does what is due. Call it at `deadline()`, or more often.
   void on_time(base::Time now);
   /// `base::kNever`: nothing is due.
@@ -130,6 +135,8 @@ class RunningFleet {
     base::Time close_sockets_at = base::kNever;
     std::string last_exit{};
     Stats stats{};
+    unsigned crashes = 0;                              // of a shared worker, while it worked for this one
+    bool moved_out = false;                            // for that reason it has a worker of its own
     bool held = false;                                 // stopped by hand
     bool leaving = false;                              // it goes as soon as it is stopped
     std::optional<config::InstanceConfig> serves{};    // what the worker was started with, or went over to
@@ -145,6 +152,10 @@ class RunningFleet {
     unsigned instances = 0;
     base::Time kill_at = base::kNever;  // set: it was told to end, and takes no more instances
     std::string killed_because{};
+    base::Time busy_since = base::kNever;    // as seen by the last look
+    base::Time halted_since = base::kNever;  // the same
+    base::Time stacks_at = base::kNever;     // it hangs: then its threads have told where they are
+    std::string hangs_because{};
   };
 
   std::vector<config::Problem> bind(Instance& instance);
@@ -157,8 +168,14 @@ class RunningFleet {
   void launch(Instance& instance, base::Time now);
   void leave_worker(Instance& instance, base::Time now);
   void kill(WorkerId id, std::string because);
+  static std::string slot_of(const Instance& instance);
   Result<Process*> process_for(const Instance& instance);
   void note_state(Instance& instance, fleet::State before, base::Time now);
+  // running_fleet_watch.cpp
+  void watch(Process& process, base::Time now);
+  void replace_hanging(Process& process);
+  std::string names_of(const std::vector<std::uint64_t>& ids, WorkerId worker) const;
+  void blame(Instance& instance, const Process& gone);
   static link::Message noted(link::Message message, const Instance& instance);
   // running_fleet_external.cpp
   static bool is_external(const Instance& instance);

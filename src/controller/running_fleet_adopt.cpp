@@ -16,6 +16,8 @@ using fleet::State;
 constexpr std::string_view kKey = "note.key.";
 constexpr std::string_view kRestarts = "note.restarts";
 constexpr std::string_view kLastExit = "note.last_exit";
+constexpr std::string_view kCrashes = "note.crashes";
+constexpr std::string_view kMovedOut = "note.moved_out";
 
 State state_of(const link::Message& message) {
   const std::string_view state = message.text("state");
@@ -41,6 +43,8 @@ link::Message RunningFleet::noted(link::Message message, const Instance& instanc
   for (const auto& [key, value] : config.values) message.add(std::string(kKey) + key, std::string_view(value));
   message.add(kRestarts, instance.supervisor.restarts());
   message.add(kLastExit, std::string_view(instance.last_exit));
+  message.add(kCrashes, instance.crashes);
+  if (instance.moved_out) message.add(kMovedOut, 1u);
   return message;
 }
 
@@ -85,6 +89,8 @@ void RunningFleet::take_over(const Adopted& worker, link::Received& hosted, Time
   instance->serves = std::move(serves);
   instance->served_urls = urls;
   instance->last_exit = told.text(kLastExit);
+  instance->crashes = static_cast<unsigned>(told.number(kCrashes).value_or(0));
+  instance->moved_out = told.has(kMovedOut);
   instance->listeners.clear();
   for (std::size_t i = 0; i < urls.size(); ++i) {
     fleet::BoundListener& listener = instance->listeners.emplace_back(fleet::BoundListener{.fd = {}, .url = urls[i]});

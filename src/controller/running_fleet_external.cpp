@@ -68,6 +68,7 @@ void RunningFleet::launch_external(Instance& instance, Time now) {
     handle(instance, Event::refused, now);
   };
   instance.listeners.clear();  // of another engine
+  instance.moved_out = false;
   const auto problems = bind(instance);
   if (!problems.empty()) {
     close_listeners(instance);

@@ -41,7 +41,7 @@ class ExternalFleetTest : public testing::Test, protected FakeFleet {
     return all;
   }
 
-  Requests requests{running, "1", [this] { return now; }, {.usage = [](auto) { return std::nullopt; }}};
+  Requests requests{running, "1", [this] { return now; }, {.usage = [](auto) { return ProcessUsage{1.5, 4096}; }}};
 };
 
 TEST_F(ExternalFleetTest, ItIsStartedWithItsPortAndWhatTheNextControllerNeeds) {
@@ -64,7 +64,7 @@ TEST_F(ExternalFleetTest, ItIsStartedWithItsPortAndWhatTheNextControllerNeeds) {
 
 TEST_F(ExternalFleetTest, StopAndDeathAreThoseOfAnyInstance) {
   begin_ready();
-  running.on_exit(WorkerId{2}, "exited with code 3", now);
+  running.on_exit(WorkerId{2}, {.status = "exited with code 3"}, now);
   EXPECT_EQ(running.state("b"), State::backoff);
   EXPECT_EQ(running.view("b", now)->last_exit, "exited with code 3");
   pass_until_deadline();
@@ -75,7 +75,7 @@ TEST_F(ExternalFleetTest, StopAndDeathAreThoseOfAnyInstance) {
   EXPECT_EQ(running.stop("b", now), RunningFleet::Answer::done);
   EXPECT_THAT(processes.told(4), ElementsAre("stop b"));
   stopped("b", 4);
-  running.on_exit(WorkerId{4}, "exited with code 0", now);
+  running.on_exit(WorkerId{4}, {.status = "exited with code 0"}, now);
   EXPECT_EQ(running.state("b"), State::stopped);
   EXPECT_EQ(running.view("b", now)->last_exit, "stopped as asked");
 }
@@ -86,7 +86,7 @@ TEST_F(ExternalFleetTest, APortThatIsTakenOrAProgramThatIsNotThereIsARefusal) {
   sockets.refuse.clear();
   begin_ready();
   sockets.refuse = "b";
-  running.on_exit(WorkerId{2}, "exited with code 3", now);
+  running.on_exit(WorkerId{2}, {.status = "exited with code 3"}, now);
   pass_until_deadline();
   EXPECT_EQ(running.state("b"), State::backoff);
   EXPECT_THAT(running.view("b", now)->last_exit, HasSubstr("held by somebody"));
@@ -107,7 +107,7 @@ TEST_F(ExternalFleetTest, NothingOfItChangesLive) {
   EXPECT_THAT(steps(running.apply(with_foreign_b("/other"), {.restart = true}, now)), ElementsAre("restart b"));
   EXPECT_THAT(processes.told(2), ElementsAre("stop b"));
   stopped("b", 2);
-  running.on_exit(WorkerId{2}, "exited with code 0", now);
+  running.on_exit(WorkerId{2}, {.status = "exited with code 0"}, now);
   ASSERT_EQ(processes.brokers.size(), 2u);
   EXPECT_EQ(processes.brokers[1].program, "/other");
 }
@@ -149,6 +149,7 @@ TEST_F(ExternalFleetTest, WhatCannotBeAskedIsAnsweredAtOnce) {
   }
   ASSERT_TRUE(shown);
   EXPECT_THAT(std::get<api::Instance>(*shown).stats, IsEmpty());
+  EXPECT_EQ(std::get<api::Instance>(*shown).cpu_s, 1.5) << "all of its process is its own";
 }
 
 TEST_F(ExternalFleetTest, ThePageHasNoSampleOfWhatNobodyKnows) {

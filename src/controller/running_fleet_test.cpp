@@ -49,7 +49,7 @@ TEST_F(RunningFleetTest, ADeathIsAnsweredByBackOffAndANewWorkerWithTheSameSocket
   begin();
   ready_all();
   const auto binds = sockets.binds;
-  running.on_exit(WorkerId{1}, "killed by signal 9 (KILL)", now);
+  running.on_exit(WorkerId{1}, {"killed by signal 9 (KILL)"}, now);
   EXPECT_EQ(running.state("a"), State::backoff);
   EXPECT_EQ(running.view("a", now)->pid, 0);
   EXPECT_EQ(running.view("a", now)->last_exit, "killed by signal 9 (KILL)");
@@ -66,7 +66,7 @@ TEST_F(RunningFleetTest, ADeathIsAnsweredByBackOffAndANewWorkerWithTheSameSocket
 TEST_F(RunningFleetTest, InstancesOfADeadSharedWorkerComeBackTogether) {
   begin();
   ready_all();
-  running.on_exit(WorkerId{3}, "exited with code 1", now);
+  running.on_exit(WorkerId{3}, {"exited with code 1"}, now);
   EXPECT_EQ(running.state("lab"), State::backoff);
   EXPECT_EQ(running.state("lab2"), State::backoff);
   pass_until_deadline();
@@ -80,7 +80,7 @@ TEST_F(RunningFleetTest, SocketsOfALongBackOffAreClosedAndBoundAgain) {
   const std::size_t all = sockets.open();
   WorkerId worker{1};
   while (running.state("a") != State::failed) {  // a crash loop
-    running.on_exit(worker, "exited with code 1", now);
+    running.on_exit(worker, {"exited with code 1"}, now);
     if (running.state("a") == State::failed) break;
     const auto started = processes.spawned.size();
     while (processes.spawned.size() == started) {
@@ -122,7 +122,7 @@ TEST_F(RunningFleetTest, StopDrainsClosesTheSocketsAndEndsTheWorker) {
   EXPECT_EQ(running.view("a", now)->listeners, std::vector<std::string>{"mqtt://127.0.0.1:18000"})
       << "the port stays its own";
   EXPECT_EQ(running.stop("a", now), Answer::already);
-  running.on_exit(WorkerId{1}, "exited with code 0", now);
+  running.on_exit(WorkerId{1}, {"exited with code 0"}, now);
   EXPECT_EQ(running.deadline(), base::kNever);
   EXPECT_EQ(running.view("a", now)->last_exit, "stopped as asked");
 }
@@ -158,7 +158,7 @@ TEST_F(RunningFleetTest, RestartKeepsTheSocketsAndTakesANewProcess) {
   EXPECT_EQ(sockets.binds, binds);
   EXPECT_EQ(processes.told(1).back(), "shutdown ");
   EXPECT_THAT(processes.told(4), ElementsAre("start a"));
-  running.on_exit(WorkerId{1}, "exited with code 0", now);
+  running.on_exit(WorkerId{1}, {"exited with code 0"}, now);
   EXPECT_EQ(running.state("a"), State::starting) << "the old worker's end is not the new one's";
   ready("a", 4);
   EXPECT_EQ(running.state("a"), State::ready);
@@ -193,7 +193,7 @@ TEST_F(RunningFleetTest, LateWorkersAreKilledAndTheReasonIsKept) {
   ready("lab2", 3);
   pass_until_deadline();
   EXPECT_THAT(processes.killed, ElementsAre(WorkerId{1}));
-  running.on_exit(WorkerId{1}, "killed by signal 9 (KILL)", now);
+  running.on_exit(WorkerId{1}, {"killed by signal 9 (KILL)"}, now);
   EXPECT_EQ(running.state("a"), State::backoff);
   EXPECT_EQ(running.view("a", now)->last_exit, "killed: a was not ready in time");
 }
@@ -216,7 +216,7 @@ TEST_F(RunningFleetTest, ALogLevelReachesTheWorkerAndTheNextOne) {
   EXPECT_EQ(running.set_log_level("controller", LogLevel::error), Answer::done);
   EXPECT_EQ(log.level(), LogLevel::error);
 
-  running.on_exit(WorkerId{3}, "killed", now);
+  running.on_exit(WorkerId{3}, {"killed"}, now);
   pass_until_deadline();
   const auto start = std::find_if(processes.sent.rbegin(), processes.sent.rend(),
                                   [](const auto& sent) { return sent.message.text("name") == "lab"; });
@@ -241,7 +241,7 @@ TEST_F(RunningFleetTest, StopAllEndsWhenEveryProcessIsGone) {
   stopped("lab", 3);
   stopped("lab2", 3);
   EXPECT_FALSE(running.ended());
-  for (std::uint64_t id : {1, 2, 3}) running.on_exit(WorkerId{id}, "exited with code 0", now);
+  for (std::uint64_t id : {1, 2, 3}) running.on_exit(WorkerId{id}, {"exited with code 0"}, now);
   EXPECT_TRUE(running.ended());
   EXPECT_EQ(sockets.open(), 0u);
 }
@@ -252,7 +252,7 @@ TEST_F(RunningFleetTest, KillAllDuringAStopEndsEverything) {
   running.stop_all(now);
   running.kill_all();
   EXPECT_EQ(processes.killed.size(), 3u);
-  for (std::uint64_t id : {1, 2, 3}) running.on_exit(WorkerId{id}, "killed by signal 9 (KILL)", now);
+  for (std::uint64_t id : {1, 2, 3}) running.on_exit(WorkerId{id}, {"killed by signal 9 (KILL)"}, now);
   EXPECT_TRUE(running.ended());
 }
 

@@ -9,10 +9,15 @@
 
 #include <algorithm>
 #include <csignal>
+#include <cstdlib>
 #include <cstring>
+#include <filesystem>
 #include <thread>
+#include <utility>
 
 #include "controller/orphans.hpp"
+#include "controller/process_usage.hpp"
+#include "controller/stack_text.hpp"
 
 namespace shoal::controller {
 namespace {
@@ -23,10 +28,20 @@ using boost::system::error_code;
 
 constexpr int kControlFd = 3;  // where a worker looks for it
 
+std::string killed_by(int signal) {
+  const char* name = ::sigabbrev_np(signal);
+  return "killed by signal " + std::to_string(signal) + (name != nullptr ? " (" + std::string(name) + ")" : "");
+}
+
 std::string describe(const siginfo_t& info) {
   if (info.si_code == CLD_EXITED) return "exited with code " + std::to_string(info.si_status);
-  const char* name = ::sigabbrev_np(info.si_status);
-  return "killed by signal " + std::to_string(info.si_status) + (name != nullptr ? " (" + std::string(name) + ")" : "");
+  return killed_by(info.si_status);
+}
+
+bool is_crash(const siginfo_t& info) {
+  constexpr int kCrashes[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGSYS, SIGABRT, SIGTRAP};
+  return info.si_code != CLD_EXITED &&
+         std::find(std::begin(kCrashes), std::end(kCrashes), info.si_status) != std::end(kCrashes);
 }
 
 /// posix_spawn with what a worker needs; 0 or errno.
@@ -63,11 +78,28 @@ struct WorkerProcesses::Worker {
         control(context, channel.fd()) {}
   ~Worker() { control.release(); }
 
+  // Without one it cannot be seen whether it hangs.
+  void use_page(std::vector<base::UniqueFd>& fds) {
+    if (fds.empty()) return;
+    if (auto opened = link::PageMapping::open(std::move(fds.front()))) page = std::move(*opened);
+  }
+  std::vector<std::uint64_t> working_for() const {
+    std::vector<std::uint64_t> ids;
+    if (!page) return ids;
+    const auto add = [&](std::uint64_t id) {
+      if (id != 0) ids.push_back(id);
+    };
+    add(std::as_const(page).page()->starting);
+    for (const Pulse& pulse : std::as_const(page).page()->pulses) add(pulse.broker);
+    return ids;
+  }
+
   std::string slot;
   pid_t pid;
   Descriptor process;  // readable when it has ended
   link::Channel channel;
   Descriptor control;  // the channel's socket, for waiting only
+  link::PageMapping page{};
   bool writing = false;
 };
 
@@ -86,7 +118,7 @@ void WorkerProcesses::listen(OnMessage on_message, OnExit on_exit) {
   on_exit_ = std::move(on_exit);
 }
 
-WorkerProcesses::Worker* WorkerProcesses::find(WorkerId id) {
+WorkerProcesses::Worker* WorkerProcesses::find(WorkerId id) const {
   const auto found = workers_.find(id);
   return found == workers_.end() ? nullptr : found->second.get();
 }
@@ -157,6 +189,7 @@ std::vector<Adopted> WorkerProcesses::adopt() {
       continue;
     }
     const WorkerId id = add(std::make_unique<Worker>(context_, slot, peer, std::move(pidfd), std::move(channel)));
+    find(id)->use_page(greeting->page);
     all.push_back({id, peer, slot, std::move(greeting->hosts)});
   }
   return all;
@@ -195,6 +228,7 @@ void WorkerProcesses::read(WorkerId id) {
       return;
     }
     if (!received->has_value()) return wait_for_message(id, *worker);
+    if ((*received)->message.type() == link::type::kHello) worker->use_page((*received)->fds);
     on_message_(id, (*received)->message);
   }
 }
@@ -212,6 +246,37 @@ void WorkerProcesses::kill(WorkerId id) {
   if (const Worker* worker = find(id)) ::kill(worker->pid, SIGKILL);
 }
 
+WorkerPulse WorkerProcesses::pulse(WorkerId id) const {
+  const Worker* worker = find(id);
+  if (worker == nullptr) return {};
+  const auto usage = read_usage(worker->pid);
+  WorkerPulse seen{.working_for = worker->working_for(), .halted = usage && usage->halted};
+  if (!worker->page) return seen;
+  for (const Pulse& pulse : worker->page.page()->pulses) {
+    const std::int64_t since = pulse.busy_since;
+    if (since != 0) seen.busy_since = std::min(seen.busy_since, base::Time(std::chrono::nanoseconds(since)));
+  }
+  return seen;
+}
+
+void WorkerProcesses::ask_stacks(WorkerId id) {
+  const Worker* worker = find(id);
+  if (worker == nullptr || !worker->page) return;
+  std::error_code error;
+  const std::string folder = "/proc/" + std::to_string(worker->pid) + "/task";
+  for (std::filesystem::directory_iterator it(folder, error), end; !error && it != end; it.increment(error))
+    ::syscall(SYS_tgkill, worker->pid, std::atoi(it->path().filename().c_str()), SIGQUIT);
+}
+
+std::vector<std::string> WorkerProcesses::stacks(WorkerId id) const {
+  const Worker* worker = find(id);
+  return worker == nullptr ? std::vector<std::string>() : stacks(*worker);
+}
+
+std::vector<std::string> WorkerProcesses::stacks(const Worker& worker) const {
+  return worker.page ? stack_text(*worker.page.page(), executable_) : std::vector<std::string>();
+}
+
 void WorkerProcesses::reap(WorkerId id) {
   Worker* worker = find(id);
   if (worker == nullptr) return;
@@ -223,12 +288,20 @@ void WorkerProcesses::reap(WorkerId id) {
     if (!received->has_value()) break;
     on_message_(id, (*received)->message);
   }
+  WorkerEnd end{.status = child ? describe(info) : "ended; how is unknown, since it was another controller's",
+                .crashed = child && is_crash(info),
+                .working_for = worker->working_for()};
+  if (const int signal = worker->page ? int(worker->page.page()->fatal_signal) : 0; signal != 0) {
+    end.crashed = true;
+    end.stacks = stacks(*worker);
+    if (!child) end.status = killed_by(signal);
+  }
   const std::string slot = worker->slot;
   workers_.erase(id);
   const bool replaced =
       std::any_of(workers_.begin(), workers_.end(), [&](const auto& other) { return other.second->slot == slot; });
   if (!replaced) sockets_.remove(slot);
-  on_exit_(id, child ? describe(info) : "ended; how is unknown, since it was another controller's");
+  on_exit_(id, end);
 }
 
 }  // namespace shoal::controller

@@ -23,7 +23,7 @@ namespace shoal::controller {
 class WorkerProcesses : public Processes {
  public:
   using OnMessage = std::function<void(WorkerId, const link::Message&)>;
-  using OnExit = std::function<void(WorkerId, const std::string& status)>;
+  using OnExit = std::function<void(WorkerId, const WorkerEnd&)>;
 
   WorkerProcesses(boost::asio::io_context& context, std::string executable, WorkerSockets sockets, base::Log& log,
                   bool logs_to_stdout = false);
@@ -39,6 +39,9 @@ class WorkerProcesses : public Processes {
   Result<Spawned> spawn(const std::string& slot, const std::string& name) override;
   void send(WorkerId id, const link::Message& message, std::vector<base::UniqueFd> fds) override;
   void kill(WorkerId id) override;
+  WorkerPulse pulse(WorkerId id) const override;
+  void ask_stacks(WorkerId id) override;
+  std::vector<std::string> stacks(WorkerId id) const override;
 
  private:
   struct Worker;
@@ -57,7 +60,8 @@ class WorkerProcesses : public Processes {
   void wait_to_write(WorkerId id, Worker& worker);
   void read(WorkerId id);
   void reap(WorkerId id);
-  Worker* find(WorkerId id);
+  Worker* find(WorkerId id) const;
+  std::vector<std::string> stacks(const Worker& worker) const;
 
   boost::asio::io_context& context_;
   std::string executable_;

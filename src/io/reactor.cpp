@@ -25,8 +25,9 @@ Error system_error(const char* what) {
 
 base::Time Reactor::read_clock() { return std::chrono::steady_clock::now(); }
 
-Result<std::unique_ptr<Reactor>> Reactor::open() {
+Result<std::unique_ptr<Reactor>> Reactor::open(Pulse* pulse) {
   std::unique_ptr<Reactor> reactor(new Reactor());
+  if (pulse) reactor->pulse_ = pulse;
   reactor->epoll_.reset(::epoll_create1(EPOLL_CLOEXEC));
   if (!reactor->epoll_) return system_error("epoll cannot be set up");
   reactor->wakeup_.reset(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
@@ -69,8 +70,10 @@ void Reactor::turn() {
     timeout = static_cast<int>(std::clamp<std::int64_t>(left, 0, 3'600'000));
   }
   std::array<epoll_event, 256> events;
+  if (timeout != 0) pulse_->busy_since.store(0, std::memory_order_relaxed);
   const int count = ::epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()), timeout);
-  now_ = read_clock();
+  now_ = served_since_ = read_clock();
+  pulse_->busy_since.store(now_.time_since_epoch().count(), std::memory_order_relaxed);
   bool mail = false;
   dispatching_ = true;
   for (int i = 0; i < count; ++i) {
@@ -82,6 +85,17 @@ void Reactor::turn() {
   disposed_.clear();
   if (mail) run_mailbox();
   end_turn();
+  serve(nullptr);
+}
+
+void Reactor::serve_another(Guest* guest) {
+  // The only guest has the turn from its beginning, without a look at the clock.
+  const bool alone = !served_now_ && guests_ == 1;
+  const base::Time now = alone ? served_since_ : read_clock();
+  if (served_now_) served_now_->served_ += now - served_since_;
+  served_now_ = guest;
+  served_since_ = now;
+  pulse_->broker.store(guest ? guest->id_ : 0, std::memory_order_relaxed);
 }
 
 void Reactor::end_turn() {
@@ -162,7 +176,10 @@ void Reactor::run_mailbox(bool last) {
     reading_.swap(mailbox_);
     ended_ = last;
   }
-  for (Task& task : reading_) task();
+  for (Task& task : reading_) {
+    serve(nullptr);
+    task();
+  }
   reading_.clear();
 }
 

@@ -14,6 +14,7 @@
 #include "base/unique_fd.hpp"
 #include "io/timer_queue.hpp"
 #include "shoal/result.hpp"
+#include "shoal/runtime.hpp"
 
 namespace shoal::io {
 
@@ -48,8 +49,8 @@ class Reactor {
  public:
   using Task = std::function<void()>;
 
-  /// Errors: descriptors or memory exhausted.
-  static Result<std::unique_ptr<Reactor>> open();
+  /// `pulse`: where it shows what it does, or null. Errors: descriptors or memory exhausted.
+  static Result<std::unique_ptr<Reactor>> open(Pulse* pulse = nullptr);
   ~Reactor();
   Reactor(const Reactor&) = delete;
   Reactor& operator=(const Reactor&) = delete;
@@ -57,14 +58,28 @@ class Reactor {
   /// One of those who are served here, as long as it lives.
   class Guest {
    public:
-    explicit Guest(Reactor& reactor) : reactor_(reactor) { ++reactor_.guests_; }
-    ~Guest() { --reactor_.guests_; }
+    /// `id`: what the pulse shows while it is served.
+    explicit Guest(Reactor& reactor, std::uint64_t id = 0) : reactor_(reactor), id_(id) { ++reactor_.guests_; }
+    ~Guest() {
+      reactor_.serve(nullptr);
+      --reactor_.guests_;
+    }
     Guest(const Guest&) = delete;
     Guest& operator=(const Guest&) = delete;
 
+    /// For how long the reactor has worked for it, the work under way not included.
+    base::Duration served() const { return served_; }
+
    private:
+    friend class Reactor;
     Reactor& reactor_;
+    std::uint64_t id_;
+    base::Duration served_{};
   };
+  /// What the reactor does from here on is for that guest, or for nobody, until the next call or the turn's end.
+  void serve(Guest* guest) {
+    if (guest != served_now_) serve_another(guest);
+  }
   std::size_t guests() const { return guests_; }
 
   /// Makes the calling thread the loop's thread ahead of `run`, so that it can set things up there.
@@ -113,6 +128,7 @@ class Reactor {
   void run_mailbox(bool last = false);
   void end_turn();
   void wake();
+  void serve_another(Guest* guest);
 
   base::UniqueFd epoll_;
   base::UniqueFd wakeup_;
@@ -122,6 +138,10 @@ class Reactor {
   base::ChunkPool chunks_;
   std::unique_ptr<std::uint8_t[]> scratch_;
   std::size_t guests_ = 0;
+  Guest* served_now_ = nullptr;
+  base::Time served_since_{};
+  Pulse no_pulse_;
+  Pulse* pulse_ = &no_pulse_;
   std::vector<TurnEnd*> ends_;
   std::vector<TurnEnd*> ending_;
   std::vector<std::shared_ptr<void>> disposed_;

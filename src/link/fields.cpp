@@ -111,6 +111,7 @@ void for_each_counter(S& s, Visit&& visit) {
   visit("store_lost", s.store_lost);
   visit("store_errors", s.store_errors);
   visit("log_lines_lost", s.log_lines_lost);
+  visit("cpu_us", s.cpu_us);
   for (std::size_t bound = 0; bound < kBounds; ++bound) {
     visit("limit_hits." + std::string(to_string(static_cast<Bound>(bound))), s.limit_hits[bound]);
   }

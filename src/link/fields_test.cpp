@@ -18,11 +18,11 @@ Limits numbered_limits() {
 
 Stats numbered_stats() {
   Stats stats;
-  auto& [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t, u, v, w, x, y, z, aa, ab, ac, ad, ae, alarm,
+  auto& [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t, u, v, w, x, y, z, aa, ab, ac, ad, ae, af, alarm,
          bounds, delivery, acks] = stats;
   std::uint64_t next = UINT64_MAX;
   const auto number = [&](auto&... field) { ((field = next--), ...); };
-  number(a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t, u, v, w, x, y, z, aa, ab, ac, ad, ae);
+  number(a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t, u, v, w, x, y, z, aa, ab, ac, ad, ae, af);
   alarm = "no space left";
   for (std::uint64_t& hits : bounds) hits = next--;
   for (std::uint64_t& count : delivery.counts) count = next--;

@@ -38,7 +38,8 @@ inline constexpr std::string_view kClients = "clients";        ///< name, reques
 inline constexpr std::string_view kDisconnect = "disconnect";  ///< name, request, client
 inline constexpr std::string_view kShutdown = "shutdown";      ///< drain_ms: drain everything and end
 // worker to controller
-inline constexpr std::string_view kHello = "hello";  ///< version, pid, instances: so many `hosts` follow; comes first
+/// version, pid, instances: so many `hosts` follow; with the descriptor of its `WorkerPage`. Comes first.
+inline constexpr std::string_view kHello = "hello";
 /// What it was told about an instance it has, all fields of `start`, and `state` (starting, ready or stopping) and
 /// `ready_ms`: for so long; with the sockets again. To a controller that comes later.
 inline constexpr std::string_view kHosts = "hosts";

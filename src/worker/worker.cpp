@@ -48,6 +48,16 @@ link::Message with_all_listeners(const link::Message& change) {
   return told;
 }
 
+// Without one the controller does not see whether it hangs.
+link::PageMapping new_page() {
+  auto page = link::PageMapping::create();
+  return page ? std::move(*page) : link::PageMapping();
+}
+
+std::span<Pulse> pulses_of(link::PageMapping& page) {
+  return page ? std::span<Pulse>(page.page()->pulses) : std::span<Pulse>();
+}
+
 // From any thread.
 void happened(int events) {
   const std::uint64_t one = 1;
@@ -87,7 +97,8 @@ Worker::Worker(base::UniqueFd listening, base::UniqueFd signals)
       signals_(std::move(signals)),
       poll_(::epoll_create1(EPOLL_CLOEXEC)),
       events_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
-      runtime_({.threads = 1, .use_calling_thread = true}) {}
+      page_(new_page()),
+      runtime_({.threads = 1, .use_calling_thread = true, .pulses = pulses_of(page_)}) {}
 
 Worker::~Worker() {
   if (starter_.joinable()) starter_.join();
@@ -146,10 +157,14 @@ void Worker::meet_controllers() {
 }
 
 void Worker::greet() {
+  std::vector<base::UniqueFd> page;
+  if (page_) page.emplace_back(::fcntl(page_.fd(), F_DUPFD_CLOEXEC, 0));
+  std::erase_if(page, [](const base::UniqueFd& fd) { return !fd; });
   send(link::Message(link::type::kHello)
            .add("version", link::kVersion)
            .add("pid", unsigned(::getpid()))
-           .add("instances", hosted_.size() + starting_.size()));
+           .add("instances", hosted_.size() + starting_.size()),
+       std::move(page));
   const auto tell = [&](const link::Message& told, std::string_view state, std::uint64_t ready_ms,
                         std::vector<base::UniqueFd> sockets) {
     link::Message message = told.as(link::type::kHosts);
@@ -225,6 +240,7 @@ void Worker::start(link::Received& received) {
 // One after the other, each by a thread of its own that then tells this one.
 void Worker::start_next() {
   Starting& next = *starting_.front();
+  if (page_) page_.page()->starting = pulse_id(next.name);
   const auto start = [this, &next] {
     next.broker = Broker::start(runtime_, std::move(next.options));
     next.done = true;
@@ -241,6 +257,7 @@ void Worker::start_next() {
 void Worker::on_started() {
   while (!starting_.empty() && starting_.front()->done) {
     if (starter_.joinable()) starter_.join();
+    if (page_) page_.page()->starting = 0;
     const std::unique_ptr<Starting> started = std::move(starting_.front());
     starting_.pop_front();
     if (!started->broker) {

@@ -10,6 +10,7 @@
 
 #include "base/unique_fd.hpp"
 #include "link/channel.hpp"
+#include "link/worker_page.hpp"
 #include "shoal/broker.hpp"
 #include "shoal/runtime.hpp"
 
@@ -31,6 +32,9 @@ class Worker {
   /// a controller nor an instance. Error: the machine refuses what a worker needs (descriptors), or no controller
   /// comes within ten seconds.
   Result<void> run();
+
+  /// What it shows its controller; null when there was no memory for it.
+  link::WorkerPage* page() { return page_.page(); }
 
  private:
   struct Hosted;
@@ -71,6 +75,7 @@ class Worker {
   base::UniqueFd events_;  // eventfd: some instance is started, or drained
   bool write_wanted_ = false;
   bool ending_ = false;
+  link::PageMapping page_;
   Runtime runtime_;
   std::map<std::string, std::unique_ptr<Hosted>, std::less<>> hosted_;  // gone before the runtime
   std::deque<std::unique_ptr<Starting>> starting_;                      // the first one is being started

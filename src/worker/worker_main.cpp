@@ -6,6 +6,7 @@
 #include <csignal>
 #include <string_view>
 
+#include "worker/stack_signals.hpp"
 #include "worker/worker.hpp"
 
 namespace shoal::worker {
@@ -46,6 +47,7 @@ int worker_main(int control_fd) {
   }
   raise_descriptor_limit();
   Worker worker{base::UniqueFd(control_fd), take_signals()};
+  if (worker.page()) write_stacks_on_signals(*worker.page());
   if (auto served = worker.run(); !served) {
     say("shoal-worker: " + served.error().message + "\n");
     return 1;
