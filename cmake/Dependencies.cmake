@@ -11,6 +11,7 @@ find_package(Boost 1.81 REQUIRED COMPONENTS json)
 find_package(CLI11 REQUIRED)
 find_package(PkgConfig REQUIRED)
 pkg_check_modules(dw REQUIRED IMPORTED_TARGET libdw)
+pkg_check_modules(cap_ng REQUIRED IMPORTED_TARGET libcap-ng)
 
 add_library(tomlplusplus INTERFACE)
 target_compile_definitions(tomlplusplus INTERFACE TOML_ENABLE_FORMATTERS=0)

@@ -12,6 +12,7 @@
 
 #include "shoal/client_info.hpp"
 #include "shoal/histogram.hpp"
+#include "shoal/limit_use.hpp"
 #include "shoal/options.hpp"
 #include "shoal/result.hpp"
 #include "shoal/runtime.hpp"
@@ -109,6 +110,8 @@ struct Stats {
   /// From a QoS 1 or 2 PUBLISH being written to a subscriber to the end of its flow (PUBACK, PUBCOMP), by the times of
   /// turns. A sample: of each session one message at a time.
   Histogram ack_latency{};
+  /// What is used of the instance's limits, and was at most.
+  LimitUse use{};
 
   std::uint64_t hits(Bound bound) const { return limit_hits[static_cast<std::size_t>(bound)]; }
   std::uint64_t all_hits() const {

@@ -46,6 +46,8 @@ std::optional<Instance> from(const json::value& value) {
   instance.state = text(object, "state");
   instance.pid = static_cast<std::int64_t>(number(object, "pid").value_or(0));
   instance.worker = text(object, "worker");
+  if (const std::string engine = text(object, "engine"); !engine.empty()) instance.engine = engine;
+  instance.program = text(object, "program");
   instance.clients = number(object, "clients");
   instance.cpu_s = decimal(object, "cpu_s");
   instance.restarts = static_cast<unsigned>(number(object, "restarts").value_or(0));
@@ -54,6 +56,7 @@ std::optional<Instance> from(const json::value& value) {
   instance.log = text(object, "log");
   instance.state_dir = text(object, "state_dir");
   instance.alarm = text(object, "alarm");
+  if (const auto* limits = object.if_contains("worker_limits")) instance.worker_limits = limits_from(*limits);
   instance.worker_memory_bytes = number(object, "worker_memory_bytes");
   instance.worker_cpu_s = decimal(object, "worker_cpu_s");
   instance.listeners = texts(object, "listeners");
@@ -82,6 +85,8 @@ json::object to_json(const Instance& instance) {
   object["state"] = instance.state;
   object["pid"] = instance.pid > 0 ? json::value(instance.pid) : json::value();
   object["worker"] = instance.worker;
+  object["engine"] = instance.engine;
+  if (!instance.program.empty()) object["program"] = instance.program;
   object["listeners"] = json::array(instance.listeners.begin(), instance.listeners.end());
   object["clients"] = instance.clients ? json::value(*instance.clients) : json::value();
   object["cpu_s"] = instance.cpu_s ? json::value(*instance.cpu_s) : json::value();
@@ -92,6 +97,7 @@ json::object to_json(const Instance& instance) {
   object["state_dir"] = text_or_null(instance.state_dir);
   if (instance.worker_cpu_s) object["worker_cpu_s"] = *instance.worker_cpu_s;
   if (instance.worker_memory_bytes) object["worker_memory_bytes"] = *instance.worker_memory_bytes;
+  if (!instance.worker_limits.empty()) object["worker_limits"] = to_json(instance.worker_limits);
   if (!instance.alarm.empty()) object["alarm"] = instance.alarm;
   if (!instance.notes.empty()) object["notes"] = json::array(instance.notes.begin(), instance.notes.end());
   if (!instance.last_lines.empty())

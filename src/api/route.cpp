@@ -193,6 +193,12 @@ void route_instance(const Request& request, const Target& target, std::string_vi
   constexpr std::string_view kClients = "clients/";
   if (what.starts_with(kClients))
     return route_client(request, target, name, what.substr(kClients.size()), service, answer);
+  if (what == "limits") {
+    if (request.method != "GET") return answer(failure(wrong_method(request, "GET")));
+    return service.limits(name, answering<std::vector<Limit>>(std::move(answer), [](const std::vector<Limit>& all) {
+                            return Response{200, json::serialize(to_json(all))};
+                          }));
+  }
   if (what == "log-level") {
     if (request.method != "PUT") return answer(failure(wrong_method(request, "PUT")));
     return set_log_level(request, name, service, std::move(answer));

@@ -52,6 +52,10 @@ struct FakeService : Service {
     asked_clients = std::to_string(after) + ' ' + std::to_string(wait.count());
     reply(EventPage{.events = {}, .next = 9, .missed = 1});
   }
+  void limits(const std::string& name, Reply<std::vector<Limit>> reply) override {
+    asked_clients = name;
+    reply(std::vector<Limit>{{.key = "limits.sessions", .limit = 7, .unit = "count", .use = 3}});
+  }
   void metrics(Reply<std::string> reply) override { reply("shoal_up 1\n"); }
   std::vector<NotReady> not_ready() const override { return waiting; }
   void shutdown() override { ++shutdowns; }
@@ -148,6 +152,14 @@ TEST_F(Route, OneInstance) {
   EXPECT_EQ(missing.status, 404);
   EXPECT_EQ(missing.body, R"({"error":{"code":"no_such_instance","message":"there is no instance bal"}})");
   EXPECT_EQ(error_message(missing.body), "there is no instance bal");
+}
+
+TEST_F(Route, LimitsAreAnArray) {
+  const Response response = ask("GET", "/v1/instances/lab/limits");
+  EXPECT_EQ(response.status, 200);
+  EXPECT_THAT(response.body, HasSubstr(R"({"key":"limits.sessions","limit":7,"unit":"count","use":3,"peak":null)"));
+  EXPECT_EQ(service.asked_clients, "lab");
+  EXPECT_EQ(ask("PUT", "/v1/instances/lab/limits").status, 405);
 }
 
 TEST_F(Route, VerbsReachTheServiceWithTheirWait) {

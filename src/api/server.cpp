@@ -1,5 +1,6 @@
 #include "api/server.hpp"
 
+#include <fcntl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -8,6 +9,7 @@
 #include <boost/asio/basic_socket_acceptor.hpp>
 #include <boost/asio/generic/stream_protocol.hpp>
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <boost/beast/core/basic_stream.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/http.hpp>
@@ -46,15 +48,18 @@ base::UniqueFd listen_at(const std::string& path, std::size_t backlog) {
 
 struct Server::Impl : std::enable_shared_from_this<Impl> {
   Impl(asio::io_context& c, ServerOptions o, Service& s)
-      : context(c), options(std::move(o)), service(&s), acceptor(c) {}
+      : context(c), options(std::move(o)), service(&s), acceptor(c), retry(c) {}
 
   void accept();
+  void accept_without_descriptors();
   void connection_closed();
 
   asio::io_context& context;
   ServerOptions options;
   Service* service;  // null: closed
   asio::basic_socket_acceptor<Protocol> acceptor;
+  asio::steady_timer retry;
+  base::UniqueFd reserve;  // given up for a connection when there is no other descriptor, so that one can still ask
   std::size_t connections = 0;
   bool accepting = false;
 };
@@ -131,11 +136,39 @@ class Connection : public std::enable_shared_from_this<Connection> {
 void Server::Impl::accept() {
   if (accepting || !acceptor.is_open() || connections >= options.connections_max) return;
   accepting = true;
+  if (!reserve) reserve.reset(::open("/dev/null", O_RDONLY | O_CLOEXEC));
   acceptor.async_accept([self = shared_from_this()](error_code error, Protocol::socket socket) {
     self->accepting = false;
     if (error == asio::error::operation_aborted) return;
-    if (!error) std::make_shared<Connection>(std::move(socket), self)->read();
+    if (error) return self->accept_without_descriptors();
+    std::make_shared<Connection>(std::move(socket), self)->read();
     self->accept();
+  });
+}
+
+// The system says so also when nobody waits, and says it again at once: hence the pause.
+void Server::Impl::accept_without_descriptors() {
+  if (!acceptor.is_open()) return;
+  if (reserve) {
+    reserve.reset();
+    base::UniqueFd fd(::accept4(acceptor.native_handle(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
+    if (fd) {
+      int family = 0;
+      socklen_t length = sizeof family;
+      ::getsockopt(fd.get(), SOL_SOCKET, SO_DOMAIN, &family, &length);
+      error_code ignored;
+      Protocol::socket socket(context);
+      socket.assign(Protocol(family, 0), fd.release(), ignored);
+      if (!ignored) std::make_shared<Connection>(std::move(socket), shared_from_this())->read();
+    } else {
+      reserve.reset(::open("/dev/null", O_RDONLY | O_CLOEXEC));
+    }
+  }
+  accepting = true;
+  retry.expires_after(std::chrono::milliseconds(100));
+  retry.async_wait([self = shared_from_this()](error_code stopped) {
+    self->accepting = false;
+    if (!stopped) self->accept();
   });
 }
 
@@ -181,6 +214,7 @@ void Server::close() {
   if (!impl_->acceptor.is_open()) return;
   error_code ignored;
   impl_->acceptor.close(ignored);
+  impl_->retry.cancel();
   if (!impl_->options.path.empty()) ::unlink(impl_->options.path.c_str());
 }
 

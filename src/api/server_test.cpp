@@ -1,8 +1,10 @@
 #include "api/server.hpp"
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -54,6 +56,7 @@ struct SlowService : Service {
   }
   void disconnect(const std::string&, const std::string&, Reply<Done> reply) override { reply(Done{}); }
   void events(std::uint64_t, milliseconds, Reply<EventPage> reply) override { reply(EventPage{}); }
+  void limits(const std::string&, Reply<std::vector<Limit>> reply) override { reply(std::vector<Limit>{}); }
   void metrics(Reply<std::string> reply) override { reply("shoal_up 1\n"); }
   std::vector<NotReady> not_ready() const override { return {}; }
   void shutdown() override {}
@@ -132,6 +135,30 @@ TEST_F(ServerTest, TakesThePlaceOfASocketThatACrashLeft) {
     ASSERT_EQ(::bind(left.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address), 0);
   }
   serve({}, [&] { EXPECT_TRUE(call(path, {.target = "/v1/version"}, seconds(10)).ok()); });
+}
+
+// One at a time is answered all the same; the rest has to wait until there are some again.
+TEST_F(ServerTest, WithoutDescriptorsOneCanStillAsk) {
+  serve({}, [&] {
+    ASSERT_TRUE(call(path, {.target = "/v1/version"}, seconds(10)).ok());
+    const base::UniqueFd waiting(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    rlimit before{};
+    ::getrlimit(RLIMIT_NOFILE, &before);
+    const rlimit few{.rlim_cur = static_cast<rlim_t>(waiting.get()) + 1, .rlim_max = before.rlim_max};
+    ::setrlimit(RLIMIT_NOFILE, &few);
+    std::vector<base::UniqueFd> others;
+    do others.emplace_back(::open("/dev/null", O_RDONLY | O_CLOEXEC));
+    while (others.back());
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    std::strcpy(address.sun_path, path.c_str());
+    ASSERT_EQ(::connect(waiting.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address), 0);
+    const timeval limit{10, 0};
+    ::setsockopt(waiting.get(), SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+    const std::string answer = exchange(waiting.get(), "GET /v1/version HTTP/1.1\r\nConnection: close\r\n\r\n");
+    ::setrlimit(RLIMIT_NOFILE, &before);
+    EXPECT_THAT(answer, StartsWith("HTTP/1.1 200"));
+  });
 }
 
 TEST_F(ServerTest, TheClientDoesNotWaitForever) {

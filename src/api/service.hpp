@@ -10,6 +10,7 @@
 #include "api/events.hpp"
 #include "api/http.hpp"
 #include "api/instance.hpp"
+#include "api/limits.hpp"
 #include "shoal/client_info.hpp"
 #include "shoal/options.hpp"
 
@@ -116,6 +117,8 @@ class Service {
   virtual void clients(const std::string& name, std::uint64_t from, std::uint64_t most, Reply<ClientPage> reply) = 0;
   /// Ends a client's connection. Failures: no_such_instance, no_such_client, not_ready.
   virtual void disconnect(const std::string& name, const std::string& client_id, Reply<Done> reply) = 0;
+  /// Every limit of an instance and of its worker. Failure: no_such_instance.
+  virtual void limits(const std::string& name, Reply<std::vector<Limit>> reply) = 0;
   /// What happened behind number `after`; when nothing did, answers when something does or `wait` is over.
   virtual void events(std::uint64_t after, std::chrono::milliseconds wait, Reply<EventPage> reply) = 0;
   /// A page for Prometheus; workers that do not answer in time are in it with what was last heard.

@@ -39,7 +39,7 @@ bool Router::topic_within_limits(std::string_view topic) const {
 }
 
 bool Router::exhausted() {
-  budget_.kept_bytes_now = messages_.bytes_now() + messages_.absent_bytes_now() - retained_.message_bytes();
+  budget_.kept_bytes_now = kept_bytes();
   return budget_.kept_bytes_now + budget_.entry_bytes_now > limits_.queued_bytes_total;
 }
 

@@ -110,6 +110,10 @@ class Router {
   /// The instance keeps as much for its sessions as it may: messages queued, in flight or as wills, each
   /// counted once, and the queues themselves.
   bool exhausted();
+  /// These messages' bytes, absent ones as if they were there.
+  std::uint64_t kept_bytes() const {
+    return messages_.bytes_now() + messages_.absent_bytes_now() - retained_.message_bytes();
+  }
 
  private:
   struct HostDelivery {

@@ -116,6 +116,7 @@ void Shard::turn_end() {
   if (journal_ && ((journal_->awaited() && !journal_->empty()) || eviction_->due())) context_.want_turn_end();
   if (journal_ && !journal_->empty() && !commit_delay_.armed())
     context_.timers.arm(commit_delay_, now() + kCommitDelay);
+  peaks_ = use();
   turns_.begin();
 }
 
@@ -434,7 +435,30 @@ Stats Shard::stats() const {
     stats.store_read_back = read_back_->count();
     stats.store_lost = read_back_->lost();
   }
+  stats.use = use();
   return stats;
+}
+
+// Once in a turn, however many messages it has: additions and comparisons of what is counted anyway.
+LimitUse Shard::use() const {
+  LimitUse use = peaks_;
+  const auto note = [](Use& of, std::uint64_t now) { of = {now, std::max(of.peak, now)}; };
+  const RetainedStore& retained = router_.retained();
+  note(use.connections, counters_.connections_now);
+  use.connections.peak = std::max(use.connections.peak, counters_.connections_max);
+  note(use.half_open, counters_.half_open_now);
+  const std::uint64_t kept = router_.kept_bytes();
+  note(use.queued_bytes_total, kept + budget_.entry_bytes_now);
+  // As `QueueBudget::connected_percent` sees it.
+  note(use.queued_bytes_connected, budget_.connected_entry_bytes_now + std::min(budget_.connected_bytes_now, kept));
+  note(use.sessions, sessions_.size());
+  note(use.subscription_bytes, router_.subscription_bytes());
+  note(use.retained_messages, retained.size());
+  note(use.retained_bytes, retained.size() == 0 ? 0 : retained.bytes());
+  note(use.output_bytes_total, counters_.output_bytes_now);
+  note(use.input_bytes_total, counters_.input_bytes_now);
+  note(use.store_queue_bytes, journal_ ? journal_->store().waiting_bytes() : 0);
+  return use;
 }
 
 }  // namespace shoal::broker

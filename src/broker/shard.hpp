@@ -107,6 +107,8 @@ class Shard final : private Deliveries, private io::Timer {
   void options_changed();
   /// Connections and routing; what the edge counts (bytes, accepts) is left to it.
   Stats stats() const;
+  /// What is used of the limits now; the peaks are those of the turns before, or now.
+  LimitUse use() const;
 
   // For clients.
   const BrokerOptions& options() const { return options_; }
@@ -226,6 +228,7 @@ class Shard final : private Deliveries, private io::Timer {
   session::QueueBudget budget_;
   Turns turns_{budget_.work};
   ShardCounters counters_;
+  LimitUse peaks_;  // as of the last turn's end
   Router router_;
   SessionTable sessions_;
   std::unique_ptr<StoreJournal> journal_;  // null: nothing survives

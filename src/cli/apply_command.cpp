@@ -1,6 +1,7 @@
 #include <boost/json.hpp>
 #include <ostream>
 #include <set>
+#include <utility>
 
 #include "api/applied.hpp"
 #include "cli/commands.hpp"
@@ -19,7 +20,9 @@ void add_rows(std::vector<Row>& rows, const api::Applied::Step& step, bool dry_r
   if (step.changes.empty()) return rows.push_back({action, step.instance, "", outcome});
   for (const api::Applied::Change& change : step.changes) {
     const bool first = &change == &step.changes.front();
-    std::string effect = change.needs_restart && step.action != "restart" ? "needs restart of " + step.instance
+    // Of [fleet]; docs/guide/operating.md says how without losing a client.
+    const std::string of = step.instance == "controller" ? "the controller" : step.instance;
+    std::string effect = change.needs_restart && step.action != "restart" ? "needs restart of " + of
                          : !step.error.empty()                            ? step.error
                          : dry_run                                        ? "live"
                                                                           : "applied";
@@ -49,9 +52,13 @@ void print_applied(Context& context, const std::string& body, bool dry_run, bool
     context.out << body << '\n';
   } else {
     std::vector<Row> rows;
-    std::set<std::string> told;  // its changes say already that they need a restart
-    for (const api::Applied::Step& step : applied->steps) {
-      if (step.action == "due" ? told.contains(step.instance) : !told.insert(step.instance).second) continue;
+    std::set<std::pair<std::string, std::string>> told;  // keys of instances that say already what they need
+    for (api::Applied::Step step : applied->steps) {
+      if (step.action == "due") {
+        std::erase_if(step.changes, [&](const auto& change) { return told.contains({step.instance, change.key}); });
+        if (step.changes.empty()) continue;
+      }
+      for (const api::Applied::Change& change : step.changes) told.emplace(step.instance, change.key);
       add_rows(rows, step, dry_run);
     }
     if (rows.empty()) context.out << "nothing to do\n";

@@ -16,7 +16,8 @@ store::WallMs wall_now() {
 std::optional<std::string> store_of(Context& context, const std::string& name) {
   const auto config = context.load_config(config::UsersFiles::may_be_missing);
   if (!config) return {};
-  const config::InstanceConfig* instance = context.find_instance(*config, name);
+  const config::InstanceConfig* instance =
+      context.find_own_instance(*config, name, "what it keeps is where its own configuration says");
   if (instance == nullptr) return {};
   if (instance->options.persistence == Persistence::none) {
     context.fail(kFailed, instance->at.text() + ": instance " + name +

@@ -94,6 +94,15 @@ void remove_instances(Context& context, const std::vector<std::string>& names, b
 void set_keys(Context& context, const std::vector<std::string>& names, const std::string& key, const std::string& value,
               std::chrono::seconds limit);
 
+struct LimitsOptions {
+  std::string name{};
+  std::vector<std::string> keys{};  ///< `key=value`, also without `limits.`
+  bool json = false;
+  std::chrono::seconds limit{60};
+};
+/// `limits`: sets these, then shows every limit of the instance and its worker with what is used of it.
+void show_limits(Context& context, const LimitsOptions& options);
+
 /// The instances that these names and patterns (`plant-*`) mean, of the running fleet; or says that one means
 /// none, sets the exit code and returns nothing.
 std::optional<std::vector<std::string>> matching_names(Context& context, const std::vector<std::string>& names);

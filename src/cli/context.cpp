@@ -41,6 +41,14 @@ const config::InstanceConfig* Context::find_instance(const config::FleetConfig& 
   return nullptr;
 }
 
+const config::InstanceConfig* Context::find_own_instance(const config::FleetConfig& config, std::string_view name,
+                                                         std::string_view why) {
+  const config::InstanceConfig* instance = find_instance(config, name);
+  if (instance == nullptr || instance->engine != config::Engine::external) return instance;
+  fail(kFailed, instance->name + " is an external broker; " + std::string(why));
+  return nullptr;
+}
+
 std::string Context::how_to_start() const {
   const config::Loaded loaded = config::load(places());
   if (controller::StateLock::is_held(loaded.run_dir)) return "it is starting, or ending";

@@ -54,6 +54,9 @@ struct Context {
   /// The instance of that name in `config`, or says that there is none (and which come close), sets
   /// the exit code to 4 and returns null.
   const config::InstanceConfig* find_instance(const config::FleetConfig& config, std::string_view name);
+  /// The same for what only Shoal's own brokers have: of a foreign one it says `NAME is an external broker; WHY`.
+  const config::InstanceConfig* find_own_instance(const config::FleetConfig& config, std::string_view name,
+                                                  std::string_view why);
 
   /// What to do when no fleet runs: start it, or what must be right before (its file may not be the one
   /// that was meant).

@@ -79,6 +79,27 @@ void add_listings(CLI::App& app, Context& context) {
   status->callback([&context, name, json] { show_instance(context, *name, *json); });
 }
 
+void add_limits(CLI::App& app, Context& context) {
+  struct Options {
+    LimitsOptions limits;
+    unsigned limit = 60;
+  };
+  const auto options = std::make_shared<Options>();
+  CLI::App* command =
+      app.add_subcommand("limits", "Show every limit of an instance: how much is used, was at most, how often reached");
+  command->add_option("NAME", options->limits.name, "Instance")->required()->type_name("");
+  command
+      ->add_option("--set", options->limits.keys,
+                   "First write a limit into its file and go over to it, as `set`; may repeat")
+      ->type_name("KEY=VALUE");
+  command->add_flag("--json", options->limits.json, "An array of objects");
+  add_timeout(command, options->limit);
+  command->callback([&context, options] {
+    options->limits.limit = seconds(options->limit);
+    show_limits(context, options->limits);
+  });
+}
+
 void add_clients(CLI::App& app, Context& context) {
   const auto name = std::make_shared<std::string>();
   const auto json = std::make_shared<bool>(false);
@@ -263,6 +284,7 @@ void add_fleet_commands(CLI::App& app, Context& context) {
   add_apply(app, context, "apply", "Go over to what the configuration says now, or say what that would be", true);
   add_apply(app, context, "reload", "The same as `apply`", false);
   add_edits(app, context);
+  add_limits(app, context);
   add_clients(app, context);
   add_top(app, context);
   add_events(app, context);

@@ -12,6 +12,9 @@
 namespace shoal::cli {
 namespace {
 
+/// A foreign broker binds it where it likes.
+std::string address_of(const config::ListenerConfig& listener) { return listener.foreign ? "*" : listener.host; }
+
 struct Row {
   config::ListenerConfig listener;
   std::string instance;
@@ -76,7 +79,7 @@ void list_ports(Context& context, bool json) {
     boost::json::array all;
     for (const Row& row : rows) {
       boost::json::object one{{"port", row.listener.port.value_or(0)},
-                              {"address", row.listener.host},
+                              {"address", address_of(row.listener)},
                               {"instance", row.instance},
                               {"state", row.state},
                               {"from", row.from}};
@@ -88,8 +91,8 @@ void list_ports(Context& context, bool json) {
   }
   std::vector<std::vector<std::string>> table{{"PORT", "ADDRESS", "INSTANCE", "STATE", "FROM", "NOTE"}};
   for (const Row& row : rows) {
-    table.push_back({row.listener.port ? std::to_string(*row.listener.port) : "-", row.listener.host, row.instance,
-                     row.state, row.from, row.note});
+    table.push_back({row.listener.port ? std::to_string(*row.listener.port) : "-", address_of(row.listener),
+                     row.instance, row.state, row.from, row.note});
   }
   print_table(context.out, table);
 }

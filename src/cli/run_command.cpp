@@ -2,6 +2,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
@@ -90,6 +91,7 @@ void run_fleet(Context& context, std::optional<int> ready_fd, bool force) {
   options.places = context.places();
   options.worker_executable = worker_beside_this_program();
   options.version = context.version;
+  if (const char* root = std::getenv("SHOAL_MACHINE_ROOT")) options.machine_root = root;  // for tests
   const bool logs_to_stdout = options.config.log.fd >= 0;
   if (pipe) {
     // Every path is absolute by now; a daemon keeps no folder busy.

@@ -3,6 +3,7 @@
 #include <ostream>
 
 #include "cli/commands.hpp"
+#include "cli/limits_table.hpp"
 #include "cli/table.hpp"
 #include "fleet/preflight.hpp"
 
@@ -35,12 +36,25 @@ void show_instance(Context& context, const std::string& name, bool json) {
   std::vector<std::vector<std::string>> rows{
       {"name", instance.name},
       {"state", instance.state},
-      {"worker", instance.worker + (instance.pid > 0 ? " (pid " + std::to_string(instance.pid) + ")" : "")},
   };
+  const std::string pid = instance.pid > 0 ? " (pid " + std::to_string(instance.pid) + ")" : "";
+  if (instance.engine == "shoal") {
+    rows.push_back({"worker", instance.worker + pid});
+  } else {
+    rows.push_back({"engine", instance.engine});
+    rows.push_back({"program", instance.program + pid});
+  }
   for (const std::string& note : instance.notes) rows.push_back({"NOTE", note});
+  for (const api::Limit& limit : instance.worker_limits) {
+    if (limit_text(limit).empty()) continue;
+    std::string words = "its " + limit.key.substr(limit.key.find('.') + 1);
+    std::replace(words.begin(), words.end(), '_', ' ');
+    rows.push_back({std::move(words), limit_text(limit)});
+  }
   if (!instance.alarm.empty()) rows.push_back({"ALARM", instance.alarm});
   for (const std::string& url : instance.listeners) rows.push_back({"listener", url});
   if (ready && instance.clients) rows.push_back({"clients", std::to_string(*instance.clients)});
+  else if (instance.engine != "shoal") rows.push_back({"clients", "unknown"});
   if (ready) rows.push_back({"uptime", duration_text(instance.uptime_s)});
   rows.push_back({"restarts", std::to_string(instance.restarts)});
   rows.push_back({"last exit", instance.last_exit.empty() ? "-" : instance.last_exit});

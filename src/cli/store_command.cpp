@@ -32,6 +32,7 @@ std::optional<Source> find_source(Context& context, const std::string& what) {
   if (may_be_name) {
     const auto loaded = config::load(context.places(), config::UsersFiles::may_be_missing);
     const auto* instance = loaded.config ? loaded.config->find(what) : nullptr;
+    if (instance && !context.find_own_instance(*loaded.config, what, "it has no store of Shoal")) return {};
     if (instance) return Source{instance->options.store_dir};
   }
   std::error_code error;

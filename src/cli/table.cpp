@@ -44,7 +44,8 @@ void print_instances(std::ostream& out, const std::vector<api::Instance>& instan
     std::string listeners;
     for (const std::string& url : instance.listeners) listeners += (listeners.empty() ? "" : " ") + url;
     rows.push_back({instance.name, instance.state, instance.pid > 0 ? std::to_string(instance.pid) : "-",
-                    instance.worker, ready && instance.clients ? std::to_string(*instance.clients) : "-",
+                    instance.engine == "shoal" ? instance.worker : instance.engine,
+                    ready && instance.clients ? std::to_string(*instance.clients) : "-",
                     ready && instance.cpu_s ? cpu_text(*instance.cpu_s) : "-", std::to_string(instance.restarts),
                     ready ? duration_text(instance.uptime_s) : "-", listeners});
   }

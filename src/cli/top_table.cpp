@@ -85,6 +85,10 @@ TopRow row_of(const api::Instance* before, const api::Instance& now, double seco
   row.bytes_out = rate_of("bytes_sent");
   row.cpu = rate_of("cpu_us");
   if (row.cpu) *row.cpu /= 10'000;  // microseconds to percent of a second
+  if (now.engine == "external" && before->pid == now.pid) {
+    row.cpu = rate(before->worker_cpu_s, now.worker_cpu_s, seconds);
+    if (row.cpu) *row.cpu *= 100;
+  }
   return row;
 }
 

@@ -13,8 +13,8 @@
 #include "base/unique_fd.hpp"
 #include "cli/commands.hpp"
 #include "cli/table.hpp"
-#include "controller/folders.hpp"
 #include "controller/orphans.hpp"
+#include "controller/privileges.hpp"
 #include "controller/state_lock.hpp"
 
 namespace shoal::cli {
@@ -92,11 +92,13 @@ void up_in_background(Context& context, std::chrono::seconds limit, bool force) 
   if (!config) return;
   if (runs_already(context, *config)) return;
   if (!force && fails_preflight(context, *config)) return;
-  if (auto made = controller::make_folders(*config); !made) return context.fail(kFailed, made.error().message);
+  if (auto made = controller::make_users_folders(*config); !made) return context.fail(kFailed, made.error().message);
+  const bool is_new = ::access(config->controller_log().c_str(), F_OK) != 0;
   const base::UniqueFd log(::open(config->controller_log().c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640));
   if (!log) {
     return context.fail(kFailed, "the log " + config->controller_log() + " cannot be written: " + std::strerror(errno));
   }
+  if (is_new) controller::give_to_user(*config, log.get());
   int ends[2];
   if (::pipe2(ends, O_CLOEXEC) != 0) return context.fail(kFailed, std::strerror(errno));
   const base::UniqueFd listening(ends[0]);

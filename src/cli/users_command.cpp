@@ -18,7 +18,8 @@ namespace {
 std::optional<std::string> users_file_of(Context& context, const std::string& name) {
   const auto config = context.load_config(config::UsersFiles::may_be_missing);
   if (!config) return {};
-  const config::InstanceConfig* instance = context.find_instance(*config, name);
+  const config::InstanceConfig* instance =
+      context.find_own_instance(*config, name, "its users are where its own configuration says");
   if (instance == nullptr) return {};
   if (instance->options.auth.users_file.empty()) {
     context.fail(kFailed, instance->at.text() + ": instance " + name +

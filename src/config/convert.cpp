@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <optional>
 
+#include "config/external.hpp"
 #include "config/listener.hpp"
 #include "config/quantity.hpp"
 #include "config/schema.hpp"
@@ -12,6 +13,7 @@ namespace {
 
 // As many as one message to a worker can carry.
 constexpr std::size_t kListenersMax = 250;
+constexpr std::size_t kWordsMax = 64;
 
 using Outcome = std::variant<Value, Problem>;
 
@@ -73,6 +75,34 @@ Outcome convert_ports(const Key& key, const Node& node) {
     }
   }
   return unexpected(key, node, R"("FIRST-LAST" with ports from 1 to 65535)");
+}
+
+Outcome convert_words(const Key& key, const Node& node) {
+  const std::string expected = R"(a list of strings such as ["-c", "{config_file}"])";
+  if (node.kind != Kind::list) return unexpected(key, node, expected);
+  Value value;
+  std::size_t bytes = 0;
+  for (const Node& item : node.items) {
+    if (item.kind != Kind::text) return unexpected(key, item, expected);
+    if (item.text.find('\0') != std::string::npos) return unexpected(key, item, "no zero bytes");
+    bytes += item.text.size();
+    value.words.push_back(item.text);
+  }
+  if (value.words.size() > kWordsMax || bytes > key.max)
+    return Problem{node.at, std::string(key.path) + ": expected at most " + std::to_string(kWordsMax) +
+                                " strings of together " + format_number(Type::size, key.max)};
+  return value;
+}
+
+Outcome convert_port(const Key& key, const Node& node) {
+  const bool automatic = node.kind == Kind::text && node.text == "auto";
+  if (!automatic && (node.kind != Kind::integer || node.integer < 1 || node.integer > 65535))
+    return unexpected(key, node, R"(1 to 65535, or "auto")");
+  Value value;
+  ListenerConfig& listener = value.listeners.emplace_back(foreign_listener());
+  if (!automatic) listener.port = static_cast<std::uint16_t>(node.integer);
+  listener.at = node.at;
+  return value;
 }
 
 Outcome convert_address(const Key& key, const Node& node) {
@@ -153,6 +183,8 @@ std::variant<Value, Problem> convert(const Key& key, const Node& node, const std
         return unexpected(key, node, "a string of at most " + std::to_string(key.max) + " bytes");
       return Value{.text = node.text};
     case Type::path: return convert_path(key, node, folder);
+    case Type::words: return convert_words(key, node);
+    case Type::port: return convert_port(key, node);
     case Type::ports: return convert_ports(key, node);
     case Type::address: return convert_address(key, node);
     case Type::listeners: break;
@@ -170,6 +202,11 @@ std::string value_text(const Key& key, const Value& value) {
     case Type::name:
     case Type::text:
     case Type::path: return value.text;
+    case Type::words: return list_text(value.words);
+    case Type::port: {
+      const auto& port = value.listeners.front().port;
+      return port ? std::to_string(*port) : "auto";
+    }
     case Type::ports: return std::to_string(value.ports.first) + '-' + std::to_string(value.ports.last);
     case Type::address:
     case Type::listeners: break;
@@ -213,7 +250,9 @@ std::string unknown_key(Scope scope, std::string_view prefix, std::string_view n
   }
   if (elsewhere && nearest(name, here).empty())
     return unknown("key", name) + "; did you mean " + in_quotes(elsewhere->path) +
-           (elsewhere->scope == Scope::fleet ? " of [fleet]?" : " of an instance?");
+           (elsewhere->scope == Scope::fleet    ? " of [fleet]?"
+            : elsewhere->scope == Scope::worker ? " of [workers.NAME]?"
+                                                : " of an instance?");
   return unknown_name("key", name, here);
 }
 

@@ -78,6 +78,8 @@ std::string as_toml(const Key& key, const std::string& value) {
     case Type::path:
     case Type::address:
     case Type::ports: return in_quotes(value);
+    case Type::port: return digits ? value : in_quotes(value);
+    case Type::words:
     case Type::listeners: break;
   }
   std::string list;

@@ -21,11 +21,13 @@ const InstanceConfig* FleetConfig::find(std::string_view name) const {
   return found == instances.end() ? nullptr : &*found;
 }
 
-std::vector<Change> changes(const std::map<std::string, std::string>& before,
-                            const std::map<std::string, std::string>& after) {
+namespace {
+
+std::vector<Change> changes_in(Scope scope, const std::map<std::string, std::string>& before,
+                               const std::map<std::string, std::string>& after) {
   std::vector<Change> found;
   for (const Key& key : schema()) {
-    if (key.scope != Scope::instance) continue;
+    if (key.scope != scope) continue;
     const auto value = [&](const std::map<std::string, std::string>& values) {
       const auto at = values.find(std::string(key.path));
       return at == values.end() ? key.fallback : at->second;
@@ -33,7 +35,24 @@ std::vector<Change> changes(const std::map<std::string, std::string>& before,
     std::string old = value(before), now = value(after);
     if (old != now) found.push_back({std::string(key.path), std::move(old), std::move(now), key.needs_restart});
   }
+  const bool other_engine =
+      std::any_of(found.begin(), found.end(), [](const Change& change) { return change.key == "engine"; });
+  if (other_engine) {
+    for (Change& change : found) change.needs_restart = change.needs_restart || change.key != "enabled";
+  }
   return found;
+}
+
+}  // namespace
+
+std::vector<Change> changes(const std::map<std::string, std::string>& before,
+                            const std::map<std::string, std::string>& after) {
+  return changes_in(Scope::instance, before, after);
+}
+
+std::vector<Change> fleet_changes(const std::map<std::string, std::string>& before,
+                                  const std::map<std::string, std::string>& after) {
+  return changes_in(Scope::fleet, before, after);
 }
 
 Places Places::find(const std::string& option, const std::string& config_env, const std::string& home_env) {

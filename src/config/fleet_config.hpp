@@ -35,16 +35,44 @@ struct ListenerConfig {
   std::string host;  ///< numeric address without brackets
   bool ipv6 = false;
   std::optional<std::uint16_t> port;
+  /// A foreign broker binds it, on addresses that only its own configuration knows: it meets every listener of its
+  /// port.
+  bool foreign = false;
   Position at;
 
   /// `mqtt://HOST:PORT`, with `auto` where the port is not known.
   std::string url() const;
 };
 
+/// What a worker process may take of the machine; 0: as much as there is.
+struct WorkerLimits {
+  std::uint64_t memory_bytes = 0;
+  std::uint64_t cpu_percent = 0;  ///< 100: one core
+  std::uint64_t descriptors = 0;
+
+  bool operator==(const WorkerLimits&) const = default;
+};
+
+/// What an instance is served by.
+enum class Engine {
+  shoal,     ///< a shoal-worker
+  external,  ///< a foreign broker, a program of its own
+};
+
+/// How a foreign broker is started.
+struct ExternalProgram {
+  std::string program;            ///< path
+  std::vector<std::string> args;  ///< as written; see `expand`
+  std::string config_file;        ///< path; may be empty
+};
+
 /// One instance as written, with templates and defaults applied and every path absolute.
 struct InstanceConfig {
   std::string name;
+  Engine engine = Engine::shoal;
+  ExternalProgram external;    ///< of `Engine::external`; then there is one listener, which is `foreign`
   std::string worker = "own";  ///< "own", or the group that shares a process
+  WorkerLimits worker_limits;  ///< its own worker's, or those of `[workers.NAME]`
   bool enabled = true;         ///< started with the fleet
   std::vector<ListenerConfig> listeners;
   /// `options.listeners` is empty (the ports and sockets are the controller's); `options.log.file`
@@ -68,9 +96,14 @@ struct Change {
   bool operator==(const Change&) const = default;
 };
 
-/// What differs between two sets of `InstanceConfig::values`, in the order of the reference page.
+/// What differs between two sets of `InstanceConfig::values`, in the order of the reference page. With another engine
+/// everything needs a restart.
 std::vector<Change> changes(const std::map<std::string, std::string>& before,
                             const std::map<std::string, std::string>& after);
+
+/// The same for two sets of `FleetConfig::values`. `needs_restart`: of the controller.
+std::vector<Change> fleet_changes(const std::map<std::string, std::string>& before,
+                                  const std::map<std::string, std::string>& after);
 
 /// Inclusive.
 struct PortRange {
@@ -87,7 +120,10 @@ struct FleetConfig {
   PortRange port_range;
   LogOptions log;                         ///< of the controller
   std::optional<ListenerConfig> metrics;  ///< where HTTP serves metrics and health; its port is fixed
-  std::vector<InstanceConfig> instances;  ///< in the order of the files
+  std::string user;                       ///< who the controller becomes when root starts it, `NAME` or `NAME:GROUP`
+  Position user_at;
+  std::vector<InstanceConfig> instances;      ///< in the order of the files
+  std::map<std::string, std::string> values;  ///< as `InstanceConfig::values`, of [fleet]
 
   const InstanceConfig* find(std::string_view name) const;
   std::string control_socket() const { return run_dir + "/control.sock"; }

@@ -44,6 +44,7 @@ void Layer::apply(InstanceConfig& instance) const {
     std::erase_if(instance.values, [](const auto& value) { return value.first.starts_with("auth."); });
   }
   for (const Setting& setting : settings) {
+    if (setting.key->engine && *setting.key->engine != instance.engine) continue;
     if (setting.key->set_instance) {
       setting.key->set_instance(instance, setting.value);
       instance.values[std::string(setting.key->path)] = value_text(*setting.key, setting.value);
@@ -53,7 +54,18 @@ void Layer::apply(InstanceConfig& instance) const {
 }
 
 void Layer::apply(FleetConfig& fleet) const {
-  for (const Setting& setting : settings) setting.key->set_fleet(fleet, setting.value);
+  for (const Setting& setting : settings) {
+    setting.key->set_fleet(fleet, setting.value);
+    fleet.values[std::string(setting.key->path)] = value_text(*setting.key, setting.value);
+    if (setting.key->path == "user") fleet.user_at = setting.value_at;
+  }
+}
+
+void Layer::apply_worker(InstanceConfig& instance) const {
+  for (const Setting& setting : settings) {
+    setting.key->set_worker(instance.worker_limits, setting.value);
+    instance.values["worker_limits." + std::string(setting.key->path)] = value_text(*setting.key, setting.value);
+  }
 }
 
 Layer read_layer(Scope scope, const Node& table, const std::string& folder, std::vector<Problem>& problems) {

@@ -69,6 +69,7 @@ std::variant<ListenerConfig, std::string> parse_address(std::string_view text) {
 }
 
 bool overlaps(const ListenerConfig& a, const ListenerConfig& b) {
+  if (a.foreign || b.foreign) return true;
   if (a.ipv6 != b.ipv6) return false;
   const char* any = a.ipv6 ? "::" : "0.0.0.0";
   return a.host == b.host || a.host == any || b.host == any;

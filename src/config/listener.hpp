@@ -17,7 +17,8 @@ std::variant<ListenerConfig, std::string> parse_listener(std::string_view url);
 std::variant<ListenerConfig, std::string> parse_address(std::string_view text);
 
 /// True when the addresses of both, given the same port, cannot be bound together: the same address,
-/// or one of them is the wildcard of its family. IPv6 sockets are v6-only, so families never meet.
+/// or one of them is the wildcard of its family. IPv6 sockets are v6-only, so families never meet, but for a foreign
+/// one, which meets all.
 bool overlaps(const ListenerConfig& a, const ListenerConfig& b);
 
 }  // namespace shoal::config

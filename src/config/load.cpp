@@ -10,6 +10,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "config/external.hpp"
 #include "config/layer.hpp"
 #include "config/listener.hpp"
 
@@ -77,10 +78,11 @@ class Loader {
       if (entry.key == "routes") report(entry.at, "routes do not exist yet; remove them");
       else if (entry.key == "fleet") read_fleet(entry);
       else if (entry.key == "templates") read_templates(entry);
+      else if (entry.key == "workers") read_workers(entry);
       else if (entry.key == "defaults") {
         if (const Node* node = table(entry, "defaults")) defaults_ = read_shared(*node, "[defaults]");
       } else if (entry.key != "instances") {
-        static constexpr std::string_view kTables[] = {"fleet", "defaults", "templates", "instances"};
+        static constexpr std::string_view kTables[] = {"fleet", "defaults", "templates", "workers", "instances"};
         report(entry.at, unknown_name("key", entry.key, kTables));
       }
     }
@@ -119,6 +121,33 @@ class Loader {
       if (!valid_name(one.key)) report(one.at, bad_name("template", one.key));
       else if (const Node* node = table(one, name)) templates_[one.key] = read_shared(*node, '[' + name + ']');
     }
+  }
+
+  void read_workers(const Entry& entry) {
+    if (!table(entry, "workers")) return;
+    for (const Entry& one : entry.value.entries) {
+      if (one.key == "own")
+        report(one.at, "[workers.own] would be nobody's: write worker_limits in [defaults] or in an instance");
+      else if (!valid_name(one.key)) report(one.at, bad_name("worker", one.key));
+      else if (const Node* node = table(one, "workers." + one.key))
+        workers_[one.key] = read_layer(Scope::worker, *node, folder_, problems_);
+    }
+  }
+
+  // What a shared worker may take is nothing that one of its instances can say.
+  void place_worker_limits(InstanceConfig& instance, const Layer& own) {
+    constexpr std::string_view kPrefix = "worker_limits.";
+    if (instance.worker == "own") return;
+    for (const Setting& setting : own.settings) {
+      if (setting.key->path.starts_with(kPrefix))
+        report(setting.key_at, "instance " + instance.name + " shares the worker " + in_quotes(instance.worker) +
+                                   "; write " + std::string(setting.key->path.substr(kPrefix.size())) +
+                                   " in [workers." + instance.worker + "] of " + main_shown_);
+    }
+    instance.worker_limits = {};
+    std::erase_if(instance.values, [&](const auto& value) { return value.first.starts_with(kPrefix); });
+    const auto found = workers_.find(instance.worker);
+    if (found != workers_.end()) found->second.apply_worker(instance);
   }
 
   /// A layer for several instances.
@@ -166,7 +195,7 @@ class Loader {
     instance.options.persistence = Persistence::crash_safe;
     instance.name = name;
     instance.at = at;
-    defaults_.apply(instance);
+    const Layer* shared = nullptr;
     if (const Setting* setting = own.find("template")) {
       const auto found = templates_.find(setting->value.text);
       if (found == templates_.end()) {
@@ -175,17 +204,27 @@ class Loader {
         report(setting->value_at, unknown_name("template", setting->value.text, names));
         complete = false;
       } else {
-        found->second.apply(instance);
+        shared = &found->second;
         complete = complete && !found->second.broken;
       }
     }
+    const LayersOfInstance layers{.own = own, .shared = shared, .defaults = defaults_};
+    instance.engine = engine_of(layers);
+    defaults_.apply(instance);
+    if (shared) shared->apply(instance);
     own.apply(instance);
+    place_worker_limits(instance, own);
     instance.options.name = name;
     place_log(instance.options.log, fleet_.log_dir + '/' + name + ".log");
     instance.state_dir = fleet_.state_dir + '/' + name;
     instance.options.store_dir = instance.state_dir + "/store";
-    if (complete) check_complete(instance);
-    check_users_file(instance);
+    report_foreign_keys(instance, layers, problems_);
+    if (instance.engine == Engine::external) {
+      if (complete) check_external(instance, layers, problems_);
+    } else {
+      if (complete) check_complete(instance);
+      check_users_file(instance);
+    }
     fleet_.instances.push_back(std::move(instance));
   }
 
@@ -253,6 +292,7 @@ class Loader {
   FleetConfig fleet_;
   Layer defaults_;
   std::map<std::string, Layer, std::less<>> templates_;
+  std::map<std::string, Layer, std::less<>> workers_;
   std::vector<Problem> problems_;
 };
 

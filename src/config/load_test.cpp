@@ -97,6 +97,11 @@ run_dir = "../run"
 port_range = "20000-20010"
 log = { level = "warn", format = "json", max_size = "1MiB", keep = 0 }
 metrics = "[::1]:9464"
+user = "broker:mqtt"
+[workers.small]
+memory = "1 GiB"
+cpu_percent = 150
+descriptors = 500
 [instances.x]
 worker = "small"
 listeners = ["mqtt://0.0.0.0:1", "mqtt://[0::1]:65535", "mqtt://localhost:auto"]
@@ -139,6 +144,11 @@ output_bytes = "20 KiB"
   ASSERT_TRUE(fleet.metrics.has_value());
   EXPECT_EQ(fleet.metrics->url(), "mqtt://[::1]:9464");
   EXPECT_EQ(fleet.metrics->at.text(), "shoal.toml:8:11");
+  EXPECT_EQ(fleet.user, "broker:mqtt");
+  EXPECT_EQ(fleet.user_at.text(), "shoal.toml:9:8");
+  EXPECT_EQ(fleet.values.at("port_range"), "20000-20010");
+  EXPECT_EQ(fleet.instances[0].worker_limits,
+            (WorkerLimits{.memory_bytes = 1 << 30, .cpu_percent = 150, .descriptors = 500}));
   ASSERT_EQ(fleet.instances.size(), 1u);
   const InstanceConfig& x = fleet.instances[0];
   EXPECT_EQ(x.worker, "small");
@@ -148,7 +158,7 @@ output_bytes = "20 KiB"
   EXPECT_EQ(x.listeners[2].url(), "mqtt://127.0.0.1:auto");
   EXPECT_FALSE(x.options.auth.anonymous);
   EXPECT_EQ(x.options.auth.users_file, (folder_ / "x.users").string());
-  EXPECT_EQ(x.users_at.text(), "shoal.toml:12:29");
+  EXPECT_EQ(x.users_at.text(), "shoal.toml:17:29");
   EXPECT_EQ(x.options.queue_full, QueueFull::disconnect);
   EXPECT_EQ(x.options.log.level, LogLevel::off);
   EXPECT_EQ(x.options.log.format, LogFormat::json);
@@ -175,6 +185,31 @@ output_bytes = "20 KiB"
   EXPECT_EQ(limits.topic_aliases, 18u);
   EXPECT_EQ(limits.keep_alive_max_s, 3600u);
   EXPECT_EQ(limits.output_bytes, 20u << 10);
+}
+
+TEST_F(Load, LimitsOfAWorkerAreItsInstancesOwnOrThoseOfAllThatShareIt) {
+  const FleetConfig fleet = good(kLab + R"(
+[defaults]
+worker_limits = { memory = "32 MiB", descriptors = 100 }
+[templates.t]
+worker = "small"
+worker_limits.cpu_percent = 10
+[workers.small]
+cpu_percent = 50
+[instances.a]
+template = "t"
+listeners = ["mqtt://127.0.0.1:auto"]
+auth = { anonymous = true }
+[instances.b]
+worker = "other"
+listeners = ["mqtt://127.0.0.1:auto"]
+auth = { anonymous = true }
+)");
+  EXPECT_EQ(fleet.find("lab")->worker_limits, (WorkerLimits{.memory_bytes = 32 << 20, .descriptors = 100}));
+  EXPECT_EQ(fleet.find("a")->worker_limits, (WorkerLimits{.cpu_percent = 50}));
+  EXPECT_EQ(fleet.find("a")->values.count("worker_limits.memory"), 0u);
+  EXPECT_EQ(fleet.find("a")->values.at("worker_limits.cpu_percent"), "50");
+  EXPECT_EQ(fleet.find("b")->worker_limits, WorkerLimits{});
 }
 
 TEST_F(Load, LogsToStandardOutputHaveNoFiles) {
@@ -255,7 +290,7 @@ TEST_F(Load, ProblemsOfAllFilesAreCollectedInOrder) {
           HasSubstr("instances.d/broken.toml:1:5: "),
           R"(instances.d/lab.toml: instance lab is already defined (shoal.toml:1); remove one of them)",
           HasSubstr(
-              R"(instances.d/ok.toml:1:1: unknown key "wrong"; there are: template, worker, enabled, listeners, auth, )")));
+              R"(instances.d/ok.toml:1:1: unknown key "wrong"; there are: template, engine, worker, enabled, listeners, auth, )")));
 }
 
 struct Case {
@@ -296,7 +331,15 @@ INSTANTIATE_TEST_SUITE_P(
         {"KeyOfTheFleet", lab_with("port_range = '1-2'"),
          R"(shoal.toml:4:1: unknown key "port_range"; did you mean "port_range" of [fleet]?)"},
         {"UnknownKeyFar", kLab + "[fleet]\nxyzzy = 1",
-         R"(shoal.toml:5:1: unknown key "xyzzy"; there are: state_dir, log_dir, run_dir, port_range, metrics, log)"},
+         R"(shoal.toml:5:1: unknown key "xyzzy"; there are: state_dir, log_dir, run_dir, port_range, metrics, user, log)"},
+        {"UnknownKeyOfAWorker", kLab + "[workers.small]\nmemry = 1",
+         R"(shoal.toml:5:1: unknown key "memry"; did you mean "memory"?)"},
+        {"LimitsOfASharedWorker", lab_with("worker = 'small'\nworker_limits.memory = '1 GiB'"),
+         R"(shoal.toml:5:15: instance lab shares the worker "small"; write memory in [workers.small] of shoal.toml)"},
+        {"WorkerOwn", kLab + "[workers.own]\nmemory = '1 GiB'",
+         "shoal.toml:4:10: [workers.own] would be nobody's: write worker_limits in [defaults] or in an instance"},
+        {"LittleMemory", lab_with("worker_limits.memory = 1000"),
+         "shoal.toml:4:24: worker_limits.memory: expected 16 MiB to 1024 GiB, found the integer 1000"},
         {"UnknownTemplate", lab_with("template = 'smal'") + "[templates.small]",
          R"(shoal.toml:4:12: unknown template "smal"; did you mean "small"?)"},
         {"NoTemplates", lab_with("template = 'smal'"), R"(shoal.toml:4:12: unknown template "smal"; there are none)"},

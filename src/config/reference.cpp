@@ -19,6 +19,7 @@ each, with the keys of an instance at the top. `shoal check` reads everything an
 | `[fleet]` | the controller's own keys |
 | `[defaults]` | keys of an instance; every instance starts from these |
 | `[templates.NAME]` | keys of an instance; used by `template = "NAME"` |
+| `[workers.NAME]` | limits of the worker that all instances with `worker = "NAME"` share |
 | `[instances.NAME]` | one instance |
 
 An instance is made from the defaults on this page, then `[defaults]`, then its template, then its own keys; the last one
@@ -51,6 +52,8 @@ std::string takes(const Key& key) {
     case Type::name: return "name";
     case Type::text: return "string of at most " + std::to_string(key.max) + " bytes";
     case Type::path: return "path";
+    case Type::words: return "list of strings";
+    case Type::port: return "port, or `\"auto\"`";
     case Type::ports: return "`\"FIRST-LAST\"`";
     case Type::address: return "`\"HOST:PORT\"`";
     case Type::listeners: return "list of strings";
@@ -61,13 +64,16 @@ std::string takes(const Key& key) {
   return out;
 }
 
-void append_table(std::string& out, Scope scope, std::string_view title, std::string_view text) {
+void append_table(std::string& out, Scope scope, std::string_view title, std::string_view text,
+                  Engine engine = Engine::shoal) {
   out += "\n## " + std::string(title) + "\n\n" + std::string(text) +
          "\n\n| key | takes | default | |\n|---|---|---|---|\n";
   for (const Key& key : schema()) {
-    if (key.scope != scope) continue;
+    if (key.scope != scope || key.engine.value_or(Engine::shoal) != engine) continue;
     out += "| " + code(key.path) + " | " + takes(key) + " | " + fallback(key) + " | " + std::string(key.doc) +
-           (key.needs_restart ? " *Needs a restart.*" : "") + " |\n";
+           (key.needs_restart ? scope == Scope::fleet ? " *Needs a restart of the controller.*" : " *Needs a restart.*"
+                              : "") +
+           " |\n";
   }
 }
 
@@ -75,14 +81,28 @@ void append_table(std::string& out, Scope scope, std::string_view title, std::st
 
 std::string reference() {
   std::string out(kHead);
-  append_table(out, Scope::fleet, "Keys of `[fleet]`",
-               "With `SHOAL_HOME=DIR` the defaults of the folders are `DIR/state`, `DIR/log` and `DIR/run`.");
+  append_table(
+      out, Scope::fleet, "Keys of `[fleet]`",
+      "With `SHOAL_HOME=DIR` the defaults of the folders are `DIR/state`, `DIR/log` and `DIR/run`; the folders "
+      "cannot change while\nthe fleet runs. What needs a restart of the controller waits until it is executed "
+      "again (SIGUSR2), which no client notices;\n`shoal apply` lists it until then.");
+  append_table(
+      out, Scope::worker, "Keys of a shared worker",
+      "`[workers.NAME]` in the main file. An instance with a worker of its own has them as `worker_limits`, see "
+      "below. `shoal status`\nand `shoal limits` say by what each is in force; see "
+      "[limits](../guide/limits.md).");
   append_table(out, Scope::instance, "Keys of an instance",
                "A running instance goes over to another value without losing a client, once `shoal apply` has read it; "
                "what needs a\nrestart says so.\n\n"
                "A dotted key may be written as such (`limits.sessions = 10`), as a table (`[instances.lab.limits]`) or "
                "inline\n(`limits = { sessions = 10 }`). Where a limit says \"then\", that is what happens when it is "
                "reached.");
+  append_table(
+      out, Scope::instance, "Keys of an external broker",
+      "With `engine = \"external\"`. Of the keys above it has `template`, `engine` and `enabled`; the others are "
+      "errors where they are written\nfor it or in its template, and not for it in `[defaults]`. "
+      "[External brokers](../guide/external.md).",
+      Engine::external);
   return out;
 }
 

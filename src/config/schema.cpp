@@ -4,6 +4,7 @@
 #include <limits>
 #include <type_traits>
 
+#include "config/external.hpp"
 #include "config/quantity.hpp"
 
 namespace shoal::config {
@@ -48,8 +49,54 @@ Key log_key(Scope scope, Key key) {
   key.scope = scope;
   if (scope == Scope::fleet) key.set_fleet = [](FleetConfig& f, const Value& v) { Set(f.log, v); };
   else key.set_instance = [](InstanceConfig& i, const Value& v) { Set(i.options.log, v); };
-  key.needs_restart = scope == Scope::instance && key.path != "log.level";
+  key.needs_restart = key.path != "log.level";
   return key;
+}
+
+/// A limit of a worker: of a shared one, or of an instance's own.
+template <auto Member>
+Key worker_limit(Scope scope, std::string_view path, Key key) {
+  key.scope = scope;
+  key.path = path;
+  if (scope == Scope::worker) key.set_worker = [](WorkerLimits& w, const Value& v) { w.*Member = v.number; };
+  else key.set_instance = [](InstanceConfig& i, const Value& v) { i.worker_limits.*Member = v.number; };
+  return key;
+}
+
+std::vector<Key> worker_limits(Scope scope) {
+  const bool shared = scope == Scope::worker;
+  using W = WorkerLimits;
+  return {
+      worker_limit<&W::memory_bytes>(
+          scope, shared ? "memory" : "worker_limits.memory",
+          {.scope = scope,
+           .path = "",
+           .type = Type::size,
+           .fallback = "",
+           .doc =
+               "Memory of the process: by a cgroup, else `RLIMIT_DATA` (what it has allocated). Then it ends, and is "
+               "started again. Not written: no limit.",
+           .min = 16 * kMiB,
+           .max = kTiB}),
+      worker_limit<&W::cpu_percent>(scope, shared ? "cpu_percent" : "worker_limits.cpu_percent",
+                                    {.scope = scope,
+                                     .path = "",
+                                     .type = Type::integer,
+                                     .fallback = "",
+                                     .doc = "Its share of processor time, 100 for one core. Then it waits. By a cgroup "
+                                            "only. Not written: no limit.",
+                                     .min = 1,
+                                     .max = 100'000}),
+      worker_limit<&W::descriptors>(
+          scope, shared ? "descriptors" : "worker_limits.descriptors",
+          {.scope = scope,
+           .path = "",
+           .type = Type::integer,
+           .fallback = "",
+           .doc = "Open files and connections (`RLIMIT_NOFILE`). Then connects wait. Not written: what the controller "
+                  "may have.",
+           .min = 64,
+           .max = kMillion})};
 }
 
 std::vector<Key> log_keys(Scope scope) {
@@ -113,14 +160,34 @@ std::vector<Key> make_schema() {
                       "Where `/metrics`, `/healthz` and `/readyz` are served over HTTP, such as `127.0.0.1:9464`, for "
                       "Prometheus and health checks. HOST as in `listeners`. Nothing else is served there, and "
                       "nobody is asked who he is. Not written: nowhere but on the control socket.",
-                  .set_fleet = [](FleetConfig& f, const Value& v) { f.metrics = v.listeners.front(); }});
+                  .set_fleet = [](FleetConfig& f, const Value& v) { f.metrics = v.listeners.front(); },
+                  .needs_restart = true});
+  keys.push_back(
+      {.scope = Scope::fleet,
+       .path = "user",
+       .type = Type::text,
+       .fallback = "",
+       .doc = "`NAME` or `NAME:GROUP`: who the controller and its workers are when root starts it. It keeps the "
+              "right to bind ports below 1024, and nothing else. Not written: they stay root.",
+       .max = 64,
+       .set_fleet = [](FleetConfig& f, const Value& v) { f.user = v.text; },
+       .needs_restart = true});
   for (Key& key : log_keys(Scope::fleet)) keys.push_back(std::move(key));
+  for (Key& key : worker_limits(Scope::worker)) keys.push_back(std::move(key));
 
   keys.push_back({.scope = instance,
                   .path = "template",
                   .type = Type::name,
                   .fallback = "",
                   .doc = "The `[templates.NAME]` this instance starts from. Not in templates and defaults."});
+  keys.push_back({.scope = instance,
+                  .path = "engine",
+                  .type = Type::choice,
+                  .fallback = "shoal",
+                  .doc = "`shoal`: the broker of Shoal. `external`: another program, which Shoal starts and watches.",
+                  .choices = {"shoal", "external"},
+                  .set_instance = [](InstanceConfig& i, const Value& v) { i.engine = static_cast<Engine>(v.number); },
+                  .needs_restart = true});
   keys.push_back({.scope = instance,
                   .path = "worker",
                   .type = Type::name,
@@ -197,6 +264,7 @@ std::vector<Key> make_schema() {
                   .max = 1'024,
                   .set_instance = [](InstanceConfig& i, const Value& v) { i.options.response_information = v.text; }});
   for (Key& key : log_keys(instance)) keys.push_back(std::move(key));
+  for (Key& key : worker_limits(instance)) keys.push_back(std::move(key));
 
   using L = Limits;
   const Type integer = Type::integer, size = Type::size, duration = Type::duration;
@@ -267,6 +335,11 @@ std::vector<Key> make_schema() {
                                              "Of one client; then it is not read for a while. 0: unlimited."),
        limit<&L::client_bytes_per_second>("limits.client_bytes_per_second", size, 0, kTiB,
                                           "The same for the bytes of its PUBLISH packets. 0: unlimited.")});
+  for (Key& key : keys) {
+    const bool of_both = key.path == "template" || key.path == "engine" || key.path == "enabled";
+    if (key.scope == instance && !of_both) key.engine = Engine::shoal;
+  }
+  for (Key& key : external_keys()) keys.push_back(std::move(key));
   return keys;
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -22,6 +23,8 @@ enum class Type {
   name,      ///< see `valid_name`
   text,      ///< up to `Key::max` bytes
   path,      ///< made absolute, relative to the file that names it
+  words,     ///< a list of strings
+  port,      ///< a number or "auto", one of `Value::listeners`, which is foreign
   ports,     ///< "FIRST-LAST"
   address,   ///< "HOST:PORT", one of `Value::listeners`
   listeners,
@@ -30,6 +33,7 @@ enum class Type {
 /// Where a key may stand.
 enum class Scope {
   fleet,     ///< [fleet]
+  worker,    ///< [workers.NAME]
   instance,  ///< [instances.NAME], [templates.NAME], [defaults], and the top of instances.d/NAME.toml
 };
 
@@ -37,6 +41,7 @@ enum class Scope {
 struct Value {
   std::uint64_t number = 0;  ///< boolean, integer, size, duration; of a choice its index
   std::string text{};        ///< name, text, path
+  std::vector<std::string> words{};
   PortRange ports{};
   std::vector<ListenerConfig> listeners{};
 };
@@ -53,8 +58,11 @@ struct Key {
   std::vector<std::string_view> choices{};
   void (*set_fleet)(FleetConfig&, const Value&) = nullptr;
   void (*set_instance)(InstanceConfig&, const Value&) = nullptr;  ///< null for `template`
-  /// A running instance has to be restarted for another value; else it goes over to it without.
+  /// A running instance, or the controller, has to be restarted for another value; else it goes over to it without.
   bool needs_restart = false;
+  void (*set_worker)(WorkerLimits&, const Value&) = nullptr;
+  /// The only engine that has it; none: both.
+  std::optional<Engine> engine = std::nullopt;
 };
 
 /// All keys, in the order of the reference page.

@@ -43,6 +43,41 @@ TEST_F(ApplyTest, TheSameIsNothingToDo) {
   EXPECT_EQ(processes.sent.size(), sent);
 }
 
+TEST_F(ApplyTest, WorkersHaveTheirLimitsFromTheStartAndGetOthersLive) {
+  EXPECT_EQ(processes.limited.size(), 3u) << "also without any";
+  instance("a").worker_limits.descriptors = 300;
+  instance("a").values["worker_limits.descriptors"] = "300";
+  EXPECT_THAT(apply(), ElementsAre("change a"));
+  EXPECT_EQ(processes.limited.at(WorkerId{1}).descriptors, 300u);
+  EXPECT_EQ(processes.limited.at(WorkerId{2}).descriptors, 0u);
+  ASSERT_EQ(running.worker_limits("a").size(), 1u);
+  EXPECT_EQ(running.worker_limits("a")[0].limit, 300u);
+  EXPECT_THAT(running.worker_limits("nobody"), IsEmpty());
+  processes.limited.clear();
+  running.on_exit(WorkerId{1}, {"killed"}, now);
+  EXPECT_THAT(running.worker_limits("a"), IsEmpty());
+  pass_until_deadline();
+  EXPECT_EQ(processes.limited.at(WorkerId{4}).descriptors, 300u);
+}
+
+TEST_F(ApplyTest, KeysOfTheFleetAreListedUntilTheControllerHasThem) {
+  next.values = {{"port_range", "20000-20010"}, {"log.keep", "7"}};
+  auto applied = running.apply(next, {}, now);
+  ASSERT_EQ(applied.controller.size(), 2u);
+  EXPECT_EQ(applied.controller[0], (config::Change{"port_range", "18000-18999", "20000-20010", false}));
+  EXPECT_EQ(applied.controller[1], (config::Change{"log.keep", "5", "7", true}));
+  ASSERT_EQ(applied.controller_due.size(), 1u);
+  EXPECT_EQ(applied.controller_due[0].key, "log.keep");
+
+  applied = running.apply(next, {}, now);
+  EXPECT_THAT(applied.controller, IsEmpty());
+  EXPECT_EQ(applied.controller_due.size(), 1u) << "it waits";
+  next.values = {};
+  applied = running.apply(next, {}, now);
+  EXPECT_EQ(applied.controller.size(), 2u);
+  EXPECT_THAT(applied.controller_due, IsEmpty()) << "it is as at the start again";
+}
+
 TEST_F(ApplyTest, OneThatIsGoneIsStoppedAndThenForgotten) {
   next.instances.erase(next.instances.begin());
   EXPECT_THAT(apply(), ElementsAre("remove a"));

@@ -9,13 +9,17 @@
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <csignal>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <optional>
 
 #include "api/server.hpp"
+#include "controller/engines.hpp"
+#include "controller/external_processes.hpp"
 #include "controller/folders.hpp"
 #include "controller/listening_sockets.hpp"
+#include "controller/privileges.hpp"
 #include "controller/requests.hpp"
 #include "controller/running_fleet.hpp"
 #include "controller/service_manager.hpp"
@@ -34,6 +38,7 @@ void prepare_process() {
   // A child's end must stay visible to waitid, whatever the parent had set.
   std::signal(SIGCHLD, SIG_DFL);
   std::signal(SIGPIPE, SIG_IGN);
+  keep_rights_from_children();
   rlimit limit{};
   if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
   limit.rlim_cur = limit.rlim_max;
@@ -73,10 +78,12 @@ class Controller : private Watcher {
         place_(context_),
         watchdog_(context_),
         workers_watch_(context_),
+        externals_(context_, options.config.run_dir, log_),
         processes_(context_, std::move(options.worker_executable), std::move(worker_sockets), log_,
-                   options.config.log.fd == STDOUT_FILENO),
+                   options.config.log.fd == STDOUT_FILENO,
+                   WorkerLimiter(options.machine_root, std::getenv("INVOCATION_ID") != nullptr)),
         sockets_(options.config),
-        fleet_(std::move(options.config), {}, processes_, sockets_, log_),
+        fleet_(std::move(options.config), {}, engines_, sockets_, log_),
         requests_(fleet_, std::move(options.version), clock_now,
                   {.shutdown = [this] { stop("request"); },
                    .load = std::move(options.reload),
@@ -86,15 +93,16 @@ class Controller : private Watcher {
                 requests_),
         monitoring_(context_, monitoring_options(), requests_) {
     fleet_.watch(*this);
-    processes_.listen(
-        [this](WorkerId id, const link::Message& message) {
-          fleet_.on_message(id, message, clock_now());
-          turn();
-        },
-        [this](WorkerId id, const WorkerEnd& end) {
-          fleet_.on_exit(id, end, clock_now());
-          turn();
-        });
+    const auto on_message = [this](WorkerId id, const link::Message& message) {
+      fleet_.on_message(id, message, clock_now());
+      turn();
+    };
+    const auto on_exit = [this](WorkerId id, const WorkerEnd& end) {
+      fleet_.on_exit(id, end, clock_now());
+      turn();
+    };
+    processes_.listen(on_message, on_exit);
+    externals_.listen(on_message, on_exit);
   }
 
   std::vector<config::Problem> prepare() {
@@ -106,6 +114,7 @@ class Controller : private Watcher {
       monitoring = std::move(std::get<fleet::BoundListener>(bound).fd);
     }
     std::vector<Adopted> workers = processes_.adopt();
+    std::ranges::move(externals_.adopt(), std::back_inserter(workers));
     const bool adopted = !workers.empty();
     fleet_.take_over(std::move(workers), clock_now());
     fleet_.hold(read_held());
@@ -130,6 +139,7 @@ class Controller : private Watcher {
     wait_for_signal();
     for (const std::string& file : sockets_.damaged()) log_.warn("remembered ports are damaged", {{"file", file}});
     log_.info("controller started", {{"pid", ::getpid()}, {"config", fleet_.config().file}});
+    if (::geteuid() == 0) log_.warn("it runs as root, and so do its workers; fleet.user names who they should be");
     turn();
     if (const auto interval = watchdog_interval()) pat_watchdog(*interval / 2);
     context_.run();
@@ -245,6 +255,7 @@ class Controller : private Watcher {
       std::error_code ignored;
       std::filesystem::remove(held_file(), ignored);
       std::filesystem::remove(fleet_.config().run_dir + "/workers", ignored);
+      externals_.remove_folder();
       server_.close();
       monitoring_.close();
       context_.stop();
@@ -337,7 +348,9 @@ class Controller : private Watcher {
   asio::steady_timer place_;
   asio::steady_timer watchdog_;
   asio::steady_timer workers_watch_;
+  ExternalProcesses externals_;
   WorkerProcesses processes_;
+  Engines engines_{processes_, externals_};
   ListeningSockets sockets_;
   RunningFleet fleet_;
   Requests requests_;
@@ -361,6 +374,7 @@ ControllerEnd run_controller(ControllerOptions options) {
                   " is missing; it belongs beside shoal, from the same package");
   }
   prepare_process();
+  if (auto became = become_user(options.config); !became) return failed(became.error().message);
   if (auto made = make_folders(options.config); !made) return failed(made.error().message);
   auto lock = StateLock::take(options.config.run_dir);
   if (!lock) return failed(lock.error().message);
@@ -376,11 +390,13 @@ ControllerEnd run_controller(ControllerOptions options) {
   };
   auto log = base::Log::open(log_options, "controller");
   if (!log) return failed(log.error().message);
-  auto worker_sockets = WorkerSockets::open(options.config.run_dir + "/workers");
+  auto worker_sockets = WorkerSockets::open(options.config.run_dir + "/workers", WorkerSockets::Missing::make);
   if (!worker_sockets) return failed(worker_sockets.error().message);
   Controller controller(std::move(options), std::move(*worker_sockets), std::move(*log));
   if (auto problems = controller.prepare(); !problems.empty()) return {.problems = std::move(problems)};
-  return {.problems = {}, .execute_again = controller.run()};
+  const bool execute_again = controller.run();
+  if (execute_again) hand_on_rights();
+  return {.problems = {}, .execute_again = execute_again};
 }
 
 }  // namespace shoal::controller

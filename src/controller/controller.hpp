@@ -16,6 +16,7 @@ struct ControllerOptions {
   config::Places places{};                      ///< where its files are
   std::string worker_executable;                ///< path of shoal-worker
   std::string version;                          ///< told by the API
+  std::string machine_root{};                   ///< where /proc and cgroups are, for tests
   /// Once, when every instance is ready or has failed to become so.
   std::function<void(const std::vector<api::Instance>&)> on_settled = {};
   /// One line for a person about what happens later. Empty function: nobody looks.

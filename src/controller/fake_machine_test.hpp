@@ -29,6 +29,12 @@ struct FakeProcesses : Processes {
     spawned.push_back({name});
     return Spawned{WorkerId{spawned.size()}, static_cast<std::int64_t>(1000 + spawned.size())};
   }
+  Result<Spawned> spawn_external(const ExternalBroker& broker) override {
+    if (!refuse.empty()) return Error{ErrorCode::io, refuse};
+    spawned.push_back({broker.name});
+    brokers.push_back(broker);
+    return Spawned{WorkerId{spawned.size()}, static_cast<std::int64_t>(1000 + spawned.size())};
+  }
   void send(WorkerId id, const link::Message& message, std::vector<base::UniqueFd> fds) override {
     sent.push_back({id, message, fds.size()});
   }
@@ -39,6 +45,12 @@ struct FakeProcesses : Processes {
   }
   void ask_stacks(WorkerId id) override { asked_stacks.push_back(id); }
   std::vector<std::string> stacks(WorkerId) const override { return {"thread 1", "  main"}; }
+  void limit(WorkerId id, const config::WorkerLimits& limits) override { limited[id] = limits; }
+  std::vector<api::Limit> limits(WorkerId id) const override {
+    const auto found = limited.find(id);
+    if (found == limited.end()) return {};
+    return {{.key = "worker_limits.descriptors", .limit = found->second.descriptors, .unit = "count"}};
+  }
 
   /// Type and name of all that a worker was told.
   std::vector<std::string> told(std::uint64_t id) const {
@@ -50,10 +62,12 @@ struct FakeProcesses : Processes {
 
   std::string refuse;
   std::vector<Spawn> spawned;
+  std::vector<ExternalBroker> brokers;  // of these, the foreign ones
   std::vector<Sent> sent;
   std::vector<WorkerId> killed;
   std::map<WorkerId, WorkerPulse> pulses;
   std::vector<WorkerId> asked_stacks;
+  std::map<WorkerId, config::WorkerLimits> limited;
 };
 
 /// Sockets that are /dev/null; each instance keeps its port.

@@ -1,5 +1,12 @@
 #pragma once
 
+#include <fcntl.h>
+
+#include <algorithm>
+#include <set>
+#include <string>
+#include <vector>
+
 #include "controller/machine.hpp"
 #include "fleet/bind.hpp"
 #include "fleet/port_book.hpp"
@@ -18,6 +25,12 @@ class ListeningSockets : public Sockets {
                       const fleet::OpenSockets& open, bool only_try) override {
     fleet::PortBook book(next);
     fleet::Bound bound = fleet::bind_all(plan, book, open, only_try ? fleet::Remember::no : fleet::Remember::yes);
+    if (bound.problems.empty() && !only_try && !have_descriptors(plan, bound, open)) {
+      bound = {};
+      bound.problems.push_back({{next.file},
+                                "the controller has too few descriptors left for what has to be started; raise "
+                                "`ulimit -n`, or LimitNOFILE= of the unit"});
+    }
     if (bound.problems.empty() && !only_try) book_ = std::move(book);
     return bound;
   }
@@ -39,6 +52,25 @@ class ListeningSockets : public Sockets {
   const std::vector<std::string>& damaged() const { return book_.damaged(); }
 
  private:
+  // For the workers of what does not listen yet, so that nothing is started by halves.
+  static bool have_descriptors(std::span<const config::InstanceConfig* const> plan, const fleet::Bound& bound,
+                               const fleet::OpenSockets& open) {
+    constexpr std::size_t kPerWorker = 4;
+    std::set<std::string> workers;
+    for (std::size_t i = 0; i < plan.size(); ++i) {
+      const auto& listeners = bound.instances[i].listeners;
+      const bool listens = std::any_of(listeners.begin(), listeners.end(),
+                                       [&](const fleet::BoundListener& one) { return open.contains(one.url); });
+      if (!listens) workers.insert(plan[i]->worker == "own" ? "own " + plan[i]->name : plan[i]->worker);
+    }
+    std::vector<base::UniqueFd> fds;
+    for (std::size_t i = 0; i < kPerWorker * workers.size(); ++i) {
+      fds.emplace_back(::open("/dev/null", O_RDONLY | O_CLOEXEC));
+      if (!fds.back()) return false;
+    }
+    return true;
+  }
+
   fleet::PortBook book_;
 };
 

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "api/limits.hpp"
 #include "base/time.hpp"
 #include "base/unique_fd.hpp"
 #include "config/fleet_config.hpp"
@@ -27,8 +28,20 @@ struct Spawned {
 struct Adopted {
   WorkerId id = WorkerId::none;
   std::int64_t pid = 0;
-  std::string slot;                   ///< see `Processes::spawn`
+  std::string slot;                   ///< see `Processes::spawn`; `external NAME` of a foreign broker
   std::vector<link::Received> hosts;  ///< a `hosts` message for each instance, with its sockets
+};
+
+/// A foreign broker that is to be started.
+struct ExternalBroker {
+  std::string name;
+  std::string program;
+  std::vector<std::string> args;
+  std::string folder;      ///< where it works
+  std::string log_file;    ///< gets what it says; empty: this process's standard output does
+  std::uint16_t port = 0;  ///< where it is to answer
+  /// What is to be known of it when it is `Adopted`: fields of a `hosts` message.
+  link::Message notes{link::type::kHosts};
 };
 
 /// What a worker is doing.
@@ -54,6 +67,12 @@ class Processes {
   /// Starts a worker; `name` is for people, by `slot` (`own NAME` or `group NAME`) a later controller finds it. Error:
   /// it cannot be started.
   virtual Result<Spawned> spawn(const std::string& slot, const std::string& name) = 0;
+  /// Starts a foreign broker. From then on it is a worker that has this one instance: it tells that it is `ready`, and
+  /// that it has `stopped` as it was told, and understands nothing but `stop` and `shutdown`. Error: it cannot be
+  /// started.
+  virtual Result<Spawned> spawn_external(const ExternalBroker& broker) {
+    return Error{ErrorCode::unavailable, broker.program + ": these processes are workers only"};
+  }
   /// Says something; when the worker is gone already, `on_exit` is on its way and tells.
   virtual void send(WorkerId id, const link::Message& message, std::vector<base::UniqueFd> fds) = 0;
   /// SIGKILL.
@@ -63,6 +82,11 @@ class Processes {
   /// Asks its threads where they are; a moment later `stacks` tells, in lines, what they answered.
   virtual void ask_stacks(WorkerId id) = 0;
   virtual std::vector<std::string> stacks(WorkerId id) const = 0;
+
+  /// What it may take from now on; as far as this machine can hold it to that.
+  virtual void limit(WorkerId id, const config::WorkerLimits& limits) = 0;
+  /// What came of that: each limit, by what it is in force, and how much is used.
+  virtual std::vector<api::Limit> limits(WorkerId id) const = 0;
 };
 
 /// The listening sockets of instances.

@@ -91,6 +91,9 @@ instance counted since the last answer before a crash is missing, which is at mo
 instance that is stopped says a last word. Gauges are of now: 0 while the instance is not ready, and of the last answer
 when its worker does not answer within 500 ms (then `shoal_instance_up` is 0).
 
+Of an [external broker](../guide/external.md) there are `shoal_instance_up` (1 when it is ready), `_restarts_total` and
+`_uptime_seconds`, and CPU and memory of its process as a worker's; of what nobody knows there is no sample.
+
 The buckets of histograms end at )";
 
 std::string_view to_string(Kind kind) {

@@ -36,7 +36,9 @@ void write_fleet(Exposition& page, const Observed& observed) {
   of_instances(page, family::kUp, observed, [](const One& one) { return one.up ? 1u : 0u; });
   of_instances(page, family::kRestarts, observed, [](const One& one) { return one.restarts; });
   of_instances(page, family::kUptime, observed, [](const One& one) { return one.uptime_s; });
-  of_instances(page, family::kAlarm, observed, [](const One& one) { return one.stats.alarm.empty() ? 0u : 1u; });
+  page.family(family::kAlarm);
+  for (const One& one : observed.instances)
+    if (!one.external) page.sample({{"instance", one.name}}, std::uint64_t{one.stats.alarm.empty() ? 0u : 1u});
 }
 
 void write_workers(Exposition& page, const Observed& observed) {
@@ -55,6 +57,7 @@ void write_latency(Exposition& page, const Observed& observed, const metrics::Fa
                    Histogram Stats::*latency) {
   page.family(family);
   for (const auto& instance : observed.instances) {
+    if (instance.external) continue;
     page.histogram({{"instance", instance.name}}, instance.stats.*latency);
   }
 }
@@ -74,7 +77,10 @@ std::vector<std::vector<std::size_t>> places() {
 void write_stats(Exposition& page, const Observed& observed) {
   static const auto kPlaces = places();
   std::vector<std::vector<std::uint64_t>> values;
+  std::vector<std::string_view> names;
   for (const auto& instance : observed.instances) {
+    if (instance.external) continue;
+    names.push_back(instance.name);
     auto& of_instance = values.emplace_back();
     for (const auto& [name, value] : link::named(instance.stats)) of_instance.push_back(value);
   }
@@ -83,7 +89,7 @@ void write_stats(Exposition& page, const Observed& observed) {
     const StatFamily& family = families[f];
     page.family(family.family);
     for (std::size_t i = 0; i < values.size(); ++i) {
-      const std::string& name = observed.instances[i].name;
+      const std::string_view name = names[i];
       for (std::size_t s = 0; s < family.sources.size(); ++s) {
         const std::uint64_t value = values[i][kPlaces[f][s]];
         if (family.unit != 1) page.sample({{"instance", name}}, static_cast<double>(value) * family.unit);

@@ -18,7 +18,8 @@ struct Observed {
     bool up = false;
     std::uint64_t restarts = 0;
     std::uint64_t uptime_s = 0;
-    Stats stats{};  ///< totals, see `Totals`
+    Stats stats{};          ///< totals, see `Totals`
+    bool external = false;  ///< then nobody knows what it counts: it is not in the families about that
   };
   struct Worker {
     std::string name;  ///< of the group or the instance

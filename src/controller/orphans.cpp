@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "controller/external_orphans.hpp"
 #include "controller/worker_sockets.hpp"
 
 namespace shoal::controller {
@@ -60,8 +61,10 @@ Result<Greeting> hear_greeting(link::Channel& channel, milliseconds limit) {
 
 Ended end_orphans(const std::string& run_dir, milliseconds drain, milliseconds limit) {
   const auto until = Clock::now() + limit;
+  ExternalOrphans externals(run_dir);
+  externals.terminate();
   std::vector<link::Channel> workers = channels(run_dir);
-  Ended ended{.workers = workers.size()};
+  Ended ended{.workers = workers.size() + externals.size()};
   const auto shutdown = link::Message(link::type::kShutdown)
                             .add("drain_ms", static_cast<std::uint64_t>(std::max<std::int64_t>(0, drain.count())));
   for (link::Channel& worker : workers) (void)worker.send(shutdown);
@@ -74,6 +77,7 @@ Ended end_orphans(const std::string& run_dir, milliseconds drain, milliseconds l
       break;
     }
   }
+  ended.left += externals.wait(until);
   (void)channels(run_dir);  // removes what is left of those that ended
   if (ended.left == 0) {
     for (const char* left : {"/held", "/control.sock"}) ::unlink((run_dir + left).c_str());
@@ -82,11 +86,13 @@ Ended end_orphans(const std::string& run_dir, milliseconds drain, milliseconds l
 }
 
 std::size_t count_orphans(const std::string& run_dir) {
+  const std::size_t externals = ExternalOrphans(run_dir).size();
   auto sockets = WorkerSockets::open(run_dir + "/workers");
-  if (!sockets) return 0;
+  if (!sockets) return externals;
   const std::vector<std::string> slots = sockets->slots();
-  return static_cast<std::size_t>(
-      std::count_if(slots.begin(), slots.end(), [&](const std::string& slot) { return sockets->has_worker(slot); }));
+  return externals + static_cast<std::size_t>(std::count_if(slots.begin(), slots.end(), [&](const std::string& slot) {
+           return sockets->has_worker(slot);
+         }));
 }
 
 }  // namespace shoal::controller

@@ -18,17 +18,17 @@ struct Greeting {
 /// Waits for it. Errors: closed, unavailable (not within `limit`, or it makes no sense).
 Result<Greeting> hear_greeting(link::Channel& channel, std::chrono::milliseconds limit);
 
-/// What became of workers without a controller that were told to end.
+/// What became of workers and foreign brokers without a controller that were told to end.
 struct Ended {
   std::size_t workers = 0;
   std::size_t left = 0;  ///< not ended within the limit
 };
 
-/// Ends the workers of a fleet whose controller is gone: clients are told, stores are written. Blocks for at most
-/// `limit`.
+/// Ends the workers and foreign brokers of a fleet whose controller is gone: clients are told, stores are written.
+/// Blocks for at most `limit`.
 Ended end_orphans(const std::string& run_dir, std::chrono::milliseconds drain, std::chrono::milliseconds limit);
 
-/// Workers of that fleet that live. They do not notice.
+/// Workers and foreign brokers of that fleet that live. They do not notice.
 std::size_t count_orphans(const std::string& run_dir);
 
 }  // namespace shoal::controller

@@ -19,6 +19,11 @@ Failure no_such(const std::string& name) {
   return {404, "no_such_instance", "there is no instance " + name + "; `shoal ps` lists them"};
 }
 
+/// `what`: why it cannot be asked that.
+Failure external_failure(const std::string& name, const std::string& what) {
+  return {422, "external", name + " is an external broker; " + what};
+}
+
 const Failure kFleetIsStopping{503, "stopping", "the fleet is stopping"};
 
 /// At most 50 of them, and 64 KiB.
@@ -81,6 +86,8 @@ void Requests::list(api::Reply<std::vector<api::Instance>> reply) {
     for (const std::string& name : fleet_.names()) {
       api::Instance& view = all.emplace_back(*fleet_.view(name, now));
       if (waiting.names.contains(view.name)) view.clients = std::nullopt, view.cpu_s = std::nullopt;
+      if (view.engine != "external" || view.pid == 0) continue;
+      if (const auto usage = acts_.usage(view.pid)) view.cpu_s = usage->cpu_seconds;
     }
     reply(std::move(all));
   });
@@ -93,6 +100,7 @@ void Requests::get(const std::string& name, api::Reply<api::Instance> reply) {
     const bool down = fleet_.state(name) == State::failed || fleet_.state(name) == State::backoff;
     api::Instance view = detailed(name, waiting, now);
     if (down && !view.log.empty()) view.last_lines = last_lines(view.log);
+    view.worker_limits = fleet_.worker_limits(name);
     reply(std::move(view));
   });
 }
@@ -117,6 +125,10 @@ api::Instance Requests::detailed(const std::string& name, const Waiting& waiting
     view.cpu_s = std::nullopt;
     return view;
   }
+  if (fleet_.is_external(name)) {
+    view.cpu_s = view.worker_cpu_s;
+    return view;
+  }
   view.stats = link::named(*fleet_.stats(name));
   view.alarm = fleet_.stats(name)->alarm;
   return view;
@@ -126,6 +138,7 @@ void Requests::ask(const std::string& name, link::Message question, std::functio
                    std::function<void(Failure)> failed) {
   const auto state = fleet_.state(name);
   if (!state) return failed(no_such(name));
+  if (fleet_.is_external(name)) return failed(external_failure(name, "Shoal does not know what is in it"));
   const std::uint64_t request = ++last_request_;
   question.add("name", std::string_view(name)).add("request", request);
   const bool asked = fleet_.ask(name, question);
@@ -216,7 +229,8 @@ Observed Requests::observe(const std::set<std::string>& silent, Time now) {
                                   .up = state == State::ready && !silent.contains(config.name),
                                   .restarts = totals_.restarts(config.name),
                                   .uptime_s = view.uptime_s,
-                                  .stats = totals_.of(config.name)});
+                                  .stats = totals_.of(config.name),
+                                  .external = fleet_.is_external(config.name)});
     if (view.pid <= 0 || !seen.insert(view.pid).second) continue;
     const auto usage = acts_.usage(view.pid);
     if (!usage) continue;
@@ -254,6 +268,8 @@ void Requests::act(const std::string& name, Verb verb, std::chrono::milliseconds
   switch (answer) {
     case RunningFleet::Answer::no_such_instance: return reply(no_such(name));
     case RunningFleet::Answer::ending: return reply(kFleetIsStopping);
+    case RunningFleet::Answer::external:
+      return reply(external_failure(name, "its users are where its own configuration says"));
     case RunningFleet::Answer::already:
       if (verb == Verb::reload_users) return reply(api::Acted{*fleet_.view(name, now), true});
       return reply(
@@ -299,6 +315,15 @@ void Requests::apply(const api::Apply& how, api::Reply<api::Applied> reply) {
   };
   for (const fleet::Step& step : applied.plan.steps) add(step, fleet::to_string(step.kind));
   for (const fleet::Step& step : applied.plan.due) add(step, "due");
+  // No instance can have that name.
+  const auto add_own = [&](const std::vector<config::Change>& changes, std::string_view action) {
+    if (changes.empty()) return;
+    api::Applied::Step& one = begun.steps.emplace_back(api::Applied::Step{std::string(action), "controller"});
+    for (const config::Change& change : changes)
+      one.changes.push_back({change.key, change.before, change.after, change.needs_restart});
+  };
+  add_own(applied.controller, "change");
+  add_own(applied.controller_due, "due");
   if (how.dry_run) return reply(std::move(begun));
   const bool over = names.empty();
   waiting_.push_back({now_() + how.wait,
@@ -338,6 +363,8 @@ void Requests::set_log_level(const std::string& name, LogLevel level, api::Reply
   switch (fleet_.set_log_level(name, level)) {
     case RunningFleet::Answer::no_such_instance: return reply(no_such(name));
     case RunningFleet::Answer::ending: return reply(kFleetIsStopping);
+    case RunningFleet::Answer::external:
+      return reply(external_failure(name, "what it logs is in its own configuration"));
     case RunningFleet::Answer::already:
     case RunningFleet::Answer::done: return reply(level);
   }

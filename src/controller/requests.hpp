@@ -50,6 +50,7 @@ class Requests : public api::Service, public Watcher {
   /// The configuration as it is in the files now.
   config::Loaded load() const { return acts_.load(); }
   void clients(const std::string& name, std::uint64_t from, std::uint64_t most, api::Reply<ClientPage> reply) override;
+  void limits(const std::string& name, api::Reply<std::vector<api::Limit>> reply) override;
   void disconnect(const std::string& name, const std::string& client_id, api::Reply<api::Done> reply) override;
   void events(std::uint64_t after, std::chrono::milliseconds wait, api::Reply<api::EventPage> reply) override;
   void metrics(api::Reply<std::string> reply) override;

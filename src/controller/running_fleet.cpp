@@ -27,6 +27,9 @@ bool are_open(const std::vector<fleet::BoundListener>& listeners) {
   return std::all_of(listeners.begin(), listeners.end(), [](const fleet::BoundListener& l) { return bool(l.fd); });
 }
 
+constexpr const char* kNoDescriptors =
+    "has no descriptor left for its sockets; raise `ulimit -n` or LimitNOFILE= of the unit";
+
 std::vector<base::UniqueFd> duplicates(const std::vector<fleet::BoundListener>& listeners) {
   std::vector<base::UniqueFd> fds;
   for (const fleet::BoundListener& listener : listeners)
@@ -39,7 +42,12 @@ std::vector<base::UniqueFd> duplicates(const std::vector<fleet::BoundListener>& 
 
 RunningFleet::RunningFleet(config::FleetConfig config, FleetOptions options, Processes& processes, Sockets& sockets,
                            base::Log& log)
-    : config_(std::move(config)), options_(options), processes_(processes), sockets_(sockets), log_(log) {
+    : config_(std::move(config)),
+      began_with_(config_.values),
+      options_(options),
+      processes_(processes),
+      sockets_(sockets),
+      log_(log) {
   for (const config::InstanceConfig& instance : config_.instances) {
     Instance& added =
         instances_.emplace_back(Instance{.config = instance, .supervisor = fleet::Supervisor(options_.supervisor)});
@@ -66,7 +74,7 @@ void RunningFleet::close_listeners(Instance& instance) {
 std::vector<config::Problem> RunningFleet::bind(Instance& instance) {
   const config::InstanceConfig* const plan[] = {&instance.config};
   fleet::Bound bound = sockets_.bind(plan);
-  for (const std::string& note : bound.notes) log_.warn("port changed", {{"what", note}});
+  for (const std::string& note : bound.notes) log_.warn("about a port", {{"what", note}});
   if (!bound.problems.empty()) return std::move(bound.problems);
   instance.listeners = std::move(bound.instances.front().listeners);
   return {};
@@ -133,6 +141,7 @@ RunningFleet::Answer RunningFleet::reload_users(std::string_view name) {
   Instance* instance = find(name);
   if (instance == nullptr) return Answer::no_such_instance;
   if (ending_) return Answer::ending;
+  if (is_external(*instance)) return Answer::external;
   if (instance->supervisor.state() != State::ready) return Answer::already;
   processes_.send(instance->worker, link::Message(link::type::kReloadUsers).add("name", name), {});
   return Answer::done;
@@ -140,14 +149,14 @@ RunningFleet::Answer RunningFleet::reload_users(std::string_view name) {
 
 bool RunningFleet::ask_stats(std::string_view name) {
   const Instance* instance = find(name);
-  if (instance == nullptr || instance->supervisor.state() != State::ready) return false;
+  if (instance == nullptr || instance->supervisor.state() != State::ready || is_external(*instance)) return false;
   processes_.send(instance->worker, link::Message(link::type::kStats).add("name", name), {});
   return true;
 }
 
 bool RunningFleet::ask(std::string_view name, const link::Message& question) {
   const Instance* instance = find(name);
-  if (instance == nullptr || instance->supervisor.state() != State::ready) return false;
+  if (instance == nullptr || instance->supervisor.state() != State::ready || is_external(*instance)) return false;
   processes_.send(instance->worker, question, {});
   return true;
 }
@@ -159,6 +168,7 @@ void RunningFleet::reopen_logs() {
 RunningFleet::Answer RunningFleet::set_log_level(std::string_view name, LogLevel level) {
   Instance* instance = find(name);
   if (ending_) return Answer::ending;
+  if (instance != nullptr && is_external(*instance)) return Answer::external;
   if (instance != nullptr) {
     instance->config.options.log.level = level;
     if (instance->worker != WorkerId::none) {
@@ -247,10 +257,13 @@ void RunningFleet::launch(Instance& instance, Time now) {
   };
   leave_worker(instance, now);  // a restart: the sockets stay, so that no connect is refused
   instance.close_sockets_at = base::kNever;
+  if (instance.config.engine == config::Engine::external) return launch_external(instance, now);
   if (!are_open(instance.listeners)) {
     const auto problems = bind(instance);
     if (!problems.empty()) return refuse(problems.front().text());
   }
+  std::vector<base::UniqueFd> fds = duplicates(instance.listeners);
+  if (fds.size() != instance.listeners.size()) return refuse(std::string("the controller ") + kNoDescriptors);
   auto process = process_for(instance);
   if (!process) return refuse(process.error().message);
   instance.worker = (*process)->id;
@@ -262,7 +275,7 @@ void RunningFleet::launch(Instance& instance, Time now) {
     options.listeners.push_back({.url = listener.url});
     instance.served_urls.push_back(listener.url);
   }
-  processes_.send(instance.worker, noted(link::to_start(options), instance), duplicates(instance.listeners));
+  processes_.send(instance.worker, noted(link::to_start(options), instance), std::move(fds));
 }
 
 // Instances with the same slot share a process. A group may be called like an instance.
@@ -279,6 +292,7 @@ Result<RunningFleet::Process*> RunningFleet::process_for(const Instance& instanc
   auto spawned = processes_.spawn(slot, name);
   if (!spawned) return std::move(spawned).error();
   log_.info("worker started", {{"worker", name}, {"pid", spawned->pid}});
+  processes_.limit(spawned->id, instance.config.worker_limits);
   Process process{.slot = slot, .name = name, .id = spawned->id, .pid = spawned->pid};
   return &workers_.emplace(spawned->id, std::move(process)).first->second;
 }
@@ -407,6 +421,12 @@ std::optional<Stats> RunningFleet::stats(std::string_view name) const {
   return instance->stats;
 }
 
+std::vector<api::Limit> RunningFleet::worker_limits(std::string_view name) const {
+  const Instance* instance = find(name);
+  return instance && instance->worker != WorkerId::none ? processes_.limits(instance->worker)
+                                                        : std::vector<api::Limit>();
+}
+
 std::optional<api::Instance> RunningFleet::view(std::string_view name, Time now) const {
   const Instance* found = find(name);
   if (found == nullptr) return std::nullopt;
@@ -422,8 +442,13 @@ std::optional<api::Instance> RunningFleet::view(std::string_view name, Time now)
                          instance.config.name + "` brings it back there");
   }
   for (const fleet::BoundListener& listener : instance.listeners) view.listeners.push_back(listener.url);
-  view.clients = instance.stats.connections_now;
-  view.cpu_s = static_cast<double>(instance.stats.cpu_us) * 1e-6;
+  if (is_external(instance)) {
+    view.engine = "external";
+    view.program = (instance.serves ? *instance.serves : instance.config).external.program;
+  } else {
+    view.clients = instance.stats.connections_now;
+    view.cpu_s = static_cast<double>(instance.stats.cpu_us) * 1e-6;
+  }
   view.restarts = instance.supervisor.restarts();
   if (instance.ready_since != base::kNever) {
     view.uptime_s = static_cast<std::uint64_t>(base::duration_cast<base::seconds>(now - instance.ready_since).count());

@@ -3,6 +3,7 @@
 #include <list>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -68,9 +69,12 @@ class RunningFleet {
   bool ended() const;
 
   struct Applied {
-    std::vector<config::Problem> problems;  ///< when there are any, nothing was changed
-    std::vector<std::string> notes;         ///< ports that had to change
-    fleet::Plan plan;                       ///< what is being done
+    std::vector<config::Problem> problems;   ///< when there are any, nothing was changed
+    std::vector<std::string> notes;          ///< ports that had to change, or cannot be remembered
+    fleet::Plan plan;                        ///< what is being done
+    std::vector<config::Change> controller;  ///< keys of [fleet] that are new with this
+    /// Keys of [fleet] that wait for the controller to be executed again, these included.
+    std::vector<config::Change> controller_due;
   };
   struct ApplyOptions {
     bool only_try = false;            ///< say what would be done
@@ -84,7 +88,8 @@ class RunningFleet {
   /// The worker has not answered to what it was told last.
   bool is_changing(std::string_view name) const;
 
-  enum class Answer { done, already, no_such_instance, ending };
+  /// `external`: it is a foreign broker, of which this cannot be asked.
+  enum class Answer { done, already, no_such_instance, ending, external };
   Answer start(std::string_view name, base::Time now);
   Answer stop(std::string_view name, base::Time now);
   Answer restart(std::string_view name, base::Time now);
@@ -118,6 +123,10 @@ class RunningFleet {
   /// Without counters. `clients` is what was last heard; 0 when it is not ready.
   std::optional<api::Instance> view(std::string_view name, base::Time now) const;
   std::optional<Stats> stats(std::string_view name) const;
+  /// Those of its worker, as `Processes::limits`; empty while it has none.
+  std::vector<api::Limit> worker_limits(std::string_view name) const;
+  /// It is a foreign broker, or will be one when it starts: nobody knows what it counts.
+  bool is_external(std::string_view name) const;
   /// True when every instance is ready or will not be without help or another try.
   bool settled() const;
 
@@ -157,6 +166,7 @@ class RunningFleet {
   std::vector<config::Problem> bind(Instance& instance);
   void close_listeners(Instance& instance);
   void take_over(const Adopted& worker, link::Received& hosted, base::Time now);
+  void limit_again(WorkerId id);
   Instance* find(std::string_view name);
   const Instance* find(std::string_view name) const;
   void handle(Instance& instance, fleet::Event event, base::Time now);
@@ -173,6 +183,14 @@ class RunningFleet {
   std::string names_of(const std::vector<std::uint64_t>& ids, WorkerId worker) const;
   void blame(Instance& instance, const Process& gone);
   static link::Message noted(link::Message message, const Instance& instance);
+  // running_fleet_external.cpp
+  static bool is_external(const Instance& instance);
+  static bool goes_over_live(const Instance& instance);
+  bool binds_when_it_starts(const Instance& instance, const config::InstanceConfig& wanted) const;
+  bool wants_one_of(const config::InstanceConfig& wanted, const std::set<std::uint16_t>& ports) const;
+  static std::set<std::uint16_t> ports_of(const Instance& instance);
+  std::set<std::uint16_t> ports_given_up(const fleet::Plan& plan) const;
+  void launch_external(Instance& instance, base::Time now);
   // running_fleet_apply.cpp
   config::FleetConfig restricted(config::FleetConfig next, const std::vector<std::string>& only) const;
   std::vector<fleet::Observed> observe() const;
@@ -183,6 +201,7 @@ class RunningFleet {
   void forget_gone();
 
   config::FleetConfig config_;
+  const std::map<std::string, std::string> began_with_;  // keys of [fleet]
   FleetOptions options_;
   Processes& processes_;
   Sockets& sockets_;

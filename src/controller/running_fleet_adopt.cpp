@@ -24,9 +24,16 @@ State state_of(const link::Message& message) {
   return state == "ready" ? State::ready : state == "stopping" ? State::stopping : State::starting;
 }
 
-/// `own NAME` or `group NAME`.
+/// `own NAME`, `group NAME` or `external NAME`.
 std::string worker_of(const std::string& slot) {
-  return slot.starts_with("own ") ? "own" : slot.substr(slot.find(' ') + 1);
+  return slot.starts_with("group ") ? slot.substr(slot.find(' ') + 1) : "own";
+}
+
+/// Of a foreign broker only what it was told is known, by its written keys.
+void take_over_external(const std::string& slot, const link::Message& told, config::InstanceConfig& serves) {
+  if (!slot.starts_with("external ")) return;
+  serves.engine = config::Engine::external;
+  serves.external.program = told.text(std::string(kKey) + "program");
 }
 
 }  // namespace
@@ -48,6 +55,7 @@ void RunningFleet::take_over(std::vector<Adopted> workers, Time now) {
     log_.info("worker taken over", {{"worker", name}, {"pid", worker.pid}, {"instances", worker.hosts.size()}});
     for (link::Received& hosted : worker.hosts) take_over(worker, hosted, now);
     Process& process = workers_.at(worker.id);
+    limit_again(worker.id);
     if (process.instances > 0) continue;
     process.kill_at = now + options_.retire_limit;
     processes_.send(worker.id, link::Message(link::type::kShutdown).add("drain_ms", 0u), {});
@@ -66,6 +74,7 @@ void RunningFleet::take_over(const Adopted& worker, link::Received& hosted, Time
   serves.name = name;
   serves.worker = worker_of(worker.slot);
   serves.state_dir = config_.state_dir + '/' + name;
+  take_over_external(worker.slot, told, serves);
   for (const auto& [key, value] : told.fields())
     if (key.starts_with(kKey)) serves.values[key.substr(kKey.size())] = value;
 
@@ -94,6 +103,14 @@ void RunningFleet::take_over(const Adopted& worker, link::Received& hosted, Time
   instance->supervisor.adopt(state, static_cast<unsigned>(told.number(kRestarts).value_or(0)), now);
   if (state == State::ready) instance->ready_since = now - base::milliseconds(told.number("ready_ms").value_or(0));
   if (unknown) handle(*instance, Event::stop, now);
+}
+
+// As one of its instances is configured now: they agree.
+void RunningFleet::limit_again(WorkerId id) {
+  for (const Instance& instance : instances_) {
+    const config::InstanceConfig* wanted = instance.worker == id ? config_.find(instance.config.name) : nullptr;
+    if (wanted) return processes_.limit(id, wanted->worker_limits);
+  }
 }
 
 void RunningFleet::hold(const std::vector<std::string>& names) {

@@ -1,6 +1,7 @@
 #include <fcntl.h>
 
 #include <algorithm>
+#include <set>
 
 #include "controller/running_fleet.hpp"
 #include "link/fields.hpp"
@@ -56,6 +57,8 @@ std::vector<fleet::Observed> RunningFleet::observe() const {
 // For everything that will listen where it does not yet.
 fleet::Bound RunningFleet::bind_for(const fleet::Plan& plan, const config::FleetConfig& next, bool only_try) {
   std::vector<const config::InstanceConfig*> needed;
+  std::set<std::string> later;
+  const std::set<std::uint16_t> given_up = ports_given_up(plan);
   fleet::OpenSockets open;
   for (const Step& step : plan.steps) {
     if (const Instance* instance = find(step.name)) {
@@ -65,9 +68,17 @@ fleet::Bound RunningFleet::bind_for(const fleet::Plan& plan, const config::Fleet
     if (step.kind == Step::Kind::remove || step.stops) continue;
     const Instance* instance = find(step.name);
     const bool runs = instance && !instance->leaving && instance->supervisor.wanted();
-    if (runs || step.starts || step.kind == Step::Kind::start) needed.push_back(next.find(step.name));
+    const config::InstanceConfig& wanted = *next.find(step.name);
+    if (wants_one_of(wanted, given_up)) continue;
+    if (runs && binds_when_it_starts(*instance, wanted)) {
+      later.insert(step.name);
+      if (wants_one_of(wanted, ports_of(*instance))) continue;
+    }
+    if (runs || step.starts || step.kind == Step::Kind::start) needed.push_back(&wanted);
   }
-  return sockets_.change(next, needed, open, only_try);
+  fleet::Bound bound = sockets_.change(next, needed, open, only_try);
+  std::erase_if(bound.instances, [&](const fleet::BoundInstance& one) { return later.contains(one.name); });
+  return bound;
 }
 
 RunningFleet::Applied RunningFleet::apply(config::FleetConfig next, const ApplyOptions& options, Time now) {
@@ -88,6 +99,9 @@ RunningFleet::Applied RunningFleet::apply(config::FleetConfig next, const ApplyO
   }
   if (!applied.problems.empty()) return applied;
 
+  applied.controller = config::fleet_changes(config_.values, next.values);
+  applied.controller_due = config::fleet_changes(began_with_, next.values);
+  std::erase_if(applied.controller_due, [](const config::Change& change) { return !change.needs_restart; });
   next = restricted(std::move(next), options.only);
   applied.plan = fleet::make_plan(next.instances, observe(), {.restart = options.restart});
   fleet::Bound bound;
@@ -98,7 +112,7 @@ RunningFleet::Applied RunningFleet::apply(config::FleetConfig next, const ApplyO
 
   log_.set_level(next.log.level);
   config_ = std::move(next);
-  for (const std::string& note : bound.notes) log_.warn("port changed", {{"what", note}});
+  for (const std::string& note : bound.notes) log_.warn("about a port", {{"what", note}});
   for (const Step& step : applied.plan.steps) {
     if (step.kind != Step::Kind::create || find(step.name)) continue;
     instances_.push_back({.config = *config_.find(step.name), .supervisor = fleet::Supervisor(options_.supervisor)});
@@ -138,12 +152,13 @@ void RunningFleet::carry_out(const Step& step, const config::InstanceConfig* wan
     handle(instance, Event::start, now);
   } else if (step.starts || step.kind == Step::Kind::start) {
     handle(instance, Event::start, now);
-  } else if (runs) {
+  } else if (runs && goes_over_live(instance)) {
     change_worker(instance);
   }
 }
 
 void RunningFleet::change_worker(Instance& instance) {
+  processes_.limit(instance.worker, instance.config.worker_limits);
   if (instance.changing) {
     instance.change_again = true;
     return;

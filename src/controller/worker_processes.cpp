@@ -18,6 +18,7 @@
 #include "controller/orphans.hpp"
 #include "controller/process_usage.hpp"
 #include "controller/stack_text.hpp"
+#include "link/exit_code.hpp"
 
 namespace shoal::controller {
 namespace {
@@ -34,6 +35,8 @@ std::string killed_by(int signal) {
 }
 
 std::string describe(const siginfo_t& info) {
+  if (info.si_code == CLD_EXITED && info.si_status == link::kExitNoMemory)
+    return "out of memory: it reached worker_limits.memory, or the machine has no more";
   if (info.si_code == CLD_EXITED) return "exited with code " + std::to_string(info.si_status);
   return killed_by(info.si_status);
 }
@@ -104,11 +107,12 @@ struct WorkerProcesses::Worker {
 };
 
 WorkerProcesses::WorkerProcesses(asio::io_context& context, std::string executable, WorkerSockets sockets,
-                                 base::Log& log, bool logs_to_stdout)
+                                 base::Log& log, bool logs_to_stdout, WorkerLimiter limiter)
     : context_(context),
       executable_(std::move(executable)),
       sockets_(std::move(sockets)),
       logs_to_stdout_(logs_to_stdout),
+      limiter_(std::move(limiter)),
       log_(log) {}
 
 WorkerProcesses::~WorkerProcesses() = default;
@@ -136,7 +140,9 @@ Result<Spawned> WorkerProcesses::spawn(const std::string& slot, const std::strin
   if (!listening) return std::move(listening).error();
   pid_t pid = 0;
   if (const int error = spawn_process(executable_, name, listening->get(), logs_to_stdout_, pid); error != 0) {
-    return Error{ErrorCode::io, "the worker " + executable_ + " cannot be started: " + std::strerror(error)};
+    const char* mend =
+        error == EAGAIN ? "; its user may have no more processes (`ulimit -u`, TasksMax= of the unit)" : "";
+    return Error{ErrorCode::io, "the worker " + executable_ + " cannot be started: " + std::strerror(error) + mend};
   }
   const auto give_up = [&](std::string why) {
     ::kill(pid, SIGKILL);
@@ -277,6 +283,16 @@ std::vector<std::string> WorkerProcesses::stacks(const Worker& worker) const {
   return worker.page ? stack_text(*worker.page.page(), executable_) : std::vector<std::string>();
 }
 
+void WorkerProcesses::limit(WorkerId id, const config::WorkerLimits& limits) {
+  if (const Worker* worker = find(id)) limiter_.limit(worker->slot, worker->pid, limits);
+}
+
+std::vector<api::Limit> WorkerProcesses::limits(WorkerId id) const {
+  const auto found = workers_.find(id);
+  if (found == workers_.end()) return {};
+  return limiter_.limits(found->second->slot, found->second->pid);
+}
+
 void WorkerProcesses::reap(WorkerId id) {
   Worker* worker = find(id);
   if (worker == nullptr) return;
@@ -300,7 +316,11 @@ void WorkerProcesses::reap(WorkerId id) {
   workers_.erase(id);
   const bool replaced =
       std::any_of(workers_.begin(), workers_.end(), [&](const auto& other) { return other.second->slot == slot; });
-  if (!replaced) sockets_.remove(slot);
+  if (const std::string why = limiter_.reason_of_death(slot); !why.empty()) end.status += ": " + why;
+  if (!replaced) {
+    sockets_.remove(slot);
+    limiter_.forget(slot);
+  }
   on_exit_(id, end);
 }
 

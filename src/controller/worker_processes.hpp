@@ -11,6 +11,7 @@
 #include "base/log.hpp"
 #include "controller/machine.hpp"
 #include "controller/orphans.hpp"
+#include "controller/worker_limits.hpp"
 #include "controller/worker_sockets.hpp"
 #include "link/channel.hpp"
 
@@ -26,7 +27,7 @@ class WorkerProcesses : public Processes {
   using OnExit = std::function<void(WorkerId, const WorkerEnd&)>;
 
   WorkerProcesses(boost::asio::io_context& context, std::string executable, WorkerSockets sockets, base::Log& log,
-                  bool logs_to_stdout = false);
+                  bool logs_to_stdout = false, WorkerLimiter limiter = WorkerLimiter());
   /// Leaves what is left alone.
   ~WorkerProcesses() override;
 
@@ -42,6 +43,8 @@ class WorkerProcesses : public Processes {
   WorkerPulse pulse(WorkerId id) const override;
   void ask_stacks(WorkerId id) override;
   std::vector<std::string> stacks(WorkerId id) const override;
+  void limit(WorkerId id, const config::WorkerLimits& limits) override;
+  std::vector<api::Limit> limits(WorkerId id) const override;
 
  private:
   struct Worker;
@@ -67,6 +70,7 @@ class WorkerProcesses : public Processes {
   std::string executable_;
   WorkerSockets sockets_;
   bool logs_to_stdout_;
+  WorkerLimiter limiter_;
   base::Log& log_;
   OnMessage on_message_;
   OnExit on_exit_;

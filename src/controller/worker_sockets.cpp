@@ -37,8 +37,9 @@ Error system_error(const std::string& what, ErrorCode code = ErrorCode::io) {
 
 }  // namespace
 
-Result<WorkerSockets> WorkerSockets::open(const std::string& folder) {
-  ::mkdir(folder.c_str(), 0700);
+Result<WorkerSockets> WorkerSockets::open(const std::string& folder, Missing missing) {
+  // Not by somebody who only looks: root's folder would be in the way of a controller that somebody else runs.
+  if (missing == Missing::make) ::mkdir(folder.c_str(), 0700);
   base::UniqueFd fd(::open(folder.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
   if (!fd) return system_error("the folder " + folder + " cannot be used");
   return WorkerSockets(std::move(fd));

@@ -12,8 +12,10 @@ namespace shoal::controller {
 /// known by its slot: `own NAME` or `group NAME`. A resource; any thread.
 class WorkerSockets {
  public:
-  /// Makes the folder when it is missing. Error: io.
-  static Result<WorkerSockets> open(const std::string& folder);
+  /// What to do when the folder is not there.
+  enum class Missing { fail, make };
+  /// Error: io.
+  static Result<WorkerSockets> open(const std::string& folder, Missing missing = Missing::fail);
 
   /// A listening SOCK_SEQPACKET socket for a worker of that slot, instead of the one that was there. Error: io.
   Result<base::UniqueFd> bind(const std::string& slot);

@@ -1,7 +1,9 @@
 #include "fleet/bind.hpp"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <filesystem>
 #include <utility>
 
 #include <arpa/inet.h>
@@ -48,6 +50,19 @@ base::UniqueFd listen_on(const config::ListenerConfig& listener) {
   return {};
 }
 
+/// A socket that keeps everybody else from that port, or none and errno: then somebody has it on some address.
+base::UniqueFd listen_everywhere(std::uint16_t port) {
+  config::ListenerConfig everywhere;
+  everywhere.port = port;
+  everywhere.host = "::";
+  everywhere.ipv6 = true;
+  const base::UniqueFd ipv6 = listen_on(everywhere);
+  if (!ipv6 && errno != EAFNOSUPPORT && errno != EADDRNOTAVAIL) return {};
+  everywhere.host = "0.0.0.0";
+  everywhere.ipv6 = false;
+  return listen_on(everywhere);
+}
+
 /// `instance plant-a (shoal.toml:14)`, `mosquitto (pid 812)`, `another program`.
 std::string holder_of(const std::string& instance, const config::ListenerConfig& listener, const PortBook& book) {
   const auto holder = find_port_holder(listener);
@@ -56,6 +71,12 @@ std::string holder_of(const std::string& instance, const config::ListenerConfig&
   if (owner) return "instance " + owner->instance + " (" + owner->listener.at.line_text() + ')';
   if (holder) return holder->program + " (pid " + std::to_string(holder->pid) + ')';
   return "another program";
+}
+
+std::string this_program() {
+  std::error_code error;
+  const auto path = std::filesystem::read_symlink("/proc/self/exe", error);
+  return error ? std::string("shoal") : path.string();
 }
 
 /// What to tell when `listen_on` failed.
@@ -68,7 +89,10 @@ std::string reason(int error, const std::string& instance, const config::Listene
       return port + " is held by " + holder_of(instance, listener, book) + "; stop it, or choose another port" +
              (may_be_auto ? " or auto" : "");
     case EADDRNOTAVAIL: return "address " + listener.host + " is not one of this machine; see `ip addr`";
-    case EACCES: return port + " needs root or CAP_NET_BIND_SERVICE";
+    case EACCES:
+      return port + " needs CAP_NET_BIND_SERVICE: use the systemd unit, or start as root with fleet.user, or `setcap " +
+             "cap_net_bind_service=ep " + this_program() +
+             "`, or `sysctl -w net.ipv4.ip_unprivileged_port_start=" + std::to_string(*listener.port) + '`';
     case EAFNOSUPPORT: return "this machine has no IPv6; choose an IPv4 address";
     default: return "cannot listen on " + listener.url() + ": " + std::strerror(error);
   }
@@ -88,7 +112,7 @@ Attempt success(base::UniqueFd fd, const config::ListenerConfig& listener) {
 /// The one that is open under this url, or a new one.
 base::UniqueFd take(const config::ListenerConfig& listener, const OpenSockets& open) {
   const auto there = open.find(listener.url());
-  if (there == open.end()) return listen_on(listener);
+  if (there == open.end()) return listener.foreign ? listen_everywhere(*listener.port) : listen_on(listener);
   return base::UniqueFd(::fcntl(there->second, F_DUPFD_CLOEXEC, 0));
 }
 
@@ -106,7 +130,7 @@ Attempt bind_new(const config::InstanceConfig& instance, std::size_t index, Port
   for (unsigned port = range.first; port <= range.last; ++port) {
     listener.port = static_cast<std::uint16_t>(port);
     if (book.owned(*listener.port)) continue;
-    base::UniqueFd fd = listen_on(listener);
+    base::UniqueFd fd = take(listener, {});
     if (fd) {
       book.remember(instance, index, *listener.port);
       return success(std::move(fd), listener);
@@ -163,10 +187,21 @@ Bound bind_all(std::span<const config::InstanceConfig* const> plan, PortBook& bo
     }
   }
   if (result.problems.empty() && remember == Remember::yes) {
-    for (const config::InstanceConfig* instance : plan)
-      if (auto saved = book.save(*instance); !saved) result.problems.push_back({instance->at, saved.error().message});
+    // The disk of one instance may be full; it serves now, and is asked again with the next plan.
+    for (const config::InstanceConfig* instance : plan) {
+      if (auto saved = book.save(*instance); !saved)
+        result.notes.push_back("instance " + instance->name +
+                               ": its port may be another one after a restart of the fleet: " + saved.error().message);
+    }
   }
   if (!result.problems.empty()) result.instances.clear();
+  // Their brokers bind them.
+  for (BoundInstance& bound : result.instances) {
+    const auto of_it = [&](const config::InstanceConfig* instance) { return instance->name == bound.name; };
+    const config::InstanceConfig& instance = **std::find_if(plan.begin(), plan.end(), of_it);
+    for (std::size_t i = 0; i < bound.listeners.size(); ++i)
+      if (instance.listeners[i].foreign) bound.listeners[i].fd.reset();
+  }
   return result;
 }
 

@@ -15,8 +15,8 @@ namespace shoal::fleet {
 
 /// A socket that is bound and listening: non-blocking, close-on-exec, IPv6 only when it is IPv6.
 struct BoundListener {
-  base::UniqueFd fd;
-  std::string url;  ///< `mqtt://HOST:PORT` with the real port
+  base::UniqueFd fd;  ///< none of one that is foreign: its port was free
+  std::string url;    ///< `mqtt://HOST:PORT` with the real port
   std::uint16_t port = 0;
 };
 

@@ -257,6 +257,22 @@ TEST_F(Bind, AnAutomaticPortIsNeverOneOfAnInstanceThatDoesNotRun) {
   EXPECT_EQ(bind_all(plan, book).instances.at(0).listeners[0].port, first + 2);
 }
 
+TEST_F(Bind, AForeignPortIsFreeOnEveryAddressAndIsNotKept) {
+  const std::uint16_t port = free_ports(1);
+  add("foreign", "127.0.0.1", port);
+  fleet_.instances[0].listeners[0].foreign = true;
+  {
+    const Bound bound = bind();
+    ASSERT_THAT(texts(bound.problems), IsEmpty());
+    EXPECT_EQ(bound.instances.at(0).listeners.at(0).port, port);
+    EXPECT_FALSE(bound.instances[0].listeners[0].fd) << "its broker binds it";
+    EXPECT_TRUE(socket_on("127.0.0.1", port, true));
+  }
+  const base::UniqueFd elsewhere = socket_on("127.0.0.3", port, true);
+  EXPECT_THAT(texts(bind().problems),
+              ElementsAre(HasSubstr("port " + std::to_string(port) + " is held by fleet_test (")));
+}
+
 TEST_F(Bind, AFullRangeIsAProblem) {
   const std::uint16_t port = free_ports(1);
   range(port, 1);
@@ -267,14 +283,15 @@ TEST_F(Bind, AFullRangeIsAProblem) {
                           std::to_string(port) + "; choose a wider fleet.port_range"));
 }
 
-TEST_F(Bind, PortsThatCannotBeRememberedAreAProblem) {
+TEST_F(Bind, PortsThatCannotBeRememberedKeepNobodyFromListening) {
   fs::remove_all(folder_);
   range(free_ports(1), 1);
   add("a", "127.0.0.1", {});
   fleet_.instances[0].state_dir = "/proc/none";
   const Bound bound = bind();
-  EXPECT_THAT(texts(bound.problems), ElementsAre(HasSubstr("shoal.toml:1:2: cannot write /proc/none/ports: ")));
-  EXPECT_THAT(bound.instances, IsEmpty());
+  EXPECT_THAT(bound.problems, IsEmpty());
+  EXPECT_THAT(bound.notes, ElementsAre(HasSubstr("cannot write /proc/none/ports: ")));
+  EXPECT_EQ(bound.instances.size(), 1u);
 }
 
 }  // namespace

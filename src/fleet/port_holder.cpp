@@ -77,7 +77,8 @@ std::string find_inode(const config::ListenerConfig& listener, const std::string
       if (!words || colon == std::string::npos || inode == "0") continue;
       unsigned port = 0;
       std::from_chars(local.data() + colon + 1, local.data() + local.size(), port, 16);
-      if (port != listener.port || !collide(wanted, parse_address(local.substr(0, colon)))) continue;
+      if (port != listener.port) continue;
+      if (!listener.foreign && !collide(wanted, parse_address(local.substr(0, colon)))) continue;
       if (state == "0A") return inode;
       other = inode;
     }

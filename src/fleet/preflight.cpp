@@ -52,14 +52,28 @@ std::optional<std::uint64_t> cgroup_memory(const std::string& root) {
   return least;
 }
 
+bool is_external(const config::InstanceConfig& instance) { return instance.engine == config::Engine::external; }
+
 struct Needs {
   std::uint64_t connections = 0;
   std::uint64_t listeners = 0;
   std::uint64_t instances = 0;
+  std::uint64_t allowed = 0;  // by the configuration; 0: as many as there are
 
   std::uint64_t at_least() const { return kOwnDescriptors + 2 * listeners + kPerInstance * instances; }
   std::uint64_t at_most() const { return at_least() + connections; }
 };
+
+// What a worker is given against what its instances may use.
+void check_allowed(std::vector<Finding>& found, const std::map<std::string, Needs>& workers) {
+  for (const auto& [name, needs] : workers) {
+    if (needs.allowed == 0 || needs.at_most() <= needs.allowed) continue;
+    found.push_back({needs.at_least() > needs.allowed ? Level::fail : Level::warn, "descriptors",
+                     fmt::format("the worker \"{}\" may have {} open; its limit of descriptors is {}", name,
+                                 needs.at_most(), needs.allowed),
+                     fmt::format("raise that to {}, or lower limits.connections", needs.at_most())});
+  }
+}
 
 void check_descriptors(std::vector<Finding>& found, const config::FleetConfig& fleet, const MachineFacts& machine) {
   if (!machine.descriptors_hard) return;
@@ -67,12 +81,15 @@ void check_descriptors(std::vector<Finding>& found, const config::FleetConfig& f
   std::map<std::string, Needs> workers;
   Needs all;
   for (const config::InstanceConfig& instance : fleet.instances) {
+    if (is_external(instance)) continue;
     for (Needs* needs : {&workers[instance.worker == "own" ? "own " + instance.name : instance.worker], &all}) {
       needs->connections += instance.options.limits.connections;
       needs->listeners += instance.listeners.size();
       ++needs->instances;
+      needs->allowed = instance.worker_limits.descriptors;
     }
   }
+  check_allowed(found, workers);
   const auto worst = std::max_element(workers.begin(), workers.end(), [](const auto& a, const auto& b) {
     return a.second.at_most() < b.second.at_most();
   });
@@ -103,9 +120,16 @@ std::uint64_t memory_of(const Limits& limits) {
 void check_memory(std::vector<Finding>& found, const config::FleetConfig& fleet, const MachineFacts& machine) {
   if (!machine.memory_bytes) return;
   std::uint64_t total = 0;
-  for (const config::InstanceConfig& instance : fleet.instances) total += memory_of(instance.options.limits);
+  std::size_t external = 0;
+  for (const config::InstanceConfig& instance : fleet.instances) {
+    if (is_external(instance)) ++external;
+    else total += memory_of(instance.options.limits);
+  }
+  const std::string more = external > 0 ? fmt::format(", beside {} external broker{}, of which nothing is known",
+                                                      external, external > 1 ? "s" : "")
+                                        : std::string();
   const std::string detail =
-      fmt::format("all limits together allow {}; {} has {}", size(total),
+      fmt::format("all limits together allow {}{}; {} has {}", size(total), more,
                   machine.memory_of_cgroup ? "the cgroup" : "the machine", size(*machine.memory_bytes));
   if (total <= *machine.memory_bytes) found.push_back({Level::ok, "memory", detail});
   else
@@ -117,7 +141,7 @@ void check_disk(std::vector<Finding>& found, const config::FleetConfig& fleet, c
   if (!machine.disk_free_bytes) return;
   std::uint64_t total = 0;
   for (const config::InstanceConfig& instance : fleet.instances) {
-    if (instance.options.persistence == Persistence::none) continue;
+    if (is_external(instance) || instance.options.persistence == Persistence::none) continue;
     // Twice what is live; see docs/guide/persistence.md.
     total += 2 * (instance.options.limits.queued_bytes_total + instance.options.limits.retained_bytes);
   }

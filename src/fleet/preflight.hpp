@@ -37,7 +37,7 @@ struct Finding {
   std::string mend{};  ///< what to do; empty with `ok`
 };
 
-/// Adds up what the fleet may use and compares. Pure.
+/// Adds up what the fleet may use and compares. Of external brokers only the ports are known. Pure.
 std::vector<Finding> preflight(const config::FleetConfig& fleet, const MachineFacts& machine);
 
 }  // namespace shoal::fleet

@@ -52,6 +52,27 @@ TEST_F(PreflightTest, WithPlentyOfEverythingAllIsWell) {
   for (const Finding& finding : found) EXPECT_EQ(finding.level, Level::ok) << finding.detail;
 }
 
+TEST_F(PreflightTest, WhatAWorkerIsGivenIsComparedWithWhatItsInstancesMayUse) {
+  for (auto& instance : fleet.instances) instance.worker_limits.descriptors = 3000;
+  EXPECT_EQ(level("descriptors", plenty), Level::ok);
+  for (auto& instance : fleet.instances) instance.worker_limits.descriptors = 1500;
+  EXPECT_EQ(level("descriptors", plenty), Level::warn);
+  for (auto& instance : fleet.instances) instance.worker_limits.descriptors = 70;
+  EXPECT_EQ(level("descriptors", plenty), Level::fail);
+}
+
+TEST_F(PreflightTest, OfExternalBrokersOnlyThePortCounts) {
+  MachineFacts facts = plenty;
+  facts.descriptors_hard = 1500;
+  facts.memory_bytes = 1ull << 20;
+  for (config::InstanceConfig& instance : fleet.instances) instance.engine = config::Engine::external;
+  fleet.instances[1].listeners[0].port = std::uint16_t{40000};
+  EXPECT_EQ(level("descriptors", facts), Level::ok);
+  EXPECT_EQ(level("memory", facts), Level::ok);
+  EXPECT_EQ(level("disk", facts), Level::ok);
+  EXPECT_EQ(level("ports", facts), Level::warn);
+}
+
 TEST_F(PreflightTest, DescriptorsAreAddedUpForEachWorker) {
   MachineFacts facts = plenty;
   facts.descriptors_hard = 1500;

@@ -20,6 +20,8 @@ constexpr std::string_view kPersistenceNames[] = {"none", "crash_safe", "power_s
 constexpr std::string_view kLogLevelNames[] = {"debug", "info", "warn", "error", "off"};
 constexpr std::string_view kLogFormatNames[] = {"text", "json"};
 constexpr std::string_view kLogToStdout = "log.stdout";
+const std::string kUse = "use.";
+const std::string kPeak = "peak.";
 
 std::span<const std::string_view> names_of(QueueFull) { return kQueueFullNames; }
 std::span<const std::string_view> names_of(Persistence) { return kPersistenceNames; }
@@ -236,6 +238,9 @@ Message to_message(const std::string& instance, const Stats& stats) {
   message.add("name", std::string_view(instance));
   if (!stats.alarm.empty()) message.add("alarm", std::string_view(stats.alarm));
   for_each_counter(stats, Writer{message});
+  LimitUse::for_each(stats.use, [&](std::string_view limit, const Use& use) {
+    message.add(kUse + std::string(limit), use.now).add(kPeak + std::string(limit), use.peak);
+  });
   return message;
 }
 
@@ -243,6 +248,10 @@ Stats stats_from(const Message& message) {
   Stats stats;
   stats.alarm = message.text("alarm");
   for_each_counter(stats, Reader{message});
+  LimitUse::for_each(stats.use, [&](std::string_view limit, Use& use) {
+    use.now = message.number(kUse + std::string(limit)).value_or(0);
+    use.peak = message.number(kPeak + std::string(limit)).value_or(0);
+  });
   return stats;
 }
 

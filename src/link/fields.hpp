@@ -30,13 +30,13 @@ std::optional<LogLevel> log_level_in(const Message& message);
 Message to_message(const std::string& instance, const Stats& stats);
 Stats stats_from(const Message& message);
 
-/// Every counter and gauge with its name, in the order of `shoal::Stats`. Without histograms.
+/// Every counter and gauge with its name, in the order of `shoal::Stats`. Without histograms and `use`.
 std::vector<std::pair<std::string, std::uint64_t>> named(const Stats& stats);
 
 /// True for the name of a gauge: what is so now, while the others count since the start.
 constexpr bool is_gauge(std::string_view name) { return name.ends_with("_now"); }
 
-/// Adds the counters and histograms of `more`; gauges and the alarm of `to` stay.
+/// Adds the counters and histograms of `more`; gauges, `use` and the alarm of `to` stay.
 void add_totals(Stats& to, const Stats& more);
 
 }  // namespace shoal::link

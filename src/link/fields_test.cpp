@@ -19,7 +19,7 @@ Limits numbered_limits() {
 Stats numbered_stats() {
   Stats stats;
   auto& [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t, u, v, w, x, y, z, aa, ab, ac, ad, ae, af, alarm,
-         bounds, delivery, acks] = stats;
+         bounds, delivery, acks, use] = stats;
   std::uint64_t next = UINT64_MAX;
   const auto number = [&](auto&... field) { ((field = next--), ...); };
   number(a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t, u, v, w, x, y, z, aa, ab, ac, ad, ae, af);
@@ -29,6 +29,8 @@ Stats numbered_stats() {
   delivery.sum_ns = next--;
   for (std::uint64_t& count : acks.counts) count = next--;
   acks.sum_ns = next--;
+  std::uint64_t used = 1;
+  LimitUse::for_each(use, [&](std::string_view, Use& one) { one = {.now = used, .peak = 100 * used++}; });
   return stats;
 }
 
@@ -125,7 +127,9 @@ TEST(Fields, StatsRoundTrip) {
   const auto before = named(stats);
   EXPECT_EQ(named(stats_from(*wire)), before);
   EXPECT_EQ(stats_from(*wire).alarm, stats.alarm);
-  EXPECT_EQ(before.size(), (sizeof(Stats) - sizeof stats.alarm - 2 * sizeof(Histogram)) / sizeof(std::uint64_t));
+  EXPECT_EQ(before.size(),
+            (sizeof(Stats) - sizeof stats.alarm - 2 * sizeof(Histogram) - sizeof(LimitUse)) / sizeof(std::uint64_t));
+  EXPECT_EQ(stats_from(*wire).use, stats.use);
   EXPECT_EQ(stats_from(*wire).delivery_latency, stats.delivery_latency);
   EXPECT_EQ(stats_from(*wire).ack_latency, stats.ack_latency);
   for (std::size_t i = 0; i < before.size(); ++i) EXPECT_EQ(before[i].second, UINT64_MAX - i);

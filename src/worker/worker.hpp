@@ -82,8 +82,8 @@ class Worker {
   std::thread starter_;                                                 // while there is one
 };
 
-/// What shoal-worker does: dispositions of signals, limits, then a Worker on `control_fd`, a bound socket. Returns the
-/// exit code: 0 done, 1 failed, 2 when `control_fd` is no control socket.
+/// What shoal-worker does: dispositions of signals, an end without memory, then a Worker on `control_fd`, a bound
+/// socket. Returns the exit code: 0 done, 1 failed, 2 when `control_fd` is no control socket.
 int worker_main(int control_fd);
 
 }  // namespace shoal::worker

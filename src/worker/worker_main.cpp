@@ -1,11 +1,12 @@
-#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <csignal>
+#include <new>
 #include <string_view>
 
+#include "link/exit_code.hpp"
 #include "worker/stack_signals.hpp"
 #include "worker/worker.hpp"
 
@@ -20,11 +21,11 @@ bool is_control_socket(int fd) {
   return ::getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &length) == 0 && type == SOCK_SEQPACKET;
 }
 
-void raise_descriptor_limit() {
-  rlimit limit{};
-  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
-  limit.rlim_cur = limit.rlim_max;
-  ::setrlimit(RLIMIT_NOFILE, &limit);
+// Nothing goes on as it should without memory, and nothing here needs more of it: the controller says why, starts the
+// worker again, and what was acknowledged is in the stores.
+[[noreturn]] void end_without_memory() {
+  say("shoal-worker: out of memory; it ends and is started again\n");
+  ::_exit(link::kExitNoMemory);
 }
 
 // Ctrl-C and a closing terminal are the controller's business.
@@ -45,7 +46,7 @@ int worker_main(int control_fd) {
     say("shoal-worker: no control socket; workers are started by `shoal run` or `shoal up`\n");
     return 2;
   }
-  raise_descriptor_limit();
+  std::set_new_handler(end_without_memory);
   Worker worker{base::UniqueFd(control_fd), take_signals()};
   if (worker.page()) write_stacks_on_signals(*worker.page());
   if (auto served = worker.run(); !served) {

@@ -75,6 +75,7 @@ class Fleet:
         self.env["ASAN_OPTIONS"] = f"log_path={self.home}/sanitizer:detect_leaks=1"
         self.env["UBSAN_OPTIONS"] = f"log_path={self.home}/sanitizer:print_stacktrace=1"
         self.stderr = self.home / "stderr.txt"
+        self.launcher = []  # words before `shoal run`
 
     def write(self, text, fleet_table=True):
         """Writes shoal.toml; `auto` looks in a range that no other test uses."""
@@ -97,7 +98,7 @@ class Fleet:
     def spawn(self):
         """`shoal run` in the foreground, not yet ready."""
         with self.stderr.open("ab") as err:
-            self.process = subprocess.Popen([SHOAL, "run"], env=self.env, cwd=self.home, stdin=subprocess.DEVNULL,
+            self.process = subprocess.Popen([*self.launcher, SHOAL, "run"], env=self.env, cwd=self.home, stdin=subprocess.DEVNULL,
                                             stdout=err, stderr=err, start_new_session=True)
         return self
 

@@ -183,3 +183,24 @@ def test_users_and_anonymous_change_live(make_fleet):
         done = fleet.cli("apply", code=1)
         assert "a.users" in done.stderr
         Paho(port, "y", user="alice", password="secret").close()
+
+
+def test_keys_of_the_fleet_are_applied_or_listed_until_the_controller_has_them(make_fleet):
+    text = HEAD + instance("a", "auto")
+    fleet = make_fleet(text).start()
+    pid = fleet.pid("a")
+    first = int(fleet.port_range.split("-")[0])
+    fleet.port_range = f"{first + 50}-{first + 99}"
+    fleet.write('log.level = "debug"\nlog.keep = 7\n' + text + instance("b", "auto"))
+    tried = fleet.cli("apply", "--dry-run").stdout
+    assert "log.keep: 5 -> 7" in tried and "needs restart of the controller" in tried
+    done = fleet.cli("apply").stdout.splitlines()
+    assert any("port_range" in line and "applied" in line for line in done)
+    assert any("log.level: info -> debug" in line and "applied" in line for line in done)
+    assert any("log.keep: 5 -> 7" in line and line.endswith("needs restart of the controller") for line in done)
+    assert fleet.port("b") >= first + 50
+    waits = fleet.cli("apply").stdout
+    assert "restart due" in waits and "log.keep" in waits and "port_range" not in waits
+    fleet.process.send_signal(signal.SIGUSR2)
+    wait_until(lambda: fleet.log("controller").count("controller started") == 2 and fleet.ps(), "executed again")
+    assert fleet.cli("apply").stdout == "nothing to do\n" and fleet.pid("a") == pid
