@@ -13,6 +13,7 @@
 #include <optional>
 #include <utility>
 
+#include "controller/exit_status.hpp"
 #include "controller/external_program.hpp"
 #include "controller/readiness_probe.hpp"
 #include "fleet/supervisor.hpp"
@@ -34,12 +35,6 @@ constexpr std::string_view kReadyAt = "external.ready_at_ms";  // of the clock t
 std::uint64_t now_ms() {
   const auto now = std::chrono::steady_clock::now().time_since_epoch();
   return static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::milliseconds>(now).count());
-}
-
-std::string describe(const siginfo_t& info) {
-  if (info.si_code == CLD_EXITED) return "exited with code " + std::to_string(info.si_status);
-  const char* name = ::sigabbrev_np(info.si_status);
-  return "killed by signal " + std::to_string(info.si_status) + (name != nullptr ? " (" + std::string(name) + ")" : "");
 }
 
 State state_of(std::string_view text) {
@@ -207,7 +202,7 @@ void ExternalProcesses::reap(WorkerId id) {
   records_.remove(gone->name);
   if (gone->state == State::stopping && !gone->killed)
     on_message_(id, link::Message(link::type::kStopped).add("name", std::string_view(gone->name)));
-  on_exit_(id, {.status = child ? describe(info) : "ended; how is unknown, since it was another controller's"});
+  on_exit_(id, {.status = child ? exit_text(info) : "ended; how is unknown, since it was another controller's"});
 }
 
 }  // namespace shoal::controller

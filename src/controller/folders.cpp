@@ -24,6 +24,7 @@ Result<void> make_folder(const std::string& path, mode_t mode) {
 
 Result<void> make_folders(const config::FleetConfig& config) {
   if (auto made = make_folder(config.run_dir, 0700); !made) return made;
+  if (auto made = make_folder(config.state_dir, 0750); !made) return made;
   if (!config.log.file.empty()) {
     if (auto made = make_folder(config.log_dir, 0750); !made) return made;
   }

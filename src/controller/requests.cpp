@@ -42,20 +42,6 @@ std::vector<std::string> last_lines(const std::string& path) {
 }
 
 /// Where a verb leads, or nothing while it is on the way.
-enum class Outcome { pending, done, failed };
-
-Outcome outcome_of(Verb verb, State state) {
-  switch (state) {
-    case State::starting:
-    case State::stopping: return Outcome::pending;
-    case State::ready: return verb == Verb::stop ? Outcome::pending : Outcome::done;
-    case State::stopped: return verb == Verb::stop ? Outcome::done : Outcome::failed;
-    case State::backoff:
-    case State::failed: return Outcome::failed;
-  }
-  return Outcome::failed;
-}
-
 std::int64_t wall_ms() {
   const auto since_1970 = std::chrono::system_clock::now().time_since_epoch();
   return base::duration_cast<base::milliseconds>(since_1970).count();
@@ -68,10 +54,9 @@ Requests::Requests(RunningFleet& fleet, std::string version, Clock now, Acts act
   fleet_.watch(*this);
 }
 
-void Requests::wait_for_stats(std::set<std::string> names, std::function<void(Waiting&, Time)> answer) {
+void Requests::wait_for_stats(std::set<std::string> names, WaitingForStats::Answer answer) {
   std::erase_if(names, [this](const std::string& name) { return !fleet_.ask_stats(name); });
-  const bool over = names.empty();
-  waiting_.push_back({now_() + kStatsLimit, over, std::move(names), std::nullopt, {}, std::move(answer)});
+  waiting_.push_back(std::make_unique<WaitingForStats>(now_() + kStatsLimit, std::move(names), std::move(answer)));
 }
 
 std::set<std::string> Requests::all_names() const {
@@ -81,11 +66,11 @@ std::set<std::string> Requests::all_names() const {
 }
 
 void Requests::list(api::Reply<std::vector<api::Instance>> reply) {
-  wait_for_stats(all_names(), [this, reply = std::move(reply)](Waiting& waiting, Time now) {
+  wait_for_stats(all_names(), [this, reply = std::move(reply)](const std::set<std::string>& silent, Time now) {
     std::vector<api::Instance> all;
     for (const std::string& name : fleet_.names()) {
       api::Instance& view = all.emplace_back(*fleet_.view(name, now));
-      if (waiting.names.contains(view.name)) view.clients = std::nullopt, view.cpu_s = std::nullopt;
+      if (silent.contains(view.name)) view.clients = std::nullopt, view.cpu_s = std::nullopt;
       if (view.engine != "external" || view.pid == 0) continue;
       if (const auto usage = acts_.usage(view.pid)) view.cpu_s = usage->cpu_seconds;
     }
@@ -95,10 +80,10 @@ void Requests::list(api::Reply<std::vector<api::Instance>> reply) {
 
 void Requests::get(const std::string& name, api::Reply<api::Instance> reply) {
   if (!fleet_.state(name)) return reply(no_such(name));
-  wait_for_stats({name}, [this, name, reply = std::move(reply)](Waiting& waiting, Time now) {
+  wait_for_stats({name}, [this, name, reply = std::move(reply)](const std::set<std::string>& silent, Time now) {
     if (!fleet_.state(name)) return reply(no_such(name));  // removed meanwhile
     const bool down = fleet_.state(name) == State::failed || fleet_.state(name) == State::backoff;
-    api::Instance view = detailed(name, waiting, now);
+    api::Instance view = detailed(name, silent, now);
     if (down && !view.log.empty()) view.last_lines = last_lines(view.log);
     view.worker_limits = fleet_.worker_limits(name);
     reply(std::move(view));
@@ -106,21 +91,21 @@ void Requests::get(const std::string& name, api::Reply<api::Instance> reply) {
 }
 
 void Requests::list_with_stats(api::Reply<std::vector<api::Instance>> reply) {
-  wait_for_stats(all_names(), [this, reply = std::move(reply)](Waiting& waiting, Time now) {
+  wait_for_stats(all_names(), [this, reply = std::move(reply)](const std::set<std::string>& silent, Time now) {
     std::vector<api::Instance> all;
-    for (const auto& config : fleet_.config().instances) all.push_back(detailed(config.name, waiting, now));
+    for (const auto& config : fleet_.config().instances) all.push_back(detailed(config.name, silent, now));
     reply(std::move(all));
   });
 }
 
 // With what its worker told, when it did.
-api::Instance Requests::detailed(const std::string& name, const Waiting& waiting, Time now) const {
+api::Instance Requests::detailed(const std::string& name, const std::set<std::string>& silent, Time now) const {
   api::Instance view = *fleet_.view(name, now);
   if (const auto usage = view.pid > 0 ? acts_.usage(view.pid) : std::nullopt) {
     view.worker_cpu_s = usage->cpu_seconds;
     view.worker_memory_bytes = usage->resident_bytes;
   }
-  if (waiting.names.contains(name)) {
+  if (silent.contains(name)) {
     view.clients = std::nullopt;
     view.cpu_s = std::nullopt;
     return view;
@@ -142,17 +127,17 @@ void Requests::ask(const std::string& name, link::Message question, std::functio
   const std::uint64_t request = ++last_request_;
   question.add("name", std::string_view(name)).add("request", request);
   const bool asked = fleet_.ask(name, question);
-  auto answer = [this, name, answered = std::move(answered), failed = std::move(failed)](Waiting& waiting, Time) {
-    if (waiting.told) return answered(*waiting.told);
-    const auto now = fleet_.state(name);
-    if (!now) return failed(no_such(name));
-    if (*now == State::ready) {
-      return failed({500, "failed", "the worker of " + name + " does not answer; the machine may be overloaded"});
-    }
-    failed({503, "not_ready", name + " is " + std::string(fleet::to_string(*now))});
-  };
-  waiting_.push_back({now_() + kAnswerLimit, !asked, {name}, std::nullopt, {}, std::move(answer)});
-  waiting_.back().request = request;
+  waiting_.push_back(std::make_unique<WaitingForAnswer>(
+      now_() + kAnswerLimit, name, request, asked,
+      [this, name, answered = std::move(answered), failed = std::move(failed)](const link::Message* told) {
+        if (told) return answered(*told);
+        const auto now = fleet_.state(name);
+        if (!now) return failed(no_such(name));
+        if (*now == State::ready) {
+          return failed({500, "failed", "the worker of " + name + " does not answer; the machine may be overloaded"});
+        }
+        failed({503, "not_ready", name + " is " + std::string(fleet::to_string(*now))});
+      }));
 }
 
 void Requests::clients(const std::string& name, std::uint64_t from, std::uint64_t most, api::Reply<ClientPage> reply) {
@@ -180,30 +165,26 @@ void Requests::disconnect(const std::string& name, const std::string& client_id,
 
 void Requests::events(std::uint64_t after, std::chrono::milliseconds wait, api::Reply<api::EventPage> reply) {
   const Time now = now_();
-  Waiting& waiting = waiting_.emplace_back();
-  waiting.until = now + wait;
-  waiting.over = wait.count() == 0 || events_.last() != after;
-  waiting.events = true;
-  waiting.answer = [this, after, reply = std::move(reply)](Waiting&, Time) { reply(events_.since(after)); };
-  if (!waiting.over && look_at_ == base::kNever) look_at_ = now;
+  const bool there = wait.count() == 0 || events_.last() != after;
+  ++wait_for_events_;
+  waiting_.push_back(std::make_unique<WaitingForEvents>(now + wait, there, [this, after, reply = std::move(reply)] {
+    --wait_for_events_;
+    reply(events_.since(after));
+  }));
+  if (!there && look_at_ == base::kNever) look_at_ = now;
 }
 
 // Whatever it adds is told to who waits.
-void Requests::happened(const std::function<void()>& tell) {
+void Requests::happened(const std::function<void()>& add) {
   const std::uint64_t before = events_.last();
-  tell();
-  if (events_.last() == before) return;
-  for (Waiting& waiting : waiting_) waiting.over = waiting.over || waiting.events;
-}
-
-bool Requests::awaits_events() const {
-  return std::any_of(waiting_.begin(), waiting_.end(), [](const Waiting& waiting) { return waiting.events; });
+  add();
+  if (events_.last() != before) tell([](Waiting& waiting) { waiting.on_event(); });
 }
 
 // Bounds and alarms are in the counters: somebody has to ask.
 void Requests::look(Time now) {
   if (look_at_ > now) return;
-  look_at_ = awaits_events() ? now + kLookEvery : base::kNever;
+  look_at_ = wait_for_events_ != 0 ? now + kLookEvery : base::kNever;
   if (look_at_ == base::kNever) return;
   for (const auto& config : fleet_.config().instances) fleet_.ask_stats(config.name);
 }
@@ -211,8 +192,8 @@ void Requests::look(Time now) {
 void Requests::metrics(api::Reply<std::string> reply) {
   page_wanted_.push_back(std::move(reply));
   if (page_wanted_.size() > 1) return;  // the one that is on its way is for all
-  wait_for_stats(all_names(), [this](Waiting& waiting, Time now) {
-    const std::string page = metrics_page(observe(waiting.names, now));
+  wait_for_stats(all_names(), [this](const std::set<std::string>& silent, Time now) {
+    const std::string page = metrics_page(observe(silent, now));
     for (const auto& each : std::exchange(page_wanted_, {})) each(page);
   });
 }
@@ -276,12 +257,20 @@ void Requests::act(const std::string& name, Verb verb, std::chrono::milliseconds
           Failure{409, "already_so", name + " is " + std::string(fleet::to_string(*fleet_.state(name))) + " already"});
     case RunningFleet::Answer::done: break;
   }
-  const bool over = verb != Verb::reload_users && outcome_of(verb, *fleet_.state(name)) != Outcome::pending;
-  waiting_.push_back(
-      {now + wait, over, {name}, verb, {}, [this, name, reply = std::move(reply)](Waiting& waiting, Time at) {
-         if (!fleet_.state(name)) return reply(no_such(name));
-         answer_verb(name, waiting, at, reply);
-       }});
+  if (verb == Verb::reload_users) {
+    waiting_.push_back(std::make_unique<WaitingForUsers>(
+        now + wait, name, [this, name, reply = std::move(reply)](bool over, const std::string& error, Time at) {
+          if (!fleet_.state(name)) return reply(no_such(name));
+          if (!error.empty()) return reply(Failure{500, "failed", error});
+          reply(api::Acted{*fleet_.view(name, at), over});
+        }));
+    return;
+  }
+  waiting_.push_back(std::make_unique<WaitingForOutcome>(
+      now + wait, name, verb, *fleet_.state(name), [this, name, verb, reply = std::move(reply)](bool over, Time at) {
+        if (!fleet_.state(name)) return reply(no_such(name));
+        answer_verb(name, verb, over, at, reply);
+      }));
 }
 
 bool Requests::is_on_its_way(const std::string& name) const {
@@ -325,38 +314,24 @@ void Requests::apply(const api::Apply& how, api::Reply<api::Applied> reply) {
   add_own(applied.controller, "change");
   add_own(applied.controller_due, "due");
   if (how.dry_run) return reply(std::move(begun));
-  const bool over = names.empty();
-  waiting_.push_back({now_() + how.wait,
-                      over,
-                      std::move(names),
-                      std::nullopt,
-                      {},
-                      [this, begun = std::move(begun), reply = std::move(reply)](Waiting& waiting, Time) {
-                        answer_apply(begun, waiting, reply);
-                      }});
-  waiting_.back().applying = true;
+  waiting_.push_back(std::make_unique<WaitingForApply>(
+      now_() + how.wait, std::move(names), [this](const std::string& name) { return is_on_its_way(name); },
+      [this, begun = std::move(begun), reply = std::move(reply)](bool over, const auto& errors) {
+        reply(outcome_of_apply(begun, over, errors));
+      }));
 }
 
-void Requests::answer_apply(const api::Applied& begun, Waiting& waiting, const api::Reply<api::Applied>& reply) const {
-  api::Applied done = begun;
-  done.settled = waiting.over;
-  for (api::Applied::Step& step : done.steps) {
+api::Applied Requests::outcome_of_apply(api::Applied begun, bool over,
+                                        const std::map<std::string, std::string>& errors) const {
+  begun.settled = over;
+  for (api::Applied::Step& step : begun.steps) {
     const auto view = fleet_.view(step.instance, now_());
     if (view) step.state = view->state;
-    const auto error = waiting.errors.find(step.instance);
-    if (error != waiting.errors.end()) step.error = error->second;
+    const auto error = errors.find(step.instance);
+    if (error != errors.end()) step.error = error->second;
     else if (view && (view->state == "backoff" || view->state == "failed")) step.error = view->last_exit;
   }
-  reply(std::move(done));
-}
-
-void Requests::on_changed(const std::string& name, const std::string& error) {
-  for (Waiting& waiting : waiting_) {
-    if (!waiting.applying || !waiting.names.contains(name)) continue;
-    if (!error.empty()) waiting.errors[name] = error;
-    if (!is_on_its_way(name)) waiting.names.erase(name);
-    waiting.over = waiting.names.empty();
-  }
+  return begun;
 }
 
 void Requests::set_log_level(const std::string& name, LogLevel level, api::Reply<LogLevel> reply) {
@@ -370,13 +345,10 @@ void Requests::set_log_level(const std::string& name, LogLevel level, api::Reply
   }
 }
 
-void Requests::answer_verb(const std::string& name, Waiting& waiting, Time now, const api::Reply<api::Acted>& reply) {
+void Requests::answer_verb(const std::string& name, Verb verb, bool over, Time now,
+                           const api::Reply<api::Acted>& reply) {
   api::Instance view = *fleet_.view(name, now);
-  if (*waiting.verb == Verb::reload_users) {
-    if (!waiting.error.empty()) return reply(Failure{500, "failed", waiting.error});
-    return reply(api::Acted{std::move(view), waiting.over});
-  }
-  const Outcome outcome = waiting.over ? outcome_of(*waiting.verb, *fleet_.state(name)) : Outcome::pending;
+  const Outcome outcome = over ? outcome_of(verb, *fleet_.state(name)) : Outcome::pending;
   if (outcome == Outcome::failed) {
     return reply(
         Failure{500, "failed", name + " is not ready: " + (view.last_exit.empty() ? view.state : view.last_exit)});
@@ -390,63 +362,42 @@ void Requests::on_state(const std::string& name, State state) {
     const bool ended = state == State::backoff || state == State::failed || state == State::stopped;
     events_.changed(name, state, ended ? fleet_.view(name, now_())->last_exit : std::string(), wall_ms());
   });
-  for (Waiting& waiting : waiting_) {
-    if (!waiting.names.contains(name)) continue;
-    if (waiting.applying) {
-      if (!is_on_its_way(name)) waiting.names.erase(name);
-      waiting.over = waiting.names.empty();
-    } else if (!waiting.verb) {  // its counters will not come
-      if (state != State::ready) waiting.names.erase(name);
-      waiting.over = waiting.names.empty();
-    } else if (*waiting.verb == Verb::reload_users) {
-      waiting.over = state != State::ready;  // it reads them when it starts
-    } else {
-      waiting.over = outcome_of(*waiting.verb, state) != Outcome::pending;
-    }
-  }
+  tell([&](Waiting& waiting) { waiting.on_state(name, state); });
 }
 
 void Requests::on_stats(const std::string& name) {
   totals_.heard(name, *fleet_.stats(name));
   happened([&] { events_.heard(name, *fleet_.stats(name), wall_ms()); });
-  for (Waiting& waiting : waiting_) {
-    if (waiting.verb || waiting.applying || waiting.request != 0 || waiting.names.erase(name) == 0) continue;
-    waiting.over = waiting.names.empty();
-  }
+  tell([&](Waiting& waiting) { waiting.on_stats(name); });
 }
 
-void Requests::on_answer(const std::string& name, const link::Message& answer) {
-  const auto request = answer.number("request").value_or(0);
-  for (Waiting& waiting : waiting_) {
-    if (request == 0 || waiting.request != request || !waiting.names.contains(name)) continue;
-    waiting.told = answer;
-    waiting.over = true;
-  }
+void Requests::on_changed(const std::string& name, const std::string& error) {
+  tell([&](Waiting& waiting) { waiting.on_changed(name, error); });
+}
+
+void Requests::on_answer(const std::string&, const link::Message& answer) {
+  tell([&](Waiting& waiting) { waiting.on_answer(answer); });
 }
 
 void Requests::on_users_reloaded(const std::string& name, const std::string& error) {
-  for (Waiting& waiting : waiting_) {
-    if (waiting.verb != Verb::reload_users || !waiting.names.contains(name) || waiting.over) continue;
-    waiting.error = error;
-    waiting.over = true;
-    return;  // one answer from the worker for each question
-  }
+  for (const auto& waiting : waiting_)
+    if (waiting->on_users_reloaded(name, error)) return;
 }
 
 void Requests::on_time(Time now) {
-  std::list<Waiting> due;
+  std::list<std::unique_ptr<Waiting>> due;
   for (auto at = waiting_.begin(); at != waiting_.end();) {
     const auto next = std::next(at);
-    if (at->over || at->until <= now) due.splice(due.end(), waiting_, at);
+    if ((*at)->over() || (*at)->until() <= now) due.splice(due.end(), waiting_, at);
     at = next;
   }
-  for (Waiting& waiting : due) waiting.answer(waiting, now);
+  for (const auto& waiting : due) waiting->answer(now);
   look(now);
 }
 
 Time Requests::deadline() const {
   Time first = look_at_;
-  for (const Waiting& waiting : waiting_) first = std::min(first, waiting.over ? Time::min() : waiting.until);
+  for (const auto& waiting : waiting_) first = std::min(first, waiting->over() ? Time::min() : waiting->until());
   return first;
 }
 

@@ -3,6 +3,7 @@
 #include <functional>
 #include <list>
 #include <map>
+#include <memory>
 #include <set>
 #include <string>
 #include <vector>
@@ -14,6 +15,7 @@
 #include "controller/process_usage.hpp"
 #include "controller/running_fleet.hpp"
 #include "controller/totals.hpp"
+#include "controller/waiting.hpp"
 
 namespace shoal::controller {
 
@@ -75,34 +77,25 @@ class Requests : public api::Service, public Watcher {
   static constexpr base::milliseconds kLookEvery{2'000};
 
  private:
-  struct Waiting {
-    base::Time until{};
-    bool over = false;              // answer now
-    std::set<std::string> names;    // stats: still missing; verbs: the instance; apply: those that are on their way
-    std::optional<api::Verb> verb;  // none: stats, or apply
-    std::string error;              // of a reload
-    std::function<void(Waiting&, base::Time)> answer;
-    bool applying = false;
-    std::map<std::string, std::string> errors{};       // of an apply, by instance
-    std::uint64_t request = 0;                         // number of a question; 0: none
-    std::optional<link::Message> told = std::nullopt;  // its answer
-    bool events = false;                               // waits for one
-  };
-
-  void wait_for_stats(std::set<std::string> names, std::function<void(Waiting&, base::Time)> answer);
+  void wait_for_stats(std::set<std::string> names, WaitingForStats::Answer answer);
+  /// Tells all that wait.
+  template <class Tell>
+  void tell(Tell each) {
+    for (const auto& waiting : waiting_) each(*waiting);
+  }
   void purge(const std::string& name) const;
   bool is_on_its_way(const std::string& name) const;
-  void answer_apply(const api::Applied& begun, Waiting& waiting, const api::Reply<api::Applied>& reply) const;
-  void happened(const std::function<void()>& tell);
+  api::Applied outcome_of_apply(api::Applied begun, bool over, const std::map<std::string, std::string>& errors) const;
+  void happened(const std::function<void()>& add);
   void look(base::Time now);
-  bool awaits_events() const;
   std::set<std::string> all_names() const;
-  api::Instance detailed(const std::string& name, const Waiting& waiting, base::Time now) const;
+  api::Instance detailed(const std::string& name, const std::set<std::string>& silent, base::Time now) const;
   Observed observe(const std::set<std::string>& silent, base::Time now);
   /// Adds the name and a number to the question. `answered` gets the worker's answer, `failed` why there is none.
   void ask(const std::string& name, link::Message question, std::function<void(const link::Message&)> answered,
            std::function<void(api::Failure)> failed);
-  void answer_verb(const std::string& name, Waiting& waiting, base::Time now, const api::Reply<api::Acted>& reply);
+  void answer_verb(const std::string& name, api::Verb verb, bool over, base::Time now,
+                   const api::Reply<api::Acted>& reply);
 
   RunningFleet& fleet_;
   std::string version_;
@@ -112,9 +105,10 @@ class Requests : public api::Service, public Watcher {
   CpuTotals cpu_;
   std::vector<api::Reply<std::string>> page_wanted_;
   Events events_;
+  std::size_t wait_for_events_ = 0;    // so many
   base::Time look_at_ = base::kNever;  // workers are asked then
   std::uint64_t last_request_ = 0;
-  std::list<Waiting> waiting_;
+  std::list<std::unique_ptr<Waiting>> waiting_;
 };
 
 }  // namespace shoal::controller

@@ -15,6 +15,7 @@
 #include <thread>
 #include <utility>
 
+#include "controller/exit_status.hpp"
 #include "controller/orphans.hpp"
 #include "controller/process_usage.hpp"
 #include "controller/stack_text.hpp"
@@ -29,22 +30,10 @@ using boost::system::error_code;
 
 constexpr int kControlFd = 3;  // where a worker looks for it
 
-std::string killed_by(int signal) {
-  const char* name = ::sigabbrev_np(signal);
-  return "killed by signal " + std::to_string(signal) + (name != nullptr ? " (" + std::string(name) + ")" : "");
-}
-
 std::string describe(const siginfo_t& info) {
   if (info.si_code == CLD_EXITED && info.si_status == link::kExitNoMemory)
     return "out of memory: it reached worker_limits.memory, or the machine has no more";
-  if (info.si_code == CLD_EXITED) return "exited with code " + std::to_string(info.si_status);
-  return killed_by(info.si_status);
-}
-
-bool is_crash(const siginfo_t& info) {
-  constexpr int kCrashes[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGSYS, SIGABRT, SIGTRAP};
-  return info.si_code != CLD_EXITED &&
-         std::find(std::begin(kCrashes), std::end(kCrashes), info.si_status) != std::end(kCrashes);
+  return exit_text(info);
 }
 
 /// posix_spawn with what a worker needs; 0 or errno.

@@ -37,6 +37,7 @@ def pytest_configure(config):
     config.addinivalue_line("markers", "release: says something only about the release build")
     config.addinivalue_line("markers", "covers(v5, v311): ids of the statements shown; see tests/conformance/README.md")
     config.addinivalue_line("markers", "large: says something more about the release build")
+    config.addinivalue_line("markers", "alone: loads the machine or looks at how it is loaded: not beside others")
     config.addinivalue_line("markers", "hostile: attacks by clients; make soak makes them on the dev build too")
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

@@ -28,11 +28,21 @@ def wait_until(condition, what, timeout=PATIENCE_S):
         time.sleep(0.01)
 
 
+# Tests that run beside each other (pytest-xdist) take their ports from every LANES-th hundred.
+LANES = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", 1))
+LANE = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:])
+
+
+def hundred_ports(first=200, last=319):
+    """The first of a hundred ports below the ephemeral range that no test beside this one takes."""
+    return random.choice([h for h in range(first, last + 1) if h % LANES == LANE]) * 100
+
+
 def free_port(host="127.0.0.1"):
     """A port below the ephemeral range that nobody holds now."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     while True:
-        port = random.randrange(20000, 32000)
+        port = hundred_ports() + random.randrange(100)
         with socket.socket(family, socket.SOCK_STREAM) as s:
             s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
@@ -68,7 +78,7 @@ class Fleet:
         self.home.mkdir(parents=True, exist_ok=True)
         self.config = self.home / "shoal.toml"
         self.process = None
-        first = random.randrange(200, 319) * 100
+        first = hundred_ports()
         self.port_range = f"{first}-{first + 99}"
         self.env = {k: v for k, v in os.environ.items() if not k.startswith("SHOAL_")}
         self.env["SHOAL_HOME"] = str(self.home)

@@ -15,6 +15,8 @@ from fleet import wait_until
 from test_apply import HEAD, instance
 from wire import Wire
 
+pytestmark = pytest.mark.alone
+
 SHARED = ["s1", "s2", "s3", "s4"]
 OWN = ["o1", "o2", "o3"]
 

@@ -89,3 +89,13 @@ def test_a_rolling_restart_refuses_nobody_and_stops_at_the_first_that_fails(make
     assert now["i3"] == after["i3"] and now["i5"] == after["i5"] and now["i0"] != after["i0"]
     store.unlink()
     fleet.wait_ready()
+
+
+def test_a_fleet_may_begin_with_nothing(make_fleet):
+    fleet = make_fleet("").spawn()
+    wait_until(lambda: fleet.cli("ps", code=None).returncode == 0, "the controller answers")
+    assert fleet.ps() == {}
+    fleet.cli("create", "lab", "--set", 'listeners=["mqtt://127.0.0.1:auto"]', "--set", "auth.anonymous=true")
+    Paho(fleet.port("lab"), "x").close()
+    fleet.cli("rm", "lab")
+    assert fleet.ps() == {} and fleet.signal() == 0

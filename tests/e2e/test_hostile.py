@@ -24,6 +24,8 @@ from fleet import RELEASE, Fleet, alive
 from observed import Observed
 from target import Target
 
+pytestmark = pytest.mark.alone
+
 INSTANCES = {"alone": "own", "away": "own", "crowded": "small", "neighbour": "small"}
 ATTACKED = ("alone", "crowded")
 PERSISTENCE = os.environ.get("SHOAL_HOSTILE_PERSISTENCE", "crash_safe")

@@ -6,6 +6,8 @@ import pytest
 
 from clients import V5, V311, Paho, Refused, mosquitto_pub
 
+pytestmark = pytest.mark.alone
+
 LOGINS = {"plant-a": {"user": "alice", "password": "alice's secret"},
           "plant-b": {"user": "bob", "password": "bob's secret"}, "lab": {}, "lab2": {}}
 # Two workers; one worker.

@@ -13,6 +13,8 @@ from fleet import wait_until
 from swarm import Swarm
 from wire import Wire
 
+pytestmark = pytest.mark.alone
+
 
 def instance(name, worker="own", auth="anonymous = true", limits=""):
     return f"""[instances.{name}]
