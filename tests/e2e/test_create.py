@@ -95,7 +95,7 @@ def test_a_fleet_may_begin_with_nothing(make_fleet):
     fleet = make_fleet("").spawn()
     wait_until(lambda: fleet.cli("ps", code=None).returncode == 0, "the controller answers")
     assert fleet.ps() == {}
-    fleet.cli("create", "lab", "--set", 'listeners=["mqtt://127.0.0.1:auto"]', "--set", "auth.anonymous=true")
+    fleet.cli("create", "lab", "--set", "listeners=mqtt://127.0.0.1:auto", "--set", "auth.anonymous=true")
     Paho(fleet.port("lab"), "x").close()
     fleet.cli("rm", "lab")
     assert fleet.ps() == {} and fleet.signal() == 0
