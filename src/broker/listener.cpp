@@ -10,7 +10,7 @@ namespace {
 
 // Connections taken in one turn, so that those who are connected get their turn too.
 constexpr int kAcceptsPerTurn = 64;
-constexpr int kAcceptsPerSharedTurn = 8;
+constexpr int kAcceptsPerSharedTurn = 4;
 // When descriptors ran out: until somebody may have closed one.
 constexpr base::Duration kExhaustedPause = base::milliseconds(100);
 

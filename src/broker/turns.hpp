@@ -17,8 +17,8 @@ class Turns {
  public:
   /// About 5 ms: what an instance does for its clients' packets in a turn of a thread that it has for itself.
   static constexpr std::uint64_t kWorkPerTurn = 100'000;
-  /// About 0.5 ms: the same where other instances of the thread wait for their turn meanwhile.
-  static constexpr std::uint64_t kWorkPerSharedTurn = 10'000;
+  /// About 50 us: the same where other instances of the thread wait for their turn meanwhile.
+  static constexpr std::uint64_t kWorkPerSharedTurn = 1'000;
   /// About 1 ms: what one client may ask for at a time, but for a packet that asks for more by itself.
   static constexpr std::uint64_t kSliceMax = 20'000;
   /// With many in line; about 50 us.
