@@ -15,28 +15,27 @@ if(SHOAL_TESTS)
   include(GoogleTest)
 endif()
 
-# What nearly every file includes, compiled once for the modules and once for their tests. Not with fuzzing: there an
-# include that is missing shows.
-if(NOT SHOAL_FUZZ)
+# What nearly every file includes, compiled once for the modules and once for their tests. Not where nothing is tested:
+# there an include that is missing shows.
+if(SHOAL_TESTS)
   set(standard <algorithm> <array> <atomic> <chrono> <cstdint> <functional> <map> <memory> <mutex> <optional> <set>
     <span> <string> <string_view> <unordered_map> <utility> <variant> <vector>)
   file(WRITE ${CMAKE_BINARY_DIR}/nothing.cpp "")
   add_library(precompiled OBJECT ${CMAKE_BINARY_DIR}/nothing.cpp)
   target_precompile_headers(precompiled PRIVATE ${standard})
-  target_compile_options(precompiled PRIVATE -fpch-preprocess)  # ccache wants it
-  target_compile_features(precompiled PRIVATE cxx_std_20)
-  if(SHOAL_TESTS)
-    add_library(precompiled_tests OBJECT ${CMAKE_BINARY_DIR}/nothing.cpp)
-    target_precompile_headers(precompiled_tests PRIVATE ${standard} <gmock/gmock.h> <gtest/gtest.h>)
-    target_compile_options(precompiled_tests PRIVATE -O0 -fpch-preprocess)
-    target_compile_features(precompiled_tests PRIVATE cxx_std_20)
-    target_link_libraries(precompiled_tests PRIVATE GTest::gmock)
-  endif()
+  add_library(precompiled_tests OBJECT ${CMAKE_BINARY_DIR}/nothing.cpp)
+  target_precompile_headers(precompiled_tests PRIVATE ${standard} <gmock/gmock.h> <gtest/gtest.h>)
+  target_compile_options(precompiled_tests PRIVATE -O0)
+  target_link_libraries(precompiled_tests PRIVATE GTest::gmock)
+  foreach(target precompiled precompiled_tests)
+    target_compile_options(${target} PRIVATE -fpch-preprocess)  # ccache wants it
+    target_compile_features(${target} PRIVATE cxx_std_20)
+  endforeach()
 endif()
 
-# Adds what is precompiled to a target.
+# Gives a target what is precompiled.
 function(shoal_precompiled target from)
-  if(NOT SHOAL_FUZZ)
+  if(SHOAL_TESTS)
     target_precompile_headers(${target} REUSE_FROM ${from})
     target_compile_options(${target} PRIVATE -fpch-preprocess)
   endif()

@@ -28,7 +28,7 @@ bool are_open(const std::vector<fleet::BoundListener>& listeners) {
 }
 
 constexpr const char* kNoDescriptors =
-    "has no descriptor left for its sockets; raise `ulimit -n` or LimitNOFILE= of the unit";
+    "the controller has no descriptor left for its sockets; raise `ulimit -n` or LimitNOFILE= of the unit";
 
 std::vector<base::UniqueFd> duplicates(const std::vector<fleet::BoundListener>& listeners) {
   std::vector<base::UniqueFd> fds;
@@ -263,7 +263,7 @@ void RunningFleet::launch(Instance& instance, Time now) {
     if (!problems.empty()) return refuse(problems.front().text());
   }
   std::vector<base::UniqueFd> fds = duplicates(instance.listeners);
-  if (fds.size() != instance.listeners.size()) return refuse(std::string("the controller ") + kNoDescriptors);
+  if (fds.size() != instance.listeners.size()) return refuse(kNoDescriptors);
   auto process = process_for(instance);
   if (!process) return refuse(process.error().message);
   instance.worker = (*process)->id;
