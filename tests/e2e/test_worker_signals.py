@@ -45,6 +45,7 @@ def test_during_start_and_stop(make_fleet):
     fleet = make_fleet(HEAD + instance("lab", "auto") + instance("other", "auto")).start()
     other = fleet.pid("other")
     for number in (signal.SIGUSR1, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGTERM, signal.SIGQUIT):
+        fleet.wait_ready()
         before = fleet.pid("lab")
         fleet.cli("restart", "lab", "--no-wait")
         send(before, number, number)  # it is stopping
