@@ -46,8 +46,8 @@ inline constexpr std::string_view kHosts = "hosts";
 inline constexpr std::string_view kReady = "ready";      ///< name, port for each listener
 inline constexpr std::string_view kRefused = "refused";  ///< name, error
 inline constexpr std::string_view kStopped = "stopped";  ///< name
-/// name, to (a type, or `write-log`, which instances do unasked), error when it failed
-/// name, to (a type), error when it failed. A question's `request` comes back, in every answer.
+/// name, to (a type, or `write-log`, which instances do unasked), error when it failed. A question's `request` comes
+/// back, in every answer.
 inline constexpr std::string_view kReply = "reply";
 }  // namespace type
 
