@@ -134,6 +134,9 @@ struct LogOptions {
 struct BrokerOptions {
   std::string name = "shoal";  ///< 1 to 64 of a-z A-Z 0-9 . _ - and not starting with . or -
   std::vector<ListenerOptions> listeners{};
+  /// Reactors that share its clients, 1 to 64 and no more than the Runtime has. More than one only with
+  /// Persistence::none.
+  unsigned threads = 1;
   AuthOptions auth{};
   Limits limits{};
   QueueFull queue_full = QueueFull::drop_new;

@@ -48,6 +48,9 @@ class Runtime {
   Runtime(const Runtime&) = delete;
   Runtime& operator=(const Runtime&) = delete;
 
+  /// From now on there are at least so many reactors, 1 to 256. Any thread.
+  void set_threads(unsigned threads);
+
   /// Runs the first reactor on this thread until `stop()`. Only with `use_calling_thread`; must be
   /// the thread that made the Runtime.
   Result<void> run();

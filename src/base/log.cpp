@@ -5,7 +5,9 @@
 #include <spdlog/pattern_formatter.h>
 #include <sys/stat.h>
 
+#include <atomic>
 #include <cstdlib>
+#include <mutex>
 #include <utility>
 #include <vector>
 
@@ -65,10 +67,18 @@ struct Log::Impl {
         on_trouble(options.on_trouble),
         formatter(format == LogFormat::json ? kJsonPattern : kTextPattern, spdlog::pattern_time_type::utc) {}
 
+  ~Impl() {
+    on_trouble = {};
+    flush();
+  }
+
   void write(Output& output, LogLevel level, std::string_view phrase, Fields fields);
   void report_lost(Output& output);
   void watch();
+  void flush();
 
+  std::mutex mutex;  // of everything below, but for `unflushed`
+  std::atomic<bool> unflushed = false;
   std::string instance;
   LogFormat format;
   std::function<void(const LogRecord&)> sink;
@@ -83,16 +93,13 @@ struct Log::Impl {
 };
 
 Log::Log() = default;
-Log::~Log() {
-  if (impl_) impl_->on_trouble = {};
-  flush();
-}
+Log::~Log() = default;
 Log::Log(Log&&) noexcept = default;
 Log& Log::operator=(Log&&) noexcept = default;
 
 Result<Log> Log::open(const LogOptions& options, std::string_view instance) {
   Log log;
-  log.impl_ = std::make_unique<Impl>(options, instance);
+  log.impl_ = std::make_shared<Impl>(options, instance);
   if (!options.file.empty()) {
     auto file =
         LogFile::open({.path = options.file, .bytes_max = options.file_bytes_max, .keep = options.old_files_max});
@@ -109,8 +116,16 @@ Result<Log> Log::open(const LogOptions& options, std::string_view instance) {
   return log;
 }
 
+Log Log::share() const {
+  Log log;
+  log.impl_ = impl_;
+  log.level_ = level_;
+  return log;
+}
+
 void Log::write(LogLevel level, std::string_view phrase, Fields fields) {
   if (!impl_) return;
+  const std::lock_guard lock(impl_->mutex);
   if (impl_->sink) {
     impl_->line.clear();
     append_text_line(impl_->line, phrase, fields);
@@ -123,7 +138,8 @@ void Log::write(LogLevel level, std::string_view phrase, Fields fields) {
     }
     impl_->write(output, level, phrase, fields);
   }
-  if (level >= LogLevel::error) flush();
+  impl_->unflushed.store(true, std::memory_order_relaxed);
+  if (level >= LogLevel::error) impl_->flush();
 }
 
 void Log::Impl::write(Output& output, LogLevel level, std::string_view phrase, Fields fields) {
@@ -163,19 +179,26 @@ void Log::Impl::watch() {
 }
 
 void Log::flush() {
-  if (!impl_) return;
+  if (!impl_ || !impl_->unflushed.load(std::memory_order_relaxed)) return;
+  const std::lock_guard lock(impl_->mutex);
+  impl_->flush();
+}
+
+void Log::Impl::flush() {
+  unflushed.store(false, std::memory_order_relaxed);
   bool waited = false;
-  for (Impl::Output& output : impl_->outputs) {
+  for (Output& output : outputs) {
     if (!output.file.waiting()) continue;
     waited = true;
     output.file.flush();
-    impl_->report_lost(output);
+    report_lost(output);
   }
-  if (waited) impl_->watch();
+  if (waited) watch();
 }
 
 void Log::retry() {
   if (!impl_) return;
+  const std::lock_guard lock(impl_->mutex);
   for (Impl::Output& output : impl_->outputs) {
     output.file.retry();
     impl_->report_lost(output);
@@ -186,6 +209,7 @@ void Log::retry() {
 Result<void> Log::reopen() {
   Result<void> reopened;
   if (!impl_) return reopened;
+  const std::lock_guard lock(impl_->mutex);
   for (Impl::Output& output : impl_->outputs) {
     if (auto result = output.file.reopen(); !result) reopened = std::move(result);
     impl_->report_lost(output);
@@ -197,6 +221,7 @@ Result<void> Log::reopen() {
 std::string Log::trouble() const {
   std::string all;
   if (!impl_) return all;
+  const std::lock_guard lock(impl_->mutex);
   for (const Impl::Output& output : impl_->outputs) {
     const std::string trouble = output.file.trouble();
     if (!trouble.empty()) (all += all.empty() ? "" : "; ") += trouble;
@@ -205,9 +230,10 @@ std::string Log::trouble() const {
 }
 
 std::uint64_t Log::lost() const {
-  std::uint64_t lost = impl_ ? impl_->reported_lost : 0;
-  if (impl_)
-    for (const Impl::Output& output : impl_->outputs) lost += output.file.lost();
+  if (!impl_) return 0;
+  const std::lock_guard lock(impl_->mutex);
+  std::uint64_t lost = impl_->reported_lost;
+  for (const Impl::Output& output : impl_->outputs) lost += output.file.lost();
   return lost;
 }
 

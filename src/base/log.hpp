@@ -12,7 +12,7 @@
 namespace shoal::base {
 
 /// The log of one instance or of the controller: one line per event, a constant phrase and fields, at most 4,096 bytes.
-/// UTC times. Used by one thread at a time. Lines reach the file with `flush()`, which the owner calls once per turn,
+/// UTC times. Used by one thread at a time; other threads have a `share`. Lines reach the file with `flush()`, which the owner calls once per turn,
 /// or at once when they are errors. Never waits and never fails: see `LogOptions`.
 class Log {
  public:
@@ -25,6 +25,9 @@ class Log {
   /// Opens the file (append; made when missing). A full disk is `trouble`, and may pass. Error: the file or descriptor
   /// cannot be written for another reason.
   static Result<Log> open(const LogOptions& options, std::string_view instance);
+
+  /// The same log for another thread, with a level of its own.
+  Log share() const;
 
   LogLevel level() const { return level_; }
   bool enabled(LogLevel level) const { return level >= level_ && level != LogLevel::off; }
@@ -54,7 +57,7 @@ class Log {
   }
 
   struct Impl;
-  std::unique_ptr<Impl> impl_;
+  std::shared_ptr<Impl> impl_;
   LogLevel level_ = LogLevel::off;
 };
 

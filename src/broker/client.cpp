@@ -186,6 +186,7 @@ std::size_t Client::receive(base::Bytes bytes) {
       expected_bytes_ = frame.size;
       break;
     }
+    if (state_ == State::awaiting_connect && shard_.shards() > 1 && belongs_elsewhere(frame)) break;
     used += frame.size;
     last_packet_ = shard_.now();
     ++shard_.counters().packets_received;

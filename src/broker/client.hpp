@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -52,6 +53,9 @@ class Client final : private io::Timer {
   bool its_turn();
   /// Waits in line for a turn.
   void wait_in_line();
+  /// The shard that its session belongs to, when that is another one: the connection has to go there with what
+  /// `receive` left, and this ends.
+  std::optional<unsigned> moves_to() const { return moves_to_; }
   /// Everything is said that will be: flush, then close.
   bool ended() const { return state_ == State::ended; }
   /// True when the peer has to be given time to read the last packet before the close.
@@ -111,6 +115,7 @@ class Client final : private io::Timer {
 
   // CONNECT: client_connect.cpp
   void on_connect(const mqtt::Frame& frame);
+  bool belongs_elsewhere(const mqtt::Frame& frame);
   void admit(const mqtt::Connect& packet);
   void refuse(mqtt::ReasonCode code, std::string_view why, std::string_view client_id = {});
   bool acceptable(const mqtt::Connect& packet);
@@ -142,6 +147,7 @@ class Client final : private io::Timer {
   std::uint16_t keep_alive_s_ = 0;
   State state_ = State::awaiting_connect;
   bool lingers_ = false;
+  std::optional<unsigned> moves_to_;
   bool expiry_was_zero_ = true;
   bool problem_information_ = false;   // reason strings are wanted (3.1.2.11.7); CONNECT says so
   std::unique_ptr<std::string> user_;  // null: it presented none

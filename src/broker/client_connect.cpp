@@ -34,6 +34,18 @@ constexpr std::uint64_t kConnectWork = 200;  // units of `session::Work`
 
 }  // namespace
 
+// Before anything of it counts here: the shard of its session handles it as if it had come there.
+bool Client::belongs_elsewhere(const mqtt::Frame& frame) {
+  if (frame.type != mqtt::PacketType::connect) return false;
+  const auto packet = mqtt::decode_connect(frame);
+  if (!packet || packet->client_id.empty() || shard_.shard_of(packet->client_id) == shard_.number()) return false;
+  moves_to_ = shard_.shard_of(packet->client_id);
+  state_ = State::ended;
+  --shard_.counters().half_open_now;
+  shard_.context().timers.cancel(*this);
+  return true;
+}
+
 void Client::on_connect(const mqtt::Frame& frame) {
   const auto decoded = mqtt::decode_connect(frame);
   if (!decoded) {
@@ -137,11 +149,11 @@ void Client::admit(const mqtt::Connect& packet) {
   const bool takes_over = existing && existing->client;
   // Before anything is changed: a refused CONNECT leaves everything as it is. A client in the limit can
   // always replace itself.
-  if (!takes_over && shard_.counters().connections_now >= limits.connections) {
+  if (!takes_over && shard_.total(Figure::connections) >= limits.connections) {
     shard_.hit(Bound::connections, client_id);
     return refuse(ReasonCode::quota_exceeded, "too many connections", client_id);
   }
-  if (!existing && sessions.size() >= limits.sessions) {
+  if (!existing && shard_.total(Figure::sessions) >= limits.sessions) {
     shard_.hit(Bound::sessions, client_id);
     return refuse(ReasonCode::quota_exceeded, "too many sessions", client_id);
   }
@@ -169,6 +181,8 @@ void Client::admit(const mqtt::Connect& packet) {
   ShardCounters& counters = shard_.counters();
   ++counters.connected;
   counters.connections_max = std::max(counters.connections_max, ++counters.connections_now);
+  shard_.tell(Figure::connections);
+  shard_.tell(Figure::sessions);
   session_->client = this;
   const std::uint32_t expiry_s = granted_expiry(packet);
   expiry_was_zero_ = packet.properties.number(PropertyId::session_expiry_interval) == 0;

@@ -51,7 +51,7 @@ ReasonCode Client::subscribe_one(const mqtt::FilterEntry& entry, std::uint32_t i
       shard_.hit(Bound::disk, client_id());
       return ReasonCode::quota_exceeded;
     }
-    if (router.subscription_bytes() + Router::subscription_bytes(entry.filter) > shard_.limits().subscription_bytes) {
+    if (shard_.total(Figure::subscription_bytes) + Router::subscription_bytes(entry.filter) > shard_.limits().subscription_bytes) {
       shard_.hit(Bound::subscription_bytes, client_id());
       return ReasonCode::quota_exceeded;
     }

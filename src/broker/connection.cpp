@@ -90,6 +90,9 @@ void Connection::read() {
   if (got == 0) return client_.lost("closed by the client");
   instance_.counters().bytes_received += static_cast<std::uint64_t>(got);
   if (hung_up_) unread_ = true;
+  // What other shards did before this was sent is known when it is handled. It may have ended this client.
+  instance_.hear();
+  if (closed_ || client_.ended()) return;
   if (!large) {
     drop_kept();
     return feed({scratch.data(), kept + static_cast<std::size_t>(got)});
@@ -103,6 +106,11 @@ void Connection::read() {
 // `owner`, when the bytes are in one, is taken over.
 void Connection::feed(base::Bytes bytes, base::ChunkPool::Chunk* owner) {
   const std::size_t used = client_.receive(bytes);
+  if (client_.moves_to()) {
+    move(bytes.subspan(used));
+    if (owner) instance_.reactor().chunks().give(owner);
+    return;
+  }
   if (used > 0 || kept_since_ == base::Time{}) kept_since_ = instance_.reactor().now();
   held_ = client_.paused() && !client_.ended();
   if (held_ && owner && used < bytes.size()) {
@@ -113,6 +121,15 @@ void Connection::feed(base::Bytes bytes, base::ChunkPool::Chunk* owner) {
     if (owner) instance_.reactor().chunks().give(owner);
   }
   if (held_) watch();
+}
+
+// To the shard of its session, with everything that its client said.
+void Connection::move(base::Bytes said) {
+  closed_ = true;
+  instance_.reactor().timers().cancel(*this);
+  instance_.reactor().remove(fd_.get());
+  instance_.move(*client_.moves_to(), std::move(fd_), peer_, said);
+  instance_.bury(*this);
 }
 
 void Connection::keep(base::Bytes rest) {

@@ -21,6 +21,8 @@ class Connection final : public Transport, private io::EventHandler, private io:
 
   /// Starts to read. False when the reactor cannot take it.
   bool open();
+  /// What its client said before it came here.
+  void take(base::Bytes said) { feed(said); }
   /// Breaks it off at once.
   void abort();
   Client& client() { return client_; }
@@ -41,6 +43,7 @@ class Connection final : public Transport, private io::EventHandler, private io:
 
   void read();
   void feed(base::Bytes bytes, base::ChunkPool::Chunk* owner = nullptr);
+  void move(base::Bytes said);
   void keep(base::Bytes rest);
   void set_kept(base::ChunkPool::Chunk* chunk);
   void drop_kept() { set_kept(nullptr); }

@@ -9,7 +9,6 @@
 #include "auth/users_file.hpp"
 
 namespace shoal::broker {
-namespace {
 
 base::TextHash random_hash() {
   std::uint64_t seed = 0;
@@ -18,10 +17,7 @@ base::TextHash random_hash() {
   return base::TextHash(seed);
 }
 
-Result<std::shared_ptr<const auth::UserTable>> users_of(const AuthOptions& options) {
-  if (options.users_file.empty()) return std::shared_ptr<const auth::UserTable>();
-  return auth::load_users(options.users_file);
-}
+namespace {
 
 Error of_instance(const BrokerOptions& options, Error error) {
   error.message = "instance " + options.name + ": " + error.message;
@@ -51,14 +47,15 @@ store::WallMs wall_now() {
 
 }  // namespace
 
+Result<Instance::Users> Instance::load_users(const AuthOptions& options) {
+  if (options.users_file.empty()) return Users();
+  return auth::load_users(options.users_file);
+}
+
 Result<std::unique_ptr<Instance>> Instance::open(io::Reactor& reactor, auth::PasswordPool& pool, io::TaskPool& files,
-                                                 BrokerOptions options, Survived* survived) {
-  auto users = users_of(options.auth);
-  if (!users) return std::move(users).error();
-  auto log = base::Log::open(options.log, options.name);
-  if (!log) return std::move(log).error();
+                                                 BrokerOptions options, Together together, Survived* survived) {
   std::unique_ptr<Instance> instance(
-      new Instance(reactor, pool, files, std::move(options), std::move(*log), std::move(*users)));
+      new Instance(reactor, pool, files, std::move(options), std::move(together)));
   if (survived) {
     if (auto opened = instance->open_store(*survived); !opened) return std::move(opened).error();
   }
@@ -82,19 +79,25 @@ Result<void> Instance::listen(std::vector<base::UniqueFd> sockets) {
 }
 
 Instance::Instance(io::Reactor& reactor, auth::PasswordPool& pool, io::TaskPool& files, BrokerOptions options,
-                   base::Log log, std::shared_ptr<const auth::UserTable> users)
+                   Together together)
     : reactor_(reactor),
       pool_(pool),
       options_(std::move(options)),
-      log_(std::move(log)),
-      authenticator_(options_.auth.anonymous, std::move(users)),
+      set_(std::move(together.set)),
+      log_(std::move(together.log)),
+      authenticator_(options_.auth.anonymous, std::move(together.users)),
       accepts_(options_.limits.connects_per_second),
       guest_(reactor, pulse_id(options_.name)),
       background_(reactor, files),
       shard_(options_, {reactor.now(), reactor.timers(), reactor.chunks(), log_, counters_, *this,
-                        [this] { want_turn_end(); }, random_hash()}),
+                        [this] { want_turn_end(); }, set_ ? set_->hash() : random_hash(), set_.get(),
+                        together.number}),
       verifying_(std::make_shared<std::atomic<base::Duration::rep>>(0)),
-      self_(std::make_shared<Instance*>(this)) {}
+      self_(std::make_shared<Instance*>(this)) {
+  if (!set_) return;
+  set_->mailbox(shard_.number()).set_wake([&reactor] { reactor.nudge(); });
+  reactor_.add(*this);
+}
 
 Instance::~Instance() {
   close();
@@ -106,6 +109,7 @@ Instance::~Instance() {
 void Instance::close() {
   if (!self_) return;
   self_.reset();
+  if (set_) reactor_.remove(*this);
   pool_.cancel(authenticator_.key());
   reactor_.timers().cancel(*this);
   drained_.clear();
@@ -113,7 +117,7 @@ void Instance::close() {
   while (!connections_.empty()) connections_.back()->abort();
   shard_.stop_host();
   close_store();
-  log_.info("instance stopped");
+  if (shard_.number() == 0) log_.info("instance stopped");
   log_.flush();
 }
 
@@ -253,21 +257,12 @@ bool Instance::disconnect(std::string_view client_id) {
   return true;
 }
 
-Result<void> Instance::reload_users() {
-  auto users = users_of(options_.auth);
-  if (!users) {
-    log_.error("users not reloaded", {{"error", users.error().message}});
-    return std::move(users).error();
-  }
-  authenticator_.set_users(std::move(*users));
-  log_.info("users reloaded", {{"file", options_.auth.users_file}});
+void Instance::set_users(Users users) {
+  authenticator_.set_users(std::move(users));
   want_turn_end();
-  return {};
 }
 
-Result<void> Instance::change(BrokerOptions options, std::vector<base::UniqueFd> sockets) {
-  auto users = users_of(options.auth);
-  if (!users) return std::move(users).error();
+Result<void> Instance::change(BrokerOptions options, std::vector<base::UniqueFd> sockets, Users users) {
   std::vector<std::unique_ptr<Listener>> added;
   for (std::size_t i = 0; i < sockets.size(); ++i) {
     if (!sockets[i]) continue;
@@ -294,7 +289,7 @@ Result<void> Instance::change(BrokerOptions options, std::vector<base::UniqueFd>
   if (options.limits.connects_per_second != options_.limits.connects_per_second)
     accepts_ = RateLimit(options.limits.connects_per_second);
   authenticator_.set_anonymous(options.auth.anonymous);
-  authenticator_.set_users(std::move(*users));
+  authenticator_.set_users(std::move(users));
   log_.set_level(options.log.level);
   options_.auth = std::move(options.auth);
   options_.limits = options.limits;
@@ -304,14 +299,14 @@ Result<void> Instance::change(BrokerOptions options, std::vector<base::UniqueFd>
   options_.log.level = options.log.level;
   options_.listeners = std::move(options.listeners);
   shard_.options_changed();
-  log_.info("options changed", {{"listeners", listeners_.size()}});
+  if (shard_.number() == 0) log_.info("options changed", {{"listeners", listeners_.size()}});
   want_turn_end();
   return {};
 }
 
 void Instance::set_log_level(LogLevel level) {
   log_.set_level(level);
-  log_.info("log level changed", {{"level", base::to_string(level)}});
+  if (shard_.number() == 0) log_.info("log level changed", {{"level", base::to_string(level)}});
   want_turn_end();
 }
 
@@ -327,10 +322,38 @@ void Instance::accept(base::UniqueFd fd, const io::Endpoint& peer) {
   exhausted_ = false;
   // Who means it sends its CONNECT at once: the oldest goes, not the one that comes.
   if (shard_.counters().half_open_now >= options_.limits.half_open) shard_.end_oldest_half_open();
+  add(std::move(fd), peer);
+}
+
+Connection* Instance::add(base::UniqueFd fd, const io::Endpoint& peer) {
   auto connection = std::make_unique<Connection>(*this, std::move(fd), peer);
-  if (!connection->open()) return;
+  if (!connection->open()) return nullptr;
   connection->index = connections_.size();
   connections_.push_back(std::move(connection));
+  return connections_.back().get();
+}
+
+void Instance::move(unsigned part, base::UniqueFd fd, const io::Endpoint& peer, base::Bytes said) {
+  struct Arrival {
+    base::UniqueFd fd;
+    io::Endpoint peer;
+    std::vector<std::uint8_t> said;
+  };
+  auto arrival = std::make_shared<Arrival>(Arrival{std::move(fd), peer, {said.begin(), said.end()}});
+  parts_[part].reactor->post([to = parts_[part].instance, arrival] {
+    const auto there = to.lock();
+    if (!there) return;
+    Instance& instance = **there;
+    instance.want_turn_end();
+    instance.hear();
+    if (Connection* const connection = instance.add(std::move(arrival->fd), arrival->peer))
+      connection->take(arrival->said);
+  });
+}
+
+void Instance::on_mail() {
+  reactor_.serve(&guest_);
+  shard_.hear();
 }
 
 void Instance::accept_failed(const Error& error) {
@@ -412,7 +435,7 @@ bool Instance::verify(std::uint64_t client, std::string_view user, std::string_v
 }
 
 void Instance::drain(base::Duration limit, std::function<void()> done) {
-  log_.info("instance draining", {{"connections", connections_.size()}});
+  if (shard_.number() == 0) log_.info("instance draining", {{"connections", shard_.total(Figure::connections)}});
   for (const auto& listener : listeners_) listener->close();
   shard_.shut_down();
   drained_.push_back(std::move(done));

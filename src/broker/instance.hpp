@@ -18,10 +18,30 @@
 
 namespace shoal::broker {
 
-/// A running broker: a shard and its edges (listeners, connections, users, log) on one reactor. All
-/// of it on the reactor's thread.
-class Instance final : private Authority, private io::TurnEnd, private io::Timer {
+/// With a seed that nobody can guess.
+base::TextHash random_hash();
+
+/// A running broker, or its part on one of several reactors: a shard and its edges (listeners, connections, users,
+/// log). All of it on the reactor's thread. Of several parts the first has the listeners; a connection goes to the one
+/// that its client id belongs to.
+class Instance final : private Authority, private io::TurnEnd, private io::Timer, private io::Inbox {
  public:
+  using Users = std::shared_ptr<const auth::UserTable>;
+  /// Null when there are none. Errors: the file cannot be read, or is wrong.
+  static Result<Users> load_users(const AuthOptions& options);
+  /// What the parts of a broker have in common.
+  struct Together {
+    std::shared_ptr<ShardSet> set;  ///< null: there is just one
+    unsigned number = 0;
+    base::Log log;
+    Users users;
+  };
+  /// Another part. Its instance is looked at by its own thread only.
+  struct Other {
+    io::Reactor* reactor = nullptr;
+    std::weak_ptr<Instance*> instance{};
+  };
+
   /// What survived, with the folder it is in, whose lock this holds.
   struct Survived {
     std::unique_ptr<store::Directory> directory;
@@ -34,7 +54,11 @@ class Instance final : private Authority, private io::TurnEnd, private io::Timer
   /// Checks nothing that `BrokerOptions` promises; `Broker::start` did. Serves nobody yet. `survived`: what
   /// `read_store` found; its folder is taken, the rest stays until `restore_some` is done.
   static Result<std::unique_ptr<Instance>> open(io::Reactor& reactor, auth::PasswordPool& pool, io::TaskPool& files,
-                                                BrokerOptions options, Survived* survived);
+                                                BrokerOptions options, Together together, Survived* survived);
+  /// How the others find this part.
+  Other self() { return {&reactor_, self_}; }
+  /// All parts, this one too, by number. Before anybody connects.
+  void set_parts(std::vector<Other> parts) { parts_ = std::move(parts); }
   /// For a millisecond or so: goes on with what survived. False when all is there.
   bool restore_some();
   /// Then: serves. Takes all of the sockets, or there is an error.
@@ -51,13 +75,13 @@ class Instance final : private Authority, private io::TurnEnd, private io::Timer
   /// As `Broker::clients`; `next` is how many connections are left to look at.
   ClientPage clients(std::uint64_t from, std::size_t most) const;
   bool disconnect(std::string_view client_id);
-  Result<void> reload_users();
+  void set_users(Users users);
   /// What `Broker::change` promises. `sockets`: one for each listener, none where the one of that url stays.
-  Result<void> change(BrokerOptions options, std::vector<base::UniqueFd> sockets);
+  Result<void> change(BrokerOptions options, std::vector<base::UniqueFd> sockets, Users users);
   const BrokerOptions& options() const { return options_; }
   /// The sockets of the listeners, in their order.
   std::vector<int> sockets() const;
-  Result<void> reopen_log() { return log_.reopen(); }
+  base::Log& log() { return log_; }
   void set_log_level(LogLevel level);
 
   /// Closes the listeners, ends the clients and calls `done` once when the last connection is closed
@@ -77,6 +101,12 @@ class Instance final : private Authority, private io::TurnEnd, private io::Timer
   bool may_accept();
   base::Duration accept_wait() const { return accepts_.wait(); }
   void accept(base::UniqueFd fd, const io::Endpoint& peer);
+  /// What other parts told is known from here on.
+  void hear() {
+    if (shard_.has_mail()) shard_.hear();
+  }
+  /// Gives a connection to the part with that number. `said`: what its client sent so far.
+  void move(unsigned part, base::UniqueFd fd, const io::Endpoint& peer, base::Bytes said);
   void accept_failed(const Error& error);
   /// A connection keeps that many bytes more of an incomplete packet (or fewer, below 0). What is too much
   /// for all of them together ends those that keep theirs for longest.
@@ -87,8 +117,12 @@ class Instance final : private Authority, private io::TurnEnd, private io::Timer
   void bury(Connection& connection);
 
  private:
-  Instance(io::Reactor& reactor, auth::PasswordPool& pool, io::TaskPool& files, BrokerOptions options, base::Log log,
-           std::shared_ptr<const auth::UserTable> users);
+  Instance(io::Reactor& reactor, auth::PasswordPool& pool, io::TaskPool& files, BrokerOptions options,
+           Together together);
+
+  Connection* add(base::UniqueFd fd, const io::Endpoint& peer);
+  bool has_mail() const override { return shard_.has_mail(); }
+  void on_mail() override;
 
   auth::Verdict check(std::optional<std::string_view> user, std::optional<std::string_view> password) override;
   bool verify(std::uint64_t client, std::string_view user, std::string_view password) override;
@@ -115,6 +149,8 @@ class Instance final : private Authority, private io::TurnEnd, private io::Timer
   io::Reactor& reactor_;
   auth::PasswordPool& pool_;
   BrokerOptions options_;
+  std::shared_ptr<ShardSet> set_;  // null: this is the only part
+  std::vector<Other> parts_;
   base::Log log_;
   auth::Authenticator authenticator_;
   EdgeCounters counters_;

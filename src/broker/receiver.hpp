@@ -4,7 +4,7 @@
 #include <utility>
 #include <vector>
 
-#include "broker/retained_store.hpp"
+#include "broker/retained_requests.hpp"
 #include "broker/shared_groups.hpp"
 #include "io/timer_queue.hpp"
 #include "session/session.hpp"
@@ -71,6 +71,15 @@ struct SharedGroup final : Receiver {
   base::Ring<GroupWaiting> queue;
   session::QueueShare share;  ///< of the queue
   std::uint32_t next_sequence = 0;
+  unsigned owner_shard = 0;         ///< whose group it is
+  bool is_part = false;             ///< that is another one
+  std::uint32_t handed = 0;          ///< of a part: messages that its owner has to be told of
+  std::vector<SharedPart> parts{};   ///< on other shards
+  std::size_t connected_elsewhere() const {
+    std::size_t sum = 0;
+    for (const SharedPart& part : parts) sum += part.connected;
+    return sum;
+  }
   bool stored = false;       ///< the journal knows it
   session::Place first = 0;  ///< the segment where it was told of the group itself
   session::Place last = 0;   ///< the newest with anything of it

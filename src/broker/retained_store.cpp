@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "broker/receiver.hpp"
+#include "broker/retained_requests.hpp"
 #include "broker/store_journal.hpp"
 
 namespace shoal::broker {
@@ -18,8 +19,8 @@ constexpr std::size_t kStepsMin = 100;
 bool RetainedStore::fits(std::string_view topic, std::size_t size, base::Time now) {
   const auto room = [&] {
     const session::MessageRef old = tree_.find(topic).message;
-    return (old || this->size() < limits_.retained_messages) &&
-           bytes() - (old ? old->size() : 0) + size <= limits_.retained_bytes;
+    return (old || others_ + this->size() < limits_.retained_messages) &&
+           others_bytes_ + bytes() - (old ? old->size() : 0) + size <= limits_.retained_bytes;
   };
   if (room()) return true;
   drop_expired(now);
@@ -95,10 +96,14 @@ void RetainedStore::drop_expired(base::Time now) {
   for (const session::MessageRef& message : expired) clear(message->topic());
 }
 
-void RetainedFeed::add(Wanted wanted) {
-  remove(wanted.handle);
-  wanted_.push_back(std::move(wanted));
+bool due(const Retained& retained, std::uint64_t until, std::uint64_t without, session::Time now) {
+  return retained.number <= until && retained.message->expires() > now &&
+         (without == 0 || retained.publisher != without);
 }
+
+RetainedFeed::~RetainedFeed() = default;
+
+void RetainedFeed::add(Wanted wanted) { wanted_.push_back(std::move(wanted)); }
 
 void RetainedFeed::update(Handle handle, mqtt::SubscriptionOptions options, std::uint32_t id) {
   for (Wanted& wanted : wanted_) {
@@ -109,20 +114,15 @@ void RetainedFeed::update(Handle handle, mqtt::SubscriptionOptions options, std:
 }
 
 void RetainedFeed::take_newer(std::uint64_t until) {
-  for (Wanted& wanted : wanted_) wanted.until = until;
+  for (Wanted& wanted : wanted_) {
+    wanted.until = until;
+    if (wanted.elsewhere) wanted.elsewhere->take_newer();
+  }
 }
 
 void RetainedFeed::remove(Handle handle) {
-  const auto found =
-      std::find_if(wanted_.begin(), wanted_.end(), [&](const Wanted& wanted) { return wanted.handle == handle; });
-  if (found == wanted_.end()) return;
-  if (found == wanted_.begin()) walk_.reset();
-  wanted_.erase(found);
-}
-
-bool RetainedFeed::due(const Wanted& wanted, const Retained& retained, session::Time now) const {
-  return retained.number <= wanted.until && retained.message->expires() > now &&
-         (wanted.without == 0 || retained.publisher != wanted.without);
+  if (!wanted_.empty() && wanted_.front().handle == handle) walk_.reset();
+  std::erase_if(wanted_, [&](const Wanted& wanted) { return wanted.handle == handle; });
 }
 
 bool RetainedFeed::front(Item& item, session::Time now) {
@@ -133,16 +133,36 @@ bool RetainedFeed::front(Item& item, session::Time now) {
   return found;
 }
 
+void RetainedFeed::pop() {
+  if (wanted_.front().elsewhere) wanted_.front().elsewhere->pop();
+  else walk_->advance();
+}
+
+void RetainedFeed::set(Item& item, const Wanted& wanted, const session::MessageRef& message) const {
+  const std::span<const std::uint32_t> ids(&wanted.id, wanted.id != 0 ? 1 : 0);
+  item = {&message, {std::min(wanted.options.qos, message->qos()), true, ids}};
+}
+
 bool RetainedFeed::search(Item& item, session::Time now, std::size_t& steps) {
   while (!wanted_.empty()) {
     const Wanted& wanted = wanted_.front();
+    if (wanted.elsewhere) {
+      while (const session::MessageRef* message = wanted.elsewhere->front()) {
+        if ((*message)->expires() > now) {
+          set(item, wanted, *message);
+          return true;
+        }
+        wanted.elsewhere->pop();
+      }
+      if (!wanted.elsewhere->done()) return false;  // it goes on when they have come
+      wanted_.erase(wanted_.begin());
+      continue;
+    }
     if (!walk_)
       walk_ = std::make_unique<RetainedStore::Tree::Walk>(store_.tree(), subscriptions_.filter(wanted.handle));
     while (const Retained* retained = walk_->seek(steps)) {
-      if (due(wanted, *retained, now)) {
-        const std::span<const std::uint32_t> ids(&wanted.id, wanted.id != 0 ? 1 : 0);
-        const session::MessageRef& message = retained->message;
-        item = {&message, {std::min(wanted.options.qos, message->qos()), true, ids}};
+      if (due(*retained, wanted.until, wanted.without, now)) {
+        set(item, wanted, retained->message);
         return true;
       }
       walk_->advance();

@@ -14,6 +14,8 @@
 namespace shoal::broker {
 
 struct ClientSession;
+class RetainedRequest;
+class RetainedRequests;
 class StoreJournal;
 
 /// A retained message as it is stored.
@@ -26,7 +28,10 @@ struct Retained {
   explicit operator bool() const { return static_cast<bool>(message); }
 };
 
-/// The retained messages of an instance within its limits. Pure; the shard's thread.
+/// Whether a subscription gets it for which those up to `until` are, but none of the publisher `without` (0: all).
+bool due(const Retained& retained, std::uint64_t until, std::uint64_t without, session::Time now);
+
+/// The retained messages of an instance, or of one of its shards, within its limits. Pure; the shard's thread.
 class RetainedStore {
  public:
   using Tree = topic::RetainedTree<Retained>;
@@ -42,8 +47,17 @@ class RetainedStore {
   /// A message that survived. The journal is not told; where it is.
   Tree::Place restore(const session::MessageRef& message, session::Place place);
 
+  /// Other shards have so many, and so many bytes of them, under the same limits.
+  void set_others(std::uint64_t messages, std::uint64_t bytes) {
+    others_ = messages;
+    others_bytes_ = bytes;
+  }
   /// Whether a message of that size may be stored; makes room from expired ones when it has to.
   bool fits(std::string_view topic, std::size_t size, base::Time now);
+  /// The same for another shard's message, as far as it can be told here.
+  bool fit_elsewhere(std::size_t size) const {
+    return others_ + this->size() < limits_.retained_messages && others_bytes_ + bytes() + size <= limits_.retained_bytes;
+  }
   /// Stores the message of its topic (MQTT-3.3.1-5).
   void set(const session::MessageRef& message, std::uint64_t publisher);
   /// Removes the message of a topic (MQTT-3.3.1-6, MQTT-3.3.1-7).
@@ -77,6 +91,8 @@ class RetainedStore {
   Tree tree_;
   std::uint64_t last_number_ = 0;
   std::size_t own_ = 0;
+  std::uint64_t others_ = 0;
+  std::uint64_t others_bytes_ = 0;
   std::uint64_t content_bytes_ = 0;
   std::uint64_t message_bytes_ = 0;
   base::Time expire_from_ = base::kNever;  // none expires before
@@ -90,6 +106,7 @@ class RetainedFeed final : public session::Source {
  public:
   using Handle = topic::SubscriptionTree::Handle;
 
+  ~RetainedFeed();
   RetainedFeed(RetainedStore& store, const topic::SubscriptionTree& subscriptions, session::Work& work,
                Deliveries& deliveries, ClientSession& session)
       : store_(store), subscriptions_(subscriptions), work_(work), deliveries_(deliveries), session_(session) {}
@@ -100,8 +117,9 @@ class RetainedFeed final : public session::Source {
     std::uint32_t id;
     std::uint64_t until;    ///< number of the last message that was there
     std::uint64_t without;  ///< publisher whose messages are left out (MQTT-3.8.3-3); 0: none
+    std::unique_ptr<RetainedRequest> elsewhere{};  ///< those that another shard owns; null: those that are here
   };
-  /// A subscription that waits already starts again.
+  /// A subscription that waits already has to be removed before.
   void add(Wanted wanted);
   /// The subscription was replaced by one that does not ask for retained messages.
   void update(Handle handle, mqtt::SubscriptionOptions options, std::uint32_t id);
@@ -112,11 +130,11 @@ class RetainedFeed final : public session::Source {
 
   bool waiting() const override { return !wanted_.empty(); }
   bool front(Item& item, session::Time now) override;
-  void pop() override { walk_->advance(); }
+  void pop() override;
 
  private:
   bool search(Item& item, session::Time now, std::size_t& steps);
-  bool due(const Wanted& wanted, const Retained& retained, session::Time now) const;
+  void set(Item& item, const Wanted& wanted, const session::MessageRef& message) const;
 
   RetainedStore& store_;
   const topic::SubscriptionTree& subscriptions_;

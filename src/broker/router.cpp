@@ -16,16 +16,22 @@ constexpr std::uint64_t kSubscriptionWork = 32;  // units of `Work`, to remove o
 
 }  // namespace
 
-Router::Router(const Limits& limits, session::QueueBudget& budget, Deliveries& deliveries, base::TextHash hash)
+Router::Router(const Limits& limits, session::QueueBudget& budget, Deliveries& deliveries, base::TextHash hash,
+               Peers* peers)
     : limits_(limits),
       budget_(budget),
       deliveries_(deliveries),
+      peers_(peers),
       subscriptions_(hash),
-      shared_(budget, subscriptions_, deliveries, scratch_, hash),
+      shared_(budget, subscriptions_, deliveries, scratch_, hash, peers),
       retained_(limits, hash),
       hash_(hash),
       publication_(messages_),
-      scratch_(messages_) {}
+      scratch_(messages_) {
+  if (!peers_) return;
+  subscriptions_.set_listener(this);
+  requests_ = std::make_unique<RetainedRequests>(*peers_, retained_, messages_, budget_.work);
+}
 
 void Router::set_journal(StoreJournal* journal) {
   journal_ = journal;
@@ -40,7 +46,7 @@ bool Router::topic_within_limits(std::string_view topic) const {
 
 bool Router::exhausted() {
   budget_.kept_bytes_now = kept_bytes();
-  return budget_.kept_bytes_now + budget_.entry_bytes_now > limits_.queued_bytes_total;
+  return others_kept_bytes_ + budget_.kept_bytes_now + budget_.entry_bytes_now > limits_.queued_bytes_total;
 }
 
 void Router::start(const Incoming& incoming, base::Time now) {
@@ -67,28 +73,30 @@ ReasonCode Router::publish(const Incoming& incoming, const ClientSession* publis
     deliveries_.hit(Bound::retained, incoming.topic);
     return refuse(ReasonCode::quota_exceeded);
   }
-  const std::size_t size = incoming.topic.size() + incoming.properties.size() + incoming.payload.size();
-  if (journal_ && (incoming.qos > 0 || incoming.retain) && !journal_->store().admits(size) && must_survive(incoming)) {
+  if (journal_ && (incoming.qos > 0 || incoming.retain) && !journal_->store().admits(incoming.size()) &&
+      must_survive(incoming)) {
     deliveries_.hit(Bound::disk, incoming.topic);
     return refuse(ReasonCode::quota_exceeded);
   }
   start(incoming, now);
-  if (incoming.retain) retain(incoming, publisher);
+  return accept(incoming, publisher, incoming.retain) ? ReasonCode::success : ReasonCode::no_matching_subscribers;
+}
+
+// False when nobody's subscription asks for it.
+bool Router::accept(const Incoming& incoming, const ClientSession* publisher, bool retain) {
   ++counters_.received;
   counters_.received_bytes += incoming.payload.size();
-  return route(incoming, publisher) ? ReasonCode::success : ReasonCode::no_matching_subscribers;
+  if (peers_ && goes_through(incoming)) return send_through(incoming, publisher);
+  if (retain) this->retain(incoming, number_of(publisher));
+  return route(incoming, publisher);
 }
 
 void Router::publish_will(const Incoming& incoming, const ClientSession& publisher, base::Time now) {
   budget_.exhausted = exhausted();
   start(incoming, now);
-  if (incoming.retain) {
-    if (retain_fits(incoming, now)) retain(incoming, &publisher);
-    else deliveries_.hit(Bound::retained, incoming.topic);
-  }
-  ++counters_.received;
-  counters_.received_bytes += incoming.payload.size();
-  route(incoming, &publisher);
+  const bool fits = !incoming.retain || retain_fits(incoming, now);
+  if (!fits) deliveries_.hit(Bound::retained, incoming.topic);
+  accept(incoming, &publisher, incoming.retain && fits);
 }
 
 void Router::publish_own(std::string_view topic, std::string_view value, base::Time now) {
@@ -109,7 +117,7 @@ bool Router::heard(std::string_view topic) {
       case Receiver::Kind::host: return true;
     }
     return false;
-  });
+  }) || (peers_ && peers_->each_wanting(topic, [](unsigned) {}));
 }
 
 // Whether more than deleting has to be written for it.
@@ -126,6 +134,12 @@ bool Router::must_survive(const Incoming& incoming) {
 
 // To everybody. False when nobody's subscription asks for it.
 bool Router::route(const Incoming& incoming, const ClientSession* publisher) {
+  const bool anybody = route_here(incoming, publisher);
+  return (peers_ && tell(incoming, nullptr, {})) || anybody;
+}
+
+// To everybody whose session is here.
+bool Router::route_here(const Incoming& incoming, const ClientSession* publisher) {
   const topic::Matches& matches = subscriptions_.match(incoming.topic);
   const bool anybody = !matches.list.empty();
   budget_.work.add(matches.list.size() + subscriptions_.match_work());
@@ -175,14 +189,19 @@ void Router::deliver(const topic::Match& match, std::span<const std::uint32_t> i
 
 bool Router::retain_fits(const Incoming& incoming, base::Time now) {
   if (incoming.payload.empty()) return true;
-  const std::size_t size = incoming.topic.size() + incoming.payload.size() + incoming.properties.size();
-  return retained_.fits(incoming.topic, size, now);
+  if (peers_ && !peers_->owns(incoming.topic)) return retained_.fit_elsewhere(incoming.size());
+  return retained_.fits(incoming.topic, incoming.size(), now);
 }
 
-void Router::retain(const Incoming& incoming, const ClientSession* publisher) {
+void Router::retain(const Incoming& incoming, std::uint64_t publisher) {
   if (incoming.payload.empty()) return retained_.clear(incoming.topic);
-  // Only no-local subscriptions that come later ask who it was.
-  retained_.set(publication_.message(), publisher ? hash_(publisher->protocol.client_id()) : 0);
+  if (peers_) peers_->set().note_retained();
+  retained_.set(publication_.message(), publisher);
+}
+
+// Only no-local subscriptions that come later ask who it was.
+std::uint64_t Router::number_of(const ClientSession* publisher) const {
+  return publisher ? hash_(publisher->protocol.client_id()) : 0;
 }
 
 Router::Handles::const_iterator Router::place(const Handles& handles, topic::SubscriptionTree::Node node) const {
@@ -255,13 +274,22 @@ std::uint64_t Router::subscription_bytes(std::string_view filter) {
 void Router::want_retained(ClientSession& session, std::string_view filter, mqtt::SubscriptionOptions options,
                            std::uint32_t id) {
   const auto found = find(session, filter);
-  if (found == session.subscriptions.end() || retained_.tree().size() == 0) return;
+  const bool elsewhere = peers_ && (peers_->set().any_retained() || mqtt::is_server_topic(filter));
+  if (found == session.subscriptions.end() || (retained_.tree().size() == 0 && !elsewhere)) return;
   if (!session.retained) {
     session.retained = std::make_unique<RetainedFeed>(retained_, subscriptions_, budget_.work, deliveries_, session);
     session.protocol.set_retained(session.retained.get());
   }
-  const std::uint64_t own = options.no_local ? hash_(session.protocol.client_id()) : 0;
+  const std::uint64_t own = options.no_local ? number_of(&session) : 0;
+  session.retained->remove(*found);
   session.retained->add({*found, options, id, retained_.last_number(), own});
+  if (!elsewhere) return;
+  const bool one_topic = mqtt::is_topic_name(filter);
+  for (unsigned shard = 0; shard < peers_->count(); ++shard) {
+    if (shard == peers_->number() || (one_topic && shard != peers_->owner(filter))) continue;
+    auto request = std::make_unique<RetainedRequest>(*requests_, shard, filter, own, session);
+    session.retained->add({*found, options, id, 0, own, std::move(request)});
+  }
 }
 
 void Router::subscribe_host(std::string_view filter, std::uint8_t qos, Broker::OnMessage on_message, base::Time now) {

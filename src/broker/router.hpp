@@ -6,7 +6,10 @@
 
 #include "base/ring.hpp"
 #include "broker/deliveries.hpp"
+#include "broker/incoming.hpp"
+#include "broker/peers.hpp"
 #include "broker/receiver.hpp"
+#include "broker/retained_requests.hpp"
 #include "mqtt/reason_code.hpp"
 #include "session/publication.hpp"
 
@@ -22,21 +25,13 @@ struct RouterCounters {
   std::uint64_t refused = 0;
 };
 
-/// A message with what its publisher asked for.
-struct Incoming {
-  std::string_view topic;
-  base::Bytes payload;
-  base::Bytes properties;  ///< to forward
-  std::uint8_t qos = 0;
-  bool retain = false;
-  base::Time expires = base::kNever;
-};
-
 /// From a message to everybody who gets it: subscriptions, shared ones, retained messages, the host's
 /// subscribers. Pure; the shard's thread.
-class Router {
+class Router final : private topic::FilterListener {
  public:
-  Router(const Limits& limits, session::QueueBudget& budget, Deliveries& deliveries, base::TextHash hash);
+  /// `peers`: the other shards of the instance; null: there are none.
+  Router(const Limits& limits, session::QueueBudget& budget, Deliveries& deliveries, base::TextHash hash,
+         Peers* peers = nullptr);
   Router(const Router&) = delete;
   Router& operator=(const Router&) = delete;
 
@@ -54,6 +49,16 @@ class Router {
   void publish_own(std::string_view topic, std::string_view value, base::Time now);
   /// It is there no longer.
   void forget_own(std::string_view topic) { retained_.clear_own(topic); }
+
+  // What other shards told: router_peers.cpp.
+  /// A message that comes from one of them. `publisher`: when its session is here.
+  void message_from(const Incoming& incoming, const ClientSession* publisher, base::Time now);
+  /// A message on a topic whose retained messages are here, from a publisher there. It goes on to everybody.
+  void message_through(unsigned from, const Incoming& incoming, std::string_view publisher, base::Time now);
+  void for_group(unsigned from, std::string_view filter, const Incoming& incoming, bool retain, base::Time now);
+  void from_group(unsigned from, std::string_view filter, const Incoming& incoming, bool retain, base::Time now);
+  /// Null: there are no other shards.
+  RetainedRequests* retained_requests() { return requests_.get(); }
 
   /// How full the fullest queue of a connected session (or of the host) became by the last `publish`, in
   /// percent; 0 when everybody keeps up. What the publisher's reading is slowed by.
@@ -87,12 +92,15 @@ class Router {
   /// For sending again and for queues; not during `publish`.
   session::Publication& scratch() { return scratch_; }
   SharedGroups& shared() { return shared_; }
+  const SharedGroups& shared() const { return shared_; }
   std::size_t subscriptions() const { return subscriptions_.size() - shared_.groups() + shared_.size(); }
   /// Memory of all subscriptions, and what one with this filter may add to it at most.
   std::uint64_t subscription_bytes() const;
   static std::uint64_t subscription_bytes(std::string_view filter);
   /// True when somebody subscribes to filters that start with `$SYS`.
-  bool own_wanted() const { return subscriptions_.any_below("$SYS"); }
+  bool own_wanted() const {
+    return subscriptions_.any_below("$SYS") || (peers_ && peers_->any_wanted_below("$SYS"));
+  }
   /// True when somebody who is there now gets messages on that topic.
   bool heard(std::string_view topic);
   const RetainedStore& retained() const { return retained_; }
@@ -110,6 +118,8 @@ class Router {
   /// The instance keeps as much for its sessions as it may: messages queued, in flight or as wills, each
   /// counted once, and the queues themselves.
   bool exhausted();
+  /// Other shards keep so much under the same limit.
+  void set_others(std::uint64_t kept_bytes) { others_kept_bytes_ = kept_bytes; }
   /// These messages' bytes, absent ones as if they were there.
   std::uint64_t kept_bytes() const {
     return messages_.bytes_now() + messages_.absent_bytes_now() - retained_.message_bytes();
@@ -129,8 +139,16 @@ class Router {
   Handles::const_iterator place(const Handles& handles, topic::SubscriptionTree::Node node) const;
   void start(const Incoming& incoming, base::Time now);
   bool retain_fits(const Incoming& incoming, base::Time now);
-  void retain(const Incoming& incoming, const ClientSession* publisher);
+  bool accept(const Incoming& incoming, const ClientSession* publisher, bool retain);
+  void retain(const Incoming& incoming, std::uint64_t publisher);
+  std::uint64_t number_of(const ClientSession* publisher) const;
   bool route(const Incoming& incoming, const ClientSession* publisher);
+  bool route_here(const Incoming& incoming, const ClientSession* publisher);
+  bool tell(const Incoming& incoming, const unsigned* origin, std::string_view publisher);
+  bool goes_through(const Incoming& incoming);
+  bool send_through(const Incoming& incoming, const ClientSession* publisher);
+  void filter_added(std::string_view filter) override;
+  void filter_removed(std::string_view filter) override;
   bool must_survive(const Incoming& incoming);
   void deliver(const topic::Match& match, std::span<const std::uint32_t> ids, bool retain);
   Handles::const_iterator find(const ClientSession& session, std::string_view filter) const;
@@ -139,11 +157,13 @@ class Router {
   const Limits& limits_;
   session::QueueBudget& budget_;
   Deliveries& deliveries_;
+  Peers* const peers_;
   StoreJournal* journal_ = nullptr;
   session::MessagePool messages_;
   topic::SubscriptionTree subscriptions_;
   SharedGroups shared_;
   RetainedStore retained_;
+  std::unique_ptr<RetainedRequests> requests_;  // with `peers_`
   base::TextHash hash_;
   session::Publication publication_;
   session::Publication scratch_;
@@ -152,6 +172,7 @@ class Router {
   base::Ring<HostDelivery> host_queue_;
   RouterCounters counters_;
   unsigned backlog_percent_ = 0;
+  std::uint64_t others_kept_bytes_ = 0;
 };
 
 }  // namespace shoal::broker

@@ -34,37 +34,49 @@ Result<void> Runtime::Impl::start() {
       }
     }
     reactors.push_back(std::move(*reactor));
+    if (!first) first = reactors.front().get();
   }
   return {};
 }
 
-Result<io::Reactor*> Runtime::Impl::next_reactor() {
+Result<std::vector<io::Reactor*>> Runtime::Impl::next_reactors(unsigned count) {
   if (auto started = start(); !started) return std::move(started).error();
   const std::lock_guard lock(mutex);
-  return reactors[next++ % reactors.size()].get();
+  if (count > reactors.size()) {
+    return Error{ErrorCode::invalid_argument, "threads = " + std::to_string(count) + " is more than the runtime's " +
+                                                  std::to_string(reactors.size())};
+  }
+  std::vector<io::Reactor*> some;
+  for (unsigned i = 0; i < count; ++i) some.push_back(reactors[next++ % reactors.size()].get());
+  return some;
 }
 
 Runtime::Runtime(RuntimeOptions options) : impl_(std::make_unique<Impl>(options)) {}
 Runtime::~Runtime() = default;
+
+void Runtime::set_threads(unsigned threads) {
+  const std::lock_guard lock(impl_->mutex);
+  impl_->options.threads = std::clamp(threads, impl_->options.threads, 256u);
+}
 
 Result<void> Runtime::run() {
   if (!impl_->options.use_calling_thread) {
     return Error{ErrorCode::invalid_argument, "Runtime::run needs use_calling_thread"};
   }
   if (auto started = impl_->start(); !started) return started;
-  impl_->reactors.front()->run();
+  impl_->first->run();
   return {};
 }
 
 void Runtime::stop() {
   const std::lock_guard lock(impl_->mutex);
-  if (impl_->options.use_calling_thread && !impl_->reactors.empty()) impl_->reactors.front()->stop();
+  if (impl_->options.use_calling_thread && impl_->first) impl_->first->stop();
 }
 
 Result<void> Runtime::watch(int fd, std::function<void()> ready) {
   if (auto started = impl_->start(); !started) return started;
   auto watch = std::make_unique<Impl::Watch>(std::move(ready));
-  if (auto added = impl_->reactors.front()->add(fd, EPOLLIN, *watch); !added) return added;
+  if (auto added = impl_->first->add(fd, EPOLLIN, *watch); !added) return added;
   impl_->watches[fd] = std::move(watch);
   return {};
 }
@@ -72,10 +84,10 @@ Result<void> Runtime::watch(int fd, std::function<void()> ready) {
 void Runtime::unwatch(int fd) {
   const auto found = impl_->watches.find(fd);
   if (found == impl_->watches.end()) return;
-  impl_->reactors.front()->remove(fd);
+  impl_->first->remove(fd);
   found->second->over = true;
   // Its callback may be what is running.
-  impl_->reactors.front()->dispose(std::shared_ptr<Impl::Watch>(std::move(found->second)));
+  impl_->first->dispose(std::shared_ptr<Impl::Watch>(std::move(found->second)));
   impl_->watches.erase(found);
 }
 

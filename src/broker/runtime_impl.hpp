@@ -33,12 +33,13 @@ struct Runtime::Impl {
 
   /// Opens the reactors and starts their threads where that has not happened yet. Any thread.
   Result<void> start();
-  /// The reactor for the next instance. Any thread.
-  Result<io::Reactor*> next_reactor();
+  /// As many different reactors for the next instance. Any thread. Errors: there are not so many.
+  Result<std::vector<io::Reactor*>> next_reactors(unsigned count);
 
   RuntimeOptions options;
   std::mutex mutex;  // of reactors, threads and next
   std::vector<std::unique_ptr<io::Reactor>> reactors;
+  io::Reactor* first = nullptr;  // of these; set once, before anybody else's thread knows
   std::vector<std::thread> threads;
   std::size_t next = 0;
   std::map<int, std::unique_ptr<Watch>> watches;  // first reactor's thread

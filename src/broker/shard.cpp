@@ -16,11 +16,12 @@ namespace {
 // What nobody waits for may be lost with the process for so long.
 constexpr base::Duration kCommitDelay = base::milliseconds(10);
 
-void set_bounds(session::QueueBudget& budget, const BrokerOptions& options) {
+// `shards`: the instance has, each with its part of what is not told between them.
+void set_bounds(session::QueueBudget& budget, const BrokerOptions& options, unsigned shards) {
   budget.inflight_max = options.limits.inflight;
   budget.messages_max = options.limits.queued_messages;
   budget.bytes_max = options.limits.queued_bytes;
-  budget.connected_bytes_max = options.limits.queued_bytes_connected;
+  budget.connected_bytes_max = options.limits.queued_bytes_connected / shards;
   budget.when_full = options.queue_full;
 }
 
@@ -34,7 +35,9 @@ bool any_rate(const Limits& l) {
 Shard::Shard(const BrokerOptions& options, ShardContext context)
     : options_(options),
       context_(std::move(context)),
-      router_(options.limits, budget_, *this, context_.hash),
+      peers_(context_.set ? std::make_unique<Peers>(*context_.set, context_.number, context_.want_turn_end) : nullptr),
+      backlogs_(context_.set ? context_.set->count() : 0),
+      router_(options.limits, budget_, *this, context_.hash, peers_.get()),
       sessions_(budget_, router_, context_.timers, context_.now, context_.hash),
       sys_(*this) {
   options_changed();
@@ -42,7 +45,7 @@ Shard::Shard(const BrokerOptions& options, ShardContext context)
 
 void Shard::options_changed() {
   const Limits& l = limits();
-  set_bounds(budget_, options_);
+  set_bounds(budget_, options_, shards());
   has_rates_ = any_rate(l);
   messages_in_ = RateLimit(l.messages_in_per_second);
   bytes_in_ = RateLimit(l.bytes_in_per_second);
@@ -110,6 +113,11 @@ void Shard::turn_end() {
   if (journal_) {
     keep_store();
     commit_if_due();
+  }
+  if (peers_) {
+    router_.shared().tell_room();
+    tell_backlogs();
+    tell_figures();
   }
   flush_dirty();
   // What was sent by that, and who waits for it, comes in the next turn.
@@ -241,7 +249,9 @@ void Shard::run_line() {
   if (turns_.waiting() != 0) context_.want_turn_end();
 }
 
+// Nobody sees anything of what the other shards are not told.
 void Shard::flush_dirty() {
+  if (peers_) peers_->send();
   flushed_bytes_ = budget_.delivered_bytes;
   flushing_.swap(dirty_);
   for (std::size_t i = 0; i < flushing_.size(); ++i) {
@@ -282,12 +292,18 @@ void Shard::on_deadline(base::Time now) {
 }
 
 void Shard::spend_now(Client& client, std::size_t bytes) {
-  const std::uint64_t messages_out = std::exchange(spent_messages_out_, budget_.delivered);
-  const std::uint64_t bytes_out = std::exchange(spent_bytes_out_, budget_.delivered_bytes);
-  const base::Duration wait = std::max(
-      {messages_in_.spend(1, now()), bytes_in_.spend(static_cast<double>(bytes), now()),
-       messages_out_.spend(static_cast<double>(budget_.delivered - messages_out), now()),
-       bytes_out_.spend(static_cast<double>(budget_.delivered_bytes - bytes_out), now()), client.spend(bytes)});
+  ++spent_messages_in_;
+  spent_bytes_in_ += bytes;
+  // What the instance's other shards spend is of the same rates.
+  const auto spend = [&](RateLimit& rate, Figure of, std::uint64_t& seen) {
+    tell(of);
+    const std::uint64_t all = total(of);
+    return rate.spend(static_cast<double>(all - std::exchange(seen, all)), now());
+  };
+  const base::Duration wait = std::max({spend(messages_in_, Figure::rate_messages_in, seen_messages_in_),
+                                        spend(bytes_in_, Figure::rate_bytes_in, seen_bytes_in_),
+                                        spend(messages_out_, Figure::rate_messages_out, seen_messages_out_),
+                                        spend(bytes_out_, Figure::rate_bytes_out, seen_bytes_out_), client.spend(bytes)});
   if (wait == base::Duration{}) return;
   hit(Bound::rate, client.client_id());
   pause(client, wait);
@@ -302,7 +318,7 @@ void Shard::wait_for_store_now(Client& client) {
 std::size_t Shard::output_bytes_max() const {
   // Never so little that nothing goes on.
   constexpr std::uint64_t kLeast = 4096;
-  const std::uint64_t total = limits().output_bytes_total;
+  const std::uint64_t total = limits().output_bytes_total / shards();
   const std::uint64_t free = total - std::min(total, counters_.output_bytes_now);
   return std::clamp<std::uint64_t>(free / 4, std::min<std::uint64_t>(kLeast, limits().output_bytes),
                                    limits().output_bytes);
@@ -371,7 +387,7 @@ std::string Shard::assign_client_id() {
     const auth::KeyedHash::Digest digest = id_hash_({std::to_string(next_client_id_++)});
     id = "shoal-";
     for (const std::uint8_t byte : std::span(digest).first(8)) (id += kDigits[byte >> 4]) += kDigits[byte & 15];
-  } while (sessions_.find(id));
+  } while (sessions_.find(id) || shard_of(id) != number());
   return id;
 }
 

@@ -13,6 +13,7 @@
 #include "auth/verdict.hpp"
 #include "base/log.hpp"
 #include "broker/client.hpp"
+#include "broker/peers.hpp"
 #include "broker/rate_limit.hpp"
 #include "broker/restore.hpp"
 #include "broker/router.hpp"
@@ -58,6 +59,9 @@ struct ShardContext {
   std::function<void()> want_turn_end;
   /// For tables whose keys clients choose; random in a program that strangers reach.
   base::TextHash hash = base::TextHash();
+  /// What it shares with the instance's other shards, among which it is the n-th; null: there are none.
+  ShardSet* set = nullptr;
+  unsigned number = 0;
 };
 
 /// Totals of connections; see shoal::Stats.
@@ -76,8 +80,8 @@ struct ShardCounters {
   std::array<std::uint64_t, kBounds> limit_hits{};
 };
 
-/// One instance's protocol core: sessions, routing and clients, without sockets, threads or clocks.
-/// All of it on one thread.
+/// One instance's protocol core, or a part of it with some of its sessions: sessions, routing and clients, without
+/// sockets, threads or clocks. All of it on one thread.
 class Shard final : private Deliveries, private io::Timer {
  public:
   /// `options` and what `context` refers to outlive the shard; its clients go before it.
@@ -109,6 +113,22 @@ class Shard final : private Deliveries, private io::Timer {
   Stats stats() const;
   /// What is used of the limits now; the peaks are those of the turns before, or now.
   LimitUse use() const;
+
+  // With the instance's other shards: shard_peers.cpp.
+  /// Others have told something.
+  bool has_mail() const { return peers_ && peers_->has_mail(); }
+  /// Does what they told. To be called before anything of a client is handled that was received after the last call.
+  void hear();
+  /// Where the session of a client is, or will be; this shard's own number when there are no others.
+  unsigned shard_of(std::string_view client_id) const { return peers_ ? peers_->owner(client_id) : 0; }
+  unsigned number() const { return context_.number; }
+  unsigned shards() const { return context_.set ? context_.set->count() : 1; }
+  /// What a figure of the whole instance is: what is here now, and what the others said last.
+  std::uint64_t total(Figure figure) const;
+  /// The others know at once.
+  void tell(Figure figure) {
+    if (peers_) context_.set->set(number(), figure, this->figure(figure));
+  }
 
   // For clients.
   const BrokerOptions& options() const { return options_; }
@@ -169,7 +189,7 @@ class Shard final : private Deliveries, private io::Timer {
   /// What incomplete packets, waiting CONNECTs and aliases may take: room for two of the largest packets in
   /// any case.
   std::uint64_t input_bytes_max() const {
-    return std::max<std::uint64_t>(limits().input_bytes_total, 2ull * limits().packet_size_bytes);
+    return std::max<std::uint64_t>(limits().input_bytes_total / shards(), 2ull * limits().packet_size_bytes);
   }
   /// Closes the connection that has been without a CONNECT for longest.
   void end_oldest_half_open();
@@ -205,6 +225,12 @@ class Shard final : private Deliveries, private io::Timer {
     Shard& shard_;
   };
 
+  std::uint64_t figure(Figure figure) const;
+  void tell_figures();
+  void hear(unsigned from, Note note, NoteReader& reader);
+  void hear_message(unsigned from, Note note, NoteReader& reader);
+  void tell_backlogs();
+  void go_on(ClientSession& session);
   void wait_in_line(Client& client);
   void run_line();
   void flush_dirty();
@@ -229,6 +255,8 @@ class Shard final : private Deliveries, private io::Timer {
   Turns turns_{budget_.work};
   ShardCounters counters_;
   LimitUse peaks_;  // as of the last turn's end
+  std::unique_ptr<Peers> peers_;              // null: no other shards
+  std::vector<std::uint8_t> backlogs_;        // by shard: how full the queues are that its messages came to
   Router router_;
   SessionTable sessions_;
   std::unique_ptr<StoreJournal> journal_;  // null: nothing survives
@@ -252,8 +280,12 @@ class Shard final : private Deliveries, private io::Timer {
   RateLimit bytes_in_;
   RateLimit messages_out_;
   RateLimit bytes_out_;
-  std::uint64_t spent_messages_out_ = 0;  // of the budget's totals
-  std::uint64_t spent_bytes_out_ = 0;
+  std::uint64_t spent_messages_in_ = 0;
+  std::uint64_t spent_bytes_in_ = 0;
+  std::uint64_t seen_messages_in_ = 0;  // of all shards' totals
+  std::uint64_t seen_bytes_in_ = 0;
+  std::uint64_t seen_messages_out_ = 0;
+  std::uint64_t seen_bytes_out_ = 0;
   std::uint64_t noted_lost_ = 0;  // messages
   std::uint64_t next_number_ = 1;
   std::uint64_t next_client_id_ = 1;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cassert>
 
+#include "broker/peers.hpp"
 #include "broker/receiver.hpp"
 #include "broker/store_journal.hpp"
 #include "mqtt/topic_name.hpp"
@@ -46,6 +47,10 @@ void SharedMember::pop() {
   group.owner.pop(group);
 }
 
+SharedGroups::SharedGroups(session::QueueBudget& budget, topic::SubscriptionTree& tree, Deliveries& deliveries,
+                           session::Publication& scratch, base::TextHash hash, Peers* peers)
+    : budget_(budget), tree_(tree), deliveries_(deliveries), scratch_(scratch), peers_(peers), groups_(8, hash) {}
+
 SharedGroups::~SharedGroups() {
   for (auto& [filter, group] : groups_) {
     while (!group->queue.empty()) discard(*group);
@@ -71,34 +76,44 @@ bool SharedGroups::subscribe(ClientSession& session, std::string_view filter, mq
     known->id = id;
     return false;
   }
-  auto found = groups_.find(filter);
-  if (found == groups_.end()) {
-    do ++last_number_;
-    while (last_number_ == 0 || by_number_.contains(last_number_));
-    make(filter, last_number_);
-    found = groups_.find(filter);
-  }
+  SharedGroup* const known_group = find_group(filter);
+  SharedGroup& group = known_group ? *known_group : make(filter);
   if (!session.shared) {
     session.shared = std::make_unique<SharedMember>(session);
     session.protocol.set_shared(session.shared.get());
   }
-  SharedGroup& group = *found->second;
   auto& mine = session.shared->memberships_;
   mine.push_back(std::make_unique<Membership>(Membership{group, *session.shared, options, id, group.members.size()}));
   group.members.push_back(mine.back().get());
   ++memberships_;
   if (session.client) place(*mine.back(), true);
+  else tell_part(group);
   if (journal_ && group.stored) store_member(session);
   else if (journal_ && session.protocol.survives()) store(group);
   return true;
+}
+
+SharedGroup* SharedGroups::find_group(std::string_view filter) const {
+  const auto found = groups_.find(filter);
+  return found == groups_.end() ? nullptr : found->second.get();
+}
+
+SharedGroup& SharedGroups::make(std::string_view filter) {
+  do ++last_number_;
+  while (last_number_ == 0 || by_number_.contains(last_number_));
+  return make(filter, last_number_);
 }
 
 SharedGroup& SharedGroups::make(std::string_view filter, std::uint32_t number) {
   const auto parts = mqtt::split_shared(filter);
   assert(parts);
   auto group = std::make_unique<SharedGroup>(*this, std::string(filter));
+  group->owner_shard = peers_ ? peers_->owner(filter) : 0;
+  group->is_part = peers_ && group->owner_shard != peers_->number();
   // Each member's own options decide; the group has to get the message as it is.
-  group->handle = tree_.subscribe(parts->filter, group.get(), {.qos = 2, .retain_as_published = true}, 0);
+  if (!group->is_part) {
+    group->handle = tree_.subscribe(parts->filter, group.get(), {.qos = 2, .retain_as_published = true}, 0);
+  }
   group->number = number;
   by_number_.emplace(number, group.get());
   return *groups_.emplace(std::string(filter), std::move(group)).first->second;
@@ -182,13 +197,19 @@ void SharedGroups::leave(Membership& membership) {
   last->place = membership.place;
   group.members.pop_back();
   --memberships_;
-  if (group.members.empty()) end(group);
+  tell_part(group);
+  end_if_empty(group);
+}
+
+void SharedGroups::end_if_empty(SharedGroup& group) {
+  if (group.members.empty() && group.parts.empty()) end(group);
 }
 
 void SharedGroups::end(SharedGroup& group) {
   while (!group.queue.empty()) discard(group);
   if (journal_ && group.stored) journal_->group_gone(group);
-  tree_.unsubscribe(group.handle);
+  if (!group.is_part) tree_.unsubscribe(group.handle);
+  std::erase(handing_, &group);
   by_number_.erase(group.number);
   groups_.erase(groups_.find(group.filter));
 }
@@ -198,10 +219,11 @@ void SharedGroups::place(Membership& membership, bool connected) {
   SharedGroup& group = membership.group;
   if ((membership.place < group.connected) == connected) return;
   const std::size_t to = connected ? group.connected++ : --group.connected;
-  group.share.set_connected(budget_, group.connected > 0);
+  group.share.set_connected(budget_, group.connected + group.connected_elsewhere() > 0);
   Membership* const other = group.members[to];
   std::swap(group.members[to], group.members[membership.place]);
   std::swap(other->place, membership.place);
+  tell_part(group);
 }
 
 void SharedGroups::connected(ClientSession& session) {
@@ -216,15 +238,37 @@ void SharedGroups::disconnected(ClientSession& session) {
 
 void SharedGroups::end(ClientSession& session, base::Time now) {
   const auto unfinished = session.protocol.outbound().unfinished();
+  struct Gone {
+    std::uint32_t number;
+    unsigned owner;
+    std::string filter;
+  };
+  std::vector<Gone> parts;  // of other shards' groups, of which there may be none here soon
+  for (const auto& left : unfinished) {
+    const auto found = by_number_.find(left.group);
+    const bool part = found != by_number_.end() && found->second->is_part;
+    if (part && (parts.empty() || parts.back().number != left.group))
+      parts.push_back({left.group, found->second->owner_shard, found->second->filter});
+  }
   if (session.shared) {
     for (const auto& membership : session.shared->memberships_) leave(*membership);
     session.protocol.set_shared(nullptr);
     session.shared.reset();
   }
+  // Where nobody is left here it is for those elsewhere.
+  const auto somebody_here = [&](std::uint32_t number) {
+    const SharedGroup* const group = find(number);
+    return group && (!group->is_part || group->connected > 0);
+  };
+  for (auto left = unfinished.rbegin(); left != unfinished.rend(); ++left) {
+    const auto part = std::find_if(parts.begin(), parts.end(), [&](const Gone& p) { return p.number == left->group; });
+    if (part == parts.end() || somebody_here(left->group)) continue;
+    send_back(part->owner, part->filter, *left->message, left->retain);
+  }
   std::vector<const session::Outbound::Unfinished*> waiting;
   for (const auto& left : unfinished) {
     const auto found = by_number_.find(left.group);
-    if (found == by_number_.end()) continue;
+    if (found == by_number_.end() || !somebody_here(left.group)) continue;
     scratch_.start(left.message, now);
     if (!found->second->queue.empty() || !offer(*found->second, scratch_, left.retain)) waiting.push_back(&left);
   }
@@ -237,22 +281,31 @@ void SharedGroups::end(ClientSession& session, base::Time now) {
 
 // To one member that can take it now.
 bool SharedGroups::offer(SharedGroup& group, session::Publication& publication, bool retain) {
-  for (std::size_t asked = std::min(group.connected, kAskedMax); asked > 0; --asked) {
-    const Membership& membership = *group.members[group.turn++ % group.connected];
-    ClientSession& session = membership.member.session();
-    const std::uint8_t qos = std::min(membership.options.qos, publication.qos());  // MQTT-4.8.2-3
-    if (!session.protocol.can_take(qos)) continue;
-    const std::span<const std::uint32_t> ids(&membership.id, membership.id != 0 ? 1 : 0);
-    const session::Copy copy{qos, membership.options.retain_as_published && retain, ids, group.number, group.stored};
-    if (session.protocol.deliver(publication, copy) == session::Outcome::sent) deliveries_.wrote(*session.client);
-    return true;
+  const std::size_t all = group.connected + group.connected_elsewhere();
+  for (std::size_t asked = std::min(all, kAskedMax); asked > 0; --asked) {
+    const std::size_t at = group.turn++ % all;
+    if (at < group.connected ? offer_here(group, at, publication, retain)
+                             : offer_part(group, at - group.connected, publication, retain)) {
+      return true;
+    }
   }
   return false;
 }
 
+bool SharedGroups::offer_here(SharedGroup& group, std::size_t at, session::Publication& publication, bool retain) {
+  const Membership& membership = *group.members[at];
+  ClientSession& session = membership.member.session();
+  const std::uint8_t qos = std::min(membership.options.qos, publication.qos());  // MQTT-4.8.2-3
+  if (!session.protocol.can_take(qos)) return false;
+  const std::span<const std::uint32_t> ids(&membership.id, membership.id != 0 ? 1 : 0);
+  const session::Copy copy{qos, membership.options.retain_as_published && retain, ids, group.number, group.stored};
+  if (session.protocol.deliver(publication, copy) == session::Outcome::sent) deliveries_.wrote(*session.client);
+  return true;
+}
+
 // What waits first, to whoever can take it: not all members are asked for every message.
 void SharedGroups::hand_out(SharedGroup& group, base::Time now) {
-  while (!group.queue.empty() && group.connected > 0) {
+  while (!group.queue.empty() && group.connected + group.connected_elsewhere() > 0) {
     scratch_.start(group.queue.front().message, now);
     if (!offer(group, scratch_, group.queue.front().retain)) break;
     pop(group);
@@ -261,11 +314,16 @@ void SharedGroups::hand_out(SharedGroup& group, base::Time now) {
 }
 
 unsigned SharedGroups::deliver(SharedGroup& group, session::Publication& publication, bool retain) {
-  if ((group.queue.empty() || publication.qos() == 0) && offer(group, publication, retain)) return 0;
-  const bool kept = publication.qos() > 0 && std::any_of(group.members.begin(), group.members.end(),
-                                                         [](const Membership* m) { return m->options.qos > 0; });
-  if (!kept) {
+  if ((group.queue.empty() || publication.qos() == 0) && offer(group, publication, retain)) {
+    handed(group);
+    return 0;
+  }
+  const bool wanted =
+      !group.parts.empty() || std::any_of(group.members.begin(), group.members.end(),
+                                          [](const Membership* m) { return m->options.qos > 0; });
+  if (publication.qos() == 0 || !wanted) {
     if (group.connected > 0) ++budget_.dropped_slow;
+    handed(group);
     return 0;
   }
   const std::size_t size = publication.size();
@@ -277,10 +335,14 @@ unsigned SharedGroups::deliver(SharedGroup& group, session::Publication& publica
     pop(group);
     dropped();
   };
-  if (group.share.make_room(budget_, size, drop)) push(group, publication.message(), retain, false);
-  else dropped();
+  if (group.share.make_room(budget_, size, drop)) {
+    push(group, publication.message(), retain, false);
+  } else {
+    handed(group);
+    dropped();
+  }
   hand_out(group, publication.now());
-  return group.connected == 0 ? 0 : group.share.percent(budget_);
+  return group.connected + group.connected_elsewhere() == 0 ? 0 : group.share.percent(budget_);
 }
 
 void SharedGroups::push(SharedGroup& group, session::MessageRef message, bool retain, bool first) {
@@ -308,6 +370,7 @@ void SharedGroups::discard(SharedGroup& group) {
   const GroupWaiting waiting = group.queue.pop();
   group.share.remove(budget_, waiting.message->size(), sizeof(GroupWaiting));
   if (group.queue.capacity() > kQueueKept) group.queue.shrink();
+  handed(group);
 }
 
 }  // namespace shoal::broker

@@ -17,6 +17,8 @@ namespace shoal::broker {
 
 struct ClientSession;
 struct SharedGroup;
+struct Incoming;
+class Peers;
 class SharedMember;
 class StoreJournal;
 
@@ -26,6 +28,14 @@ struct GroupWaiting {
   std::uint32_t sequence = 0;
   session::Place place = 0;  ///< the segment where the journal was told of it
   bool retain = false;
+};
+
+/// The members of a group that are on another shard.
+struct SharedPart {
+  unsigned shard = 0;
+  std::uint32_t members = 0;
+  std::uint32_t connected = 0;
+  std::uint32_t waiting = 0;  ///< messages that it was given and has not handed to clients
 };
 
 /// One session's shared subscription.
@@ -62,13 +72,16 @@ class SharedMember final : public session::Source {
 
 /// The shared subscriptions of an instance (4.8.2). A message goes to one connected member that can take
 /// it at once, in turns. When none can, or none is connected, it waits once for the group, and the
-/// first member with room fetches it. Pure; the shard's thread.
+/// first member with room fetches it.
+///
+/// Where the instance has several shards each group is owned by one of them, which has it in its tree; the others have
+/// a part of it with the members that are theirs. The owner counts such a part as one of its members, as often as it
+/// has connected ones, and gives it no more than those may have waiting. Pure; the shard's thread.
 class SharedGroups {
  public:
-  /// `scratch` is used for messages that waited.
+  /// `scratch` is used for messages that waited. `peers`: null when there are no other shards.
   SharedGroups(session::QueueBudget& budget, topic::SubscriptionTree& tree, Deliveries& deliveries,
-               session::Publication& scratch, base::TextHash hash)
-      : budget_(budget), tree_(tree), deliveries_(deliveries), scratch_(scratch), groups_(8, hash) {}
+               session::Publication& scratch, base::TextHash hash, Peers* peers);
   ~SharedGroups();
   SharedGroups(const SharedGroups&) = delete;
   SharedGroups& operator=(const SharedGroups&) = delete;
@@ -106,6 +119,19 @@ class SharedGroups {
   /// percent, when members are connected and none could take it; otherwise 0.
   unsigned deliver(SharedGroup& group, session::Publication& publication, bool retain);
 
+  // With other shards: shared_parts.cpp.
+  /// That shard's part has so many members, of these connected; none: it is gone.
+  void part_changed(unsigned shard, std::string_view filter, std::uint32_t members, std::uint32_t connected,
+                    base::Time now);
+  /// A message that the group's owner, that shard, gives to this part of it. Returns as `deliver`.
+  unsigned deliver_from(unsigned shard, std::string_view filter, session::Publication& publication, bool retain);
+  /// A message that this gave to a part, and none of its members got.
+  void came_back(unsigned shard, std::string_view filter, session::Publication& publication, bool retain);
+  /// That part has handed so many on.
+  void has_room(unsigned shard, std::string_view filter, std::uint32_t count, base::Time now);
+  /// Before what was told is sent: owners hear what parts here have handed on.
+  void tell_room();
+
   /// Memberships of all sessions.
   std::size_t size() const { return memberships_; }
   std::size_t groups() const { return groups_.size(); }
@@ -118,8 +144,19 @@ class SharedGroups {
   void hand_out(SharedGroup& group, base::Time now);
   void leave(Membership& membership);
   void place(Membership& membership, bool connected);
+  SharedGroup& make(std::string_view filter);
   SharedGroup& make(std::string_view filter, std::uint32_t number);
   void end(SharedGroup& group);
+  void end_if_empty(SharedGroup& group);
+  SharedGroup* find_group(std::string_view filter) const;
+  SharedPart* part_of(SharedGroup& group, unsigned shard) const;
+  bool offer_here(SharedGroup& group, std::size_t at, session::Publication& publication, bool retain);
+  bool offer_part(SharedGroup& group, std::size_t at, session::Publication& publication, bool retain);
+  void take_back(SharedGroup& group, session::Publication& publication, bool retain);
+  void tell_part(SharedGroup& group);
+  void send_back(SharedGroup& group);
+  void send_back(unsigned owner, std::string_view filter, const session::Message& message, bool retain);
+  void handed(SharedGroup& group);
   void store(SharedGroup& group);
   void store_member(ClientSession& session);
   void push(SharedGroup& group, session::MessageRef message, bool retain, bool first);
@@ -131,7 +168,9 @@ class SharedGroups {
   topic::SubscriptionTree& tree_;
   Deliveries& deliveries_;
   session::Publication& scratch_;
+  Peers* const peers_;
   StoreJournal* journal_ = nullptr;
+  std::vector<SharedGroup*> handing_;  // parts of others' groups that have handed something on
   std::unordered_map<std::string, std::unique_ptr<SharedGroup>, base::TextHash, std::equal_to<>> groups_;
   std::unordered_map<std::uint32_t, SharedGroup*> by_number_;
   std::uint32_t last_number_ = 0;

@@ -19,7 +19,7 @@ SysTopics::SysTopics(Shard& shard) : shard_(shard), started_(shard.now()), sampl
 SysTopics::~SysTopics() { shard_.context().timers.cancel(*this); }
 
 void SysTopics::wanted() {
-  if (shard_.options().sys_interval_s == 0 || !values_.empty()) return;
+  if (shard_.number() != 0 || shard_.options().sys_interval_s == 0 || !values_.empty()) return;
   refresh();
   shard_.context().timers.arm(*this, shard_.now() + base::seconds(shard_.options().sys_interval_s));
 }
@@ -69,55 +69,48 @@ void SysTopics::refresh() {
   const base::Time now = shard_.now();
   const double seconds = std::chrono::duration<double>(now - sampled_).count();
   sampled_ = now;
-  const Stats stats = shard_.stats();
-  const ShardCounters& counters = shard_.counters();
-  const EdgeCounters& edge = shard_.context().edge;
-  const session::QueueBudget& budget = shard_.budget();
-  const Router& router = shard_.router();
-  const std::uint64_t packets_sent = budget.delivered + budget.acks + counters.packets_sent;
-  const std::uint64_t dropped =
-      stats.messages_dropped_queue + stats.messages_dropped_slow + stats.messages_dropped_size + budget.lost;
-  const session::MessagePool& messages = shard_.router().messages();
-  const std::uint64_t bytes = messages.bytes_now() + budget.entry_bytes_now + router.subscription_bytes() +
-                              (router.retained().bytes() - router.retained().content_bytes());
+  const auto total = [&](Figure of) { return shard_.total(of); };
+  const std::uint64_t bytes = total(Figure::memory_bytes);
   bytes_max_ = std::max(bytes_max_, bytes);
 
   set("version", "shoal " SHOAL_VERSION);
   set("uptime", fmt::format("{} seconds", std::chrono::duration_cast<base::seconds>(now - started_).count()));
-  const std::uint64_t absent = stats.sessions_now - std::min(stats.sessions_now, stats.connections_now);
-  set("clients/total", stats.sessions_now);
-  set("clients/connected", stats.connections_now);
-  set("clients/active", stats.connections_now);
+  const std::uint64_t sessions = total(Figure::sessions);
+  const std::uint64_t connections = total(Figure::connections);
+  const std::uint64_t absent = sessions - std::min(sessions, connections);
+  set("clients/total", sessions);
+  set("clients/connected", connections);
+  set("clients/active", connections);
   set("clients/disconnected", absent);
   set("clients/inactive", absent);
-  set("clients/expired", shard_.sessions().expired());
-  set("clients/maximum", counters.connections_max);
-  set("messages/received", counters.packets_received);
-  set("messages/sent", packets_sent);
-  set("messages/stored", messages.count_now());
-  set("store/messages/count", messages.count_now());
-  set("store/messages/bytes", messages.bytes_now() + messages.absent_bytes_now());
-  set("retained messages/count", stats.retained_now);
-  set("subscriptions/count", stats.subscriptions_now);
-  set("shared_subscriptions/count", shard_.router().shared().size());
-  set("publish/messages/received", stats.messages_received);
-  set("publish/messages/sent", stats.messages_delivered);
-  set("publish/messages/dropped", dropped);
-  set("publish/bytes/received", router.counters().received_bytes);
-  set("publish/bytes/sent", budget.delivered_bytes);
-  set("bytes/received", edge.bytes_received);
-  set("bytes/sent", edge.bytes_sent);
+  set("clients/expired", total(Figure::expired));
+  set("clients/maximum", shard_.counters().connections_max);
+  set("messages/received", total(Figure::packets_received));
+  set("messages/sent", total(Figure::packets_sent));
+  set("messages/stored", total(Figure::stored_messages));
+  set("store/messages/count", total(Figure::stored_messages));
+  set("store/messages/bytes", total(Figure::stored_bytes));
+  set("retained messages/count", total(Figure::retained_messages));
+  set("subscriptions/count", total(Figure::subscriptions));
+  set("shared_subscriptions/count", total(Figure::shared_subscriptions));
+  set("publish/messages/received", total(Figure::messages_received));
+  set("publish/messages/sent", total(Figure::messages_delivered));
+  set("publish/messages/dropped", total(Figure::messages_dropped));
+  set("publish/bytes/received", total(Figure::payload_received));
+  set("publish/bytes/sent", total(Figure::payload_sent));
+  set("bytes/received", total(Figure::bytes_received));
+  set("bytes/sent", total(Figure::bytes_sent));
   set("heap/current", bytes);
   set("heap/maximum", bytes_max_);
-  load("messages/received", counters.packets_received, seconds);
-  load("messages/sent", packets_sent, seconds);
-  load("publish/received", stats.messages_received, seconds);
-  load("publish/sent", stats.messages_delivered, seconds);
-  load("publish/dropped", dropped, seconds);
-  load("bytes/received", edge.bytes_received, seconds);
-  load("bytes/sent", edge.bytes_sent, seconds);
-  load("sockets", edge.accepted, seconds);
-  load("connections", counters.connected, seconds);
+  load("messages/received", total(Figure::packets_received), seconds);
+  load("messages/sent", total(Figure::packets_sent), seconds);
+  load("publish/received", total(Figure::messages_received), seconds);
+  load("publish/sent", total(Figure::messages_delivered), seconds);
+  load("publish/dropped", total(Figure::messages_dropped), seconds);
+  load("bytes/received", total(Figure::bytes_received), seconds);
+  load("bytes/sent", total(Figure::bytes_sent), seconds);
+  load("sockets", shard_.context().edge.accepted, seconds);
+  load("connections", total(Figure::connected), seconds);
 }
 
 }  // namespace shoal::broker

@@ -13,7 +13,7 @@ namespace shoal::broker {
 class Shard;
 
 /// `$SYS`: what the instance tells about itself, under mosquitto's names. Values are there, and a timer
-/// runs, only while somebody who is connected subscribes to them. Pure; the shard's thread.
+/// runs, only while somebody who is connected subscribes to them. Of several shards the first tells of all. Pure; the shard's thread.
 class SysTopics final : private io::Timer {
  public:
   explicit SysTopics(Shard& shard);

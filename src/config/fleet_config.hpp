@@ -73,6 +73,7 @@ struct InstanceConfig {
   ExternalProgram external;    ///< of `Engine::external`; then there is one listener, which is `foreign`
   std::string worker = "own";  ///< "own", or the group that shares a process
   WorkerLimits worker_limits;  ///< its own worker's, or those of `[workers.NAME]`
+  unsigned worker_threads = 1; ///< of `[workers.NAME]`
   bool enabled = true;         ///< started with the fleet
   std::vector<ListenerConfig> listeners;
   /// `options.listeners` is empty (the ports and sockets are the controller's); `options.log.file`

@@ -63,7 +63,8 @@ void Layer::apply(FleetConfig& fleet) const {
 
 void Layer::apply_worker(InstanceConfig& instance) const {
   for (const Setting& setting : settings) {
-    setting.key->set_worker(instance.worker_limits, setting.value);
+    setting.key->set_worker(instance, setting.value);
+    if (setting.key->path == "threads") continue;  // nothing of what an instance has changes with it
     instance.values["worker_limits." + std::string(setting.key->path)] = value_text(*setting.key, setting.value);
   }
 }

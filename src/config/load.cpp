@@ -223,6 +223,7 @@ class Loader {
       if (complete) check_external(instance, layers, problems_);
     } else {
       if (complete) check_complete(instance);
+      if (complete) check_threads(instance, layers);
       check_users_file(instance);
     }
     fleet_.instances.push_back(std::move(instance));
@@ -236,6 +237,21 @@ class Loader {
     if (!auth.anonymous && auth.users_file.empty())
       report(instance.at, "instance " + instance.name + " lets nobody in; write auth = { users_file = \"" +
                               instance.name + ".users\" } or, for clients without a name, auth = { anonymous = true }");
+  }
+
+  void check_threads(const InstanceConfig& instance, const LayersOfInstance& layers) {
+    const unsigned threads = instance.options.threads;
+    if (threads == 1) return;
+    const Setting* const setting = layers.find("threads");
+    const Position& at = setting ? setting->value_at : instance.at;
+    const std::string what = "instance " + instance.name + ": threads = " + std::to_string(threads);
+    if (instance.options.persistence != Persistence::none) {
+      report(at, what + R"( needs persistence = "none")");
+    }
+    if (instance.worker != "own" && threads > instance.worker_threads) {
+      report(at, what + " is more than its worker has; write threads = " + std::to_string(threads) + " in [workers." +
+                     instance.worker + "] of " + main_shown_);
+    }
   }
 
   void check_users_file(const InstanceConfig& instance) {

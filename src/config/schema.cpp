@@ -18,6 +18,8 @@ constexpr std::uint64_t kMax16 = std::numeric_limits<std::uint16_t>::max();
 constexpr std::uint64_t kMax32 = std::numeric_limits<std::uint32_t>::max();
 
 /// A key of `limits`, whose default is that of the public API.
+constexpr std::uint64_t kThreadsMax = 32;
+
 template <auto Member>
 Key limit(std::string_view path, Type type, std::uint64_t min, std::uint64_t max, std::string_view doc) {
   using Field = std::remove_cvref_t<decltype(Limits{}.*Member)>;
@@ -58,8 +60,9 @@ template <auto Member>
 Key worker_limit(Scope scope, std::string_view path, Key key) {
   key.scope = scope;
   key.path = path;
-  if (scope == Scope::worker) key.set_worker = [](WorkerLimits& w, const Value& v) { w.*Member = v.number; };
-  else key.set_instance = [](InstanceConfig& i, const Value& v) { i.worker_limits.*Member = v.number; };
+  (scope == Scope::worker ? key.set_worker : key.set_instance) = [](InstanceConfig& i, const Value& v) {
+    i.worker_limits.*Member = v.number;
+  };
   return key;
 }
 
@@ -174,6 +177,18 @@ std::vector<Key> make_schema() {
        .needs_restart = true});
   for (Key& key : log_keys(Scope::fleet)) keys.push_back(std::move(key));
   for (Key& key : worker_limits(Scope::worker)) keys.push_back(std::move(key));
+  keys.push_back({.scope = Scope::worker,
+                  .path = "threads",
+                  .type = Type::integer,
+                  .fallback = "1",
+                  .doc = "Threads among which its instances are spread, each on one, or on as many as its own "
+                         "`threads`. More are there for instances that start from then on; fewer when the worker has "
+                         "ended.",
+                  .min = 1,
+                  .max = kThreadsMax,
+                  .set_worker = [](InstanceConfig& i, const Value& v) {
+                    i.worker_threads = static_cast<unsigned>(v.number);
+                  }});
 
   keys.push_back({.scope = instance,
                   .path = "template",
@@ -212,6 +227,17 @@ std::vector<Key> make_schema() {
               "an IPv6 address in brackets (IPv6 only, also `[::]`), or `localhost` (127.0.0.1). PORT `auto` "
               "takes a free one from `fleet.port_range` and keeps it for the life of the instance.",
        .set_instance = [](InstanceConfig& i, const Value& v) { i.listeners = v.listeners; }});
+  keys.push_back({.scope = instance,
+                  .path = "threads",
+                  .type = Type::integer,
+                  .fallback = "1",
+                  .doc = "Threads that share its clients. More than one only with `persistence = \"none\"`; in a "
+                         "shared worker no more than `threads` in `[workers.NAME]`.",
+                  .min = 1,
+                  .max = kThreadsMax,
+                  .set_instance = [](InstanceConfig& i,
+                                     const Value& v) { i.options.threads = static_cast<unsigned>(v.number); },
+                  .needs_restart = true});
   keys.push_back({.scope = instance,
                   .path = "auth.anonymous",
                   .type = Type::boolean,

@@ -60,7 +60,7 @@ struct Key {
   void (*set_instance)(InstanceConfig&, const Value&) = nullptr;  ///< null for `template`
   /// A running instance, or the controller, has to be restarted for another value; else it goes over to it without.
   bool needs_restart = false;
-  void (*set_worker)(WorkerLimits&, const Value&) = nullptr;
+  void (*set_worker)(InstanceConfig&, const Value&) = nullptr;
   /// The only engine that has it; none: both.
   std::optional<Engine> engine = std::nullopt;
 };

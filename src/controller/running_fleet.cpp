@@ -275,7 +275,9 @@ void RunningFleet::launch(Instance& instance, Time now) {
     options.listeners.push_back({.url = listener.url});
     instance.served_urls.push_back(listener.url);
   }
-  processes_.send(instance.worker, noted(link::to_start(options), instance), std::move(fds));
+  link::Message start = link::to_start(options);
+  link::add_worker_threads(start, instance.config.worker_threads);
+  processes_.send(instance.worker, noted(std::move(start), instance), std::move(fds));
 }
 
 // Instances with the same slot share a process. A group may be called like an instance.

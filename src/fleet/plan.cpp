@@ -69,6 +69,7 @@ config::InstanceConfig without_restart(const config::InstanceConfig& serves, con
   }
   result.worker = serves.worker;
   result.state_dir = serves.state_dir;
+  result.options.threads = serves.options.threads;
   result.options.persistence = serves.options.persistence;
   result.options.store_dir = serves.options.store_dir;
   result.options.log = serves.options.log;

@@ -69,13 +69,18 @@ void Reactor::turn() {
     const auto left = std::chrono::ceil<base::milliseconds>(next - read_clock()).count();
     timeout = static_cast<int>(std::clamp<std::int64_t>(left, 0, 3'600'000));
   }
+  if (!may_sleep()) timeout = 0;
   std::array<epoll_event, 256> events;
   if (timeout != 0) pulse_->busy_since.store(0, std::memory_order_relaxed);
   const int count = ::epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()), timeout);
+  if (!inboxes_.empty()) sleeping_.store(false, std::memory_order_relaxed);
   now_ = served_since_ = read_clock();
   pulse_->busy_since.store(now_.time_since_epoch().count(), std::memory_order_relaxed);
   bool mail = false;
   dispatching_ = true;
+  for (std::size_t i = 0; i < inboxes_.size(); ++i) {
+    if (inboxes_[i]->has_mail()) inboxes_[i]->on_mail();
+  }
   for (int i = 0; i < count; ++i) {
     if (auto* handler = static_cast<EventHandler*>(events[i].data.ptr)) handler->on_events(events[i].events);
     else mail = true;
@@ -86,6 +91,14 @@ void Reactor::turn() {
   if (mail) run_mailbox();
   end_turn();
   serve(nullptr);
+}
+
+// Who puts something into an inbox looks at `sleeping_` after that, and this looks at the inboxes after it has said that
+// it sleeps: one of them sees the other.
+bool Reactor::may_sleep() {
+  if (inboxes_.empty()) return true;
+  sleeping_.store(true);
+  return std::none_of(inboxes_.begin(), inboxes_.end(), [](const Inbox* inbox) { return inbox->has_mail(); });
 }
 
 void Reactor::serve_another(Guest* guest) {

@@ -41,7 +41,19 @@ class TurnEnd {
   bool enlisted_ = false;  // in the reactor's list for this turn
 };
 
-/// One thread's event loop. A turn: events, deadlines, mailbox, then everybody who asked for the
+/// Somebody whom other threads tell things (see io::Mailbox).
+class Inbox {
+ public:
+  /// Something is there. Any state of a turn.
+  virtual bool has_mail() const = 0;
+  /// Before the events of a turn, when something is there.
+  virtual void on_mail() = 0;
+
+ protected:
+  ~Inbox() = default;
+};
+
+/// One thread's event loop. A turn: inboxes, events, deadlines, mailbox, then everybody who asked for the
 /// turn's end. It sleeps until something happens; there is no periodic wake-up. Functions belong to
 /// the loop's thread unless they say otherwise. What is asked for at the turn's end comes in the next
 /// turn, which then does not sleep.
@@ -100,6 +112,15 @@ class Reactor {
   void modify(int fd, std::uint32_t events, EventHandler& handler);
   void remove(int fd);
 
+  /// Looks after `inbox` in every turn, and does not sleep while something is in it. Whoever puts something into it
+  /// calls `nudge` then.
+  void add(Inbox& inbox) { inboxes_.push_back(&inbox); }
+  void remove(Inbox& inbox) { std::erase(inboxes_, &inbox); }
+  /// Ends the loop's sleep for inboxes, when it sleeps. Any thread.
+  void nudge() {
+    if (sleeping_.load() && sleeping_.exchange(false)) wake();
+  }
+
   /// Time of this turn, or of the call outside of turns.
   const base::Time& now() const { return now_; }
   /// Time of this moment. Any thread.
@@ -125,6 +146,7 @@ class Reactor {
 
   Reactor() = default;
   void turn();
+  bool may_sleep();
   void run_mailbox(bool last = false);
   void end_turn();
   void wake();
@@ -146,6 +168,8 @@ class Reactor {
   std::vector<TurnEnd*> ending_;
   std::vector<std::shared_ptr<void>> disposed_;
   bool dispatching_ = false;  // handlers are being called
+  std::vector<Inbox*> inboxes_;
+  std::atomic<bool> sleeping_ = false;  // it may be, and looks at the inboxes once more before it does
 
   std::atomic<bool> stopping_ = false;
   std::mutex mailbox_mutex_;

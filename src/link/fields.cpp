@@ -10,6 +10,7 @@
 #include <type_traits>
 
 #include "base/log_text.hpp"
+#include "link/worker_page.hpp"
 
 namespace shoal::link {
 namespace {
@@ -34,6 +35,7 @@ void for_each_option(Options& o, Visit&& visit) {
   visit("name", o.name);
   visit("auth.anonymous", o.auth.anonymous);
   visit("auth.users_file", o.auth.users_file);
+  visit("threads", o.threads);
   visit("queue_full", o.queue_full);
   visit("persistence", o.persistence);
   visit("store_dir", o.store_dir);
@@ -202,6 +204,15 @@ Message to_start(const BrokerOptions& options) {
   // Descriptors mean something within a process only; this one is the worker's own.
   if (options.log.fd == STDOUT_FILENO) message.add(kLogToStdout, std::string_view("true"));
   return message;
+}
+
+Message& add_worker_threads(Message& start, unsigned threads) { return start.add("worker_threads", threads); }
+
+unsigned worker_threads(const Message& start) {
+  unsigned threads = 1;
+  const std::string_view text = start.text("worker_threads");
+  std::from_chars(text.data(), text.data() + text.size(), threads);
+  return std::clamp(threads, 1u, static_cast<unsigned>(WorkerPage::kReactorsMax));
 }
 
 Message to_change(const BrokerOptions& options, const std::vector<std::string>& kept) {

@@ -16,6 +16,10 @@ namespace shoal::link {
 /// the log's callbacks are not in it, but that a log goes to standard output, which is then the worker's.
 Message to_start(const BrokerOptions& options);
 /// A `change` message; listeners whose urls are in `kept` are those that stay.
+/// How many threads the worker itself has for its instances, at least.
+Message& add_worker_threads(Message& start, unsigned threads);
+/// 1 when nothing is said about it.
+unsigned worker_threads(const Message& start);
 Message to_change(const BrokerOptions& options, const std::vector<std::string>& kept);
 /// Reads either back, listeners of both kinds in their order; what is missing keeps its default, so that an older
 /// controller can drive a newer worker. Error: invalid_argument when a value does not fit its option.

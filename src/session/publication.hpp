@@ -42,6 +42,8 @@ class Publication {
 
   std::string_view topic() const { return topic_; }
   Bytes payload() const { return payload_; }
+  Bytes properties() const { return properties_; }
+  Time expires() const { return expires_; }
   /// What it counts against limits, as `Message::size`.
   std::size_t size() const { return topic_.size() + properties_.size() + payload_.size(); }
   std::uint8_t qos() const { return qos_; }

@@ -12,6 +12,13 @@ constexpr std::size_t kCacheWeightMax = 256 * 1024;  // matches and identifiers 
 
 }  // namespace
 
+SubscriptionTree::Handle SubscriptionTree::find(std::string_view filter, const Subscriber* subscriber) const {
+  const Node node = tree_.find(filter);
+  Handle handle = node == LevelTree<First>::kNone ? kNone : tree_.value(node).handle;
+  while (handle != kNone && entries_[handle].subscriber != subscriber) handle = entries_[handle].next;
+  return handle;
+}
+
 SubscriptionTree::Handle SubscriptionTree::subscribe(std::string_view filter, Subscriber* subscriber,
                                                      mqtt::SubscriptionOptions options, std::uint32_t id) {
   Handle handle;
@@ -29,6 +36,7 @@ SubscriptionTree::Handle SubscriptionTree::subscribe(std::string_view filter, Su
   tree_.value(node).handle = handle;
   ++size_;
   ++generation_;
+  if (listener_ && first == kNone) listener_->filter_added(filter);
   return handle;
 }
 
@@ -43,6 +51,7 @@ void SubscriptionTree::unsubscribe(Handle handle) {
   if (entry.previous != kNone) entries_[entry.previous].next = entry.next;
   else tree_.value(entry.node).handle = entry.next;
   if (entry.next != kNone) entries_[entry.next].previous = entry.previous;
+  if (listener_ && entry.previous == kNone && entry.next == kNone) listener_->filter_removed(tree_.path(entry.node));
   tree_.prune(entry.node);
   entry = Entry{};
   entry.next = free_;

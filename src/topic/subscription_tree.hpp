@@ -32,6 +32,18 @@ struct Matches {
   std::size_t weight() const { return list.size() + ids.size(); }
 };
 
+/// Hears which filters there are.
+class FilterListener {
+ public:
+  /// Somebody subscribes with that filter, and nobody did before.
+  virtual void filter_added(std::string_view filter) = 0;
+  /// Nobody does any more.
+  virtual void filter_removed(std::string_view filter) = 0;
+
+ protected:
+  ~FilterListener() = default;
+};
+
 /// All ordinary subscriptions of an instance: filters in, matches out. The last results are cached by
 /// topic until a subscription changes. A resource of one thread.
 class SubscriptionTree {
@@ -43,8 +55,13 @@ class SubscriptionTree {
 
   explicit SubscriptionTree(base::TextHash hash = base::TextHash()) : hash_(hash), tree_(hash) {}
 
+  /// Who hears of filters that come and go; null: nobody. It outlives the tree, or is taken away.
+  void set_listener(FilterListener* listener) { listener_ = listener; }
+
   /// Node of a filter, for a subscriber to see whether it has it already; `kNone` when nobody has.
   Node find(std::string_view filter) const { return tree_.find(filter); }
+  /// The subscription of that subscriber with that filter, or `kNone`; looks at all with the filter.
+  Handle find(std::string_view filter, const Subscriber* subscriber) const;
   Node node(Handle handle) const { return entries_[handle].node; }
 
   /// Adds a subscription. The caller sees to it that the subscriber has none with this filter.
@@ -103,6 +120,7 @@ class SubscriptionTree {
   Cached& cached(std::string_view topic);
 
   base::TextHash hash_;
+  FilterListener* listener_ = nullptr;
   LevelTree<First> tree_;
   std::vector<Entry> entries_;
   Handle free_ = kNone;

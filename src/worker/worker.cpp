@@ -89,7 +89,7 @@ struct Worker::Hosted {
   link::Message told{link::type::kStart};
   std::chrono::steady_clock::time_point since = std::chrono::steady_clock::now();
   bool draining = false;
-  bool drained = false;
+  std::atomic<bool> drained = false;  // set by any of its threads
 };
 
 Worker::Worker(base::UniqueFd listening, base::UniqueFd signals)
@@ -227,12 +227,9 @@ void Worker::start(link::Received& received) {
   starting->told = received.message;
   starting->listeners = options->listeners.size();
   starting->options = std::move(*options);
-  starting->options.log.on_trouble = [this, name](std::string_view trouble) {
-    link::Message reply(link::type::kReply);
-    reply.add("name", std::string_view(name)).add("to", std::string_view("write-log"));
-    if (!trouble.empty()) reply.add("error", trouble);
-    send(reply);
-  };
+  starting->options.log.on_trouble = [this, name](std::string_view trouble) { note_trouble(name, trouble); };
+  // Reactors are never less: those of a shared worker are for whoever comes next.
+  runtime_.set_threads(std::max(starting->options.threads, link::worker_threads(received.message)));
   starting_.push_back(std::move(starting));
   if (starting_.size() == 1) start_next();
 }
@@ -333,8 +330,32 @@ void Worker::on_event() {
   std::uint64_t count = 0;
   [[maybe_unused]] const ssize_t got = ::read(events_.get(), &count, sizeof count);
   on_started();
+  tell_troubles();
   end_drained();
   end_when_empty();
+}
+
+// From any of the instance's threads.
+void Worker::note_trouble(const std::string& name, std::string_view trouble) {
+  {
+    const std::lock_guard lock(troubles_mutex_);
+    troubles_.emplace_back(name, trouble);
+  }
+  happened(events_.get());
+}
+
+void Worker::tell_troubles() {
+  std::vector<std::pair<std::string, std::string>> troubles;
+  {
+    const std::lock_guard lock(troubles_mutex_);
+    troubles.swap(troubles_);
+  }
+  for (const auto& [name, trouble] : troubles) {
+    link::Message reply(link::type::kReply);
+    reply.add("name", std::string_view(name)).add("to", std::string_view("write-log"));
+    if (!trouble.empty()) reply.add("error", std::string_view(trouble));
+    send(reply);
+  }
 }
 
 void Worker::end_drained() {

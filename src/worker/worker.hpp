@@ -4,6 +4,7 @@
 #include <deque>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <thread>
@@ -51,6 +52,8 @@ class Worker {
   void start_next();
   void on_started();
   void end_drained();
+  void note_trouble(const std::string& name, std::string_view trouble);
+  void tell_troubles();
   void obey(link::Received received);
   void start(link::Received& received);
   void change(link::Received received);
@@ -76,6 +79,8 @@ class Worker {
   bool write_wanted_ = false;
   bool ending_ = false;
   link::PageMapping page_;
+  std::mutex troubles_mutex_;
+  std::vector<std::pair<std::string, std::string>> troubles_;  // with logs: instance, and what it is
   Runtime runtime_;
   std::map<std::string, std::unique_ptr<Hosted>, std::less<>> hosted_;  // gone before the runtime
   std::deque<std::unique_ptr<Starting>> starting_;                      // the first one is being started

@@ -1,0 +1,41 @@
+#include "broker/incoming.hpp"
+
+namespace shoal::broker {
+namespace {
+
+// Before the bytes, in one piece: there is one for each message.
+struct Head {
+  base::Time expires;
+  std::uint32_t topic;
+  std::uint32_t properties;
+  std::uint32_t payload;
+  std::uint8_t qos;
+  bool retain;
+};
+
+}  // namespace
+
+void write(NoteWriter& note, const Incoming& incoming) {
+  Head head{};
+  head.expires = incoming.expires;
+  head.topic = static_cast<std::uint32_t>(incoming.topic.size());
+  head.properties = static_cast<std::uint32_t>(incoming.properties.size());
+  head.payload = static_cast<std::uint32_t>(incoming.payload.size());
+  head.qos = incoming.qos;
+  head.retain = incoming.retain;
+  note.number(head).raw(base::as_bytes(incoming.topic)).raw(incoming.properties).raw(incoming.payload);
+}
+
+Incoming read_incoming(NoteReader& note) {
+  const Head head = note.number<Head>();
+  Incoming incoming;
+  incoming.topic = base::as_text(note.raw(head.topic));
+  incoming.properties = note.raw(head.properties);
+  incoming.payload = note.raw(head.payload);
+  incoming.qos = head.qos;
+  incoming.retain = head.retain;
+  incoming.expires = head.expires;
+  return incoming;
+}
+
+}  // namespace shoal::broker

@@ -1,0 +1,94 @@
+#pragma once
+
+#include <cassert>
+#include <cstdint>
+#include <cstring>
+#include <string_view>
+#include <vector>
+
+#include "base/bytes.hpp"
+
+namespace shoal::broker {
+
+/// What one shard of an instance tells another. Behind each, what is in it in that order.
+enum class Note : std::uint8_t {
+  /// A message for who subscribes to it there: `Incoming`, publisher's client id (when it is from there).
+  message,
+  /// A message whose topic is retained there: `Incoming`, publisher's client id. It goes on to everybody from there.
+  through,
+  /// So many of those (u32) have gone on.
+  went_through,
+  /// The fullest queue that messages from there came to, in percent (u8).
+  backlog,
+  /// The first of its subscriptions to a filter, and the end of the last: filter.
+  subscribed,
+  unsubscribed,
+  /// Retained messages for a new subscription: request (u32), publisher whose are left out (u64), filter.
+  want_retained,
+  /// More of them; those that came later, too; none any more: request (u32).
+  more_retained,
+  newer_retained,
+  enough_retained,
+  /// Some of them: request (u32), whether these are the last (u8), count (u32), then `Incoming` each.
+  retained,
+  /// Its part of a shared subscription: members (u32), of these connected (u32), filter.
+  group_part,
+  /// A message for one of the members there: retain (u8), filter, `Incoming`.
+  for_group,
+  /// It has handed so many (u32) of these to clients: filter.
+  group_room,
+  /// A message that none of its members got, before all that waits: retain (u8), filter, `Incoming`.
+  from_group,
+};
+
+/// Writes notes behind each other, for the same process to read.
+class NoteWriter {
+ public:
+  explicit NoteWriter(std::vector<std::uint8_t>& bytes) : bytes_(bytes) {}
+
+  template <class Number>
+  NoteWriter& number(Number value) {
+    const std::size_t at = bytes_.size();
+    bytes_.resize(at + sizeof value);
+    std::memcpy(bytes_.data() + at, &value, sizeof value);
+    return *this;
+  }
+  NoteWriter& raw(base::Bytes some) {
+    bytes_.insert(bytes_.end(), some.begin(), some.end());
+    return *this;
+  }
+  NoteWriter& text(std::string_view text) { return bytes(base::as_bytes(text)); }
+  NoteWriter& bytes(base::Bytes some) {
+    return number(static_cast<std::uint32_t>(some.size())).raw(some);
+  }
+
+ private:
+  std::vector<std::uint8_t>& bytes_;
+};
+
+/// Reads them again; what it gives lives as long as the bytes.
+class NoteReader {
+ public:
+  explicit NoteReader(base::Bytes bytes) : bytes_(bytes) {}
+
+  bool done() const { return bytes_.empty(); }
+  template <class Number>
+  Number number() {
+    Number value;
+    std::memcpy(&value, raw(sizeof value).data(), sizeof value);
+    return value;
+  }
+  std::string_view text() { return base::as_text(bytes()); }
+  base::Bytes bytes() { return raw(number<std::uint32_t>()); }
+  base::Bytes raw(std::size_t size) {
+    assert(size <= bytes_.size());
+    const base::Bytes taken = bytes_.first(size);
+    bytes_ = bytes_.subspan(size);
+    return taken;
+  }
+
+ private:
+  base::Bytes bytes_;
+};
+
+}  // namespace shoal::broker

@@ -1,0 +1,83 @@
+#include "broker/router.hpp"
+
+// Messages from and to the other shards of the instance.
+
+namespace shoal::broker {
+
+void Router::filter_added(std::string_view filter) {
+  peers_->to_all(Note::subscribed, [&](NoteWriter note) { note.text(filter); });
+}
+
+void Router::filter_removed(std::string_view filter) {
+  peers_->to_all(Note::unsubscribed, [&](NoteWriter note) { note.text(filter); });
+}
+
+// To the other shards that have somebody for it. True when one has. `origin`: the shard that the message came through
+// here from, where `publisher` is.
+bool Router::tell(const Incoming& incoming, const unsigned* origin, std::string_view publisher) {
+  return peers_->each_wanting(incoming.topic, [&](unsigned shard) {
+    NoteWriter note = peers_->to(shard, Note::message);
+    write(note, incoming);
+    note.text(origin && *origin == shard ? publisher : std::string_view());
+    budget_.work.add(1);
+    backlog_percent_ = std::max(backlog_percent_, peers_->backlog_percent(shard, publication_.now()));
+  });
+}
+
+// What is retained goes to all from the one shard that keeps it, so that everybody sees the same order; and what
+// follows it on the same topic behind it.
+bool Router::goes_through(const Incoming& incoming) {
+  if (!incoming.retain && !peers_->any_goes_through()) return false;
+  const unsigned owner = peers_->owner(incoming.topic);
+  return owner != peers_->number() && (incoming.retain || peers_->goes_through(owner));
+}
+
+bool Router::send_through(const Incoming& incoming, const ClientSession* publisher) {
+  const unsigned owner = peers_->owner(incoming.topic);
+  if (incoming.retain && !incoming.payload.empty()) peers_->set().note_retained();
+  NoteWriter note = peers_->to(owner, Note::through);
+  write(note, incoming);
+  note.text(publisher ? std::string_view(publisher->protocol.client_id()) : std::string_view());
+  peers_->gone_through(owner);
+  budget_.work.add(1);
+  backlog_percent_ = std::max(backlog_percent_, peers_->backlog_percent(owner, publication_.now()));
+  publication_.finish();
+  bool anybody = !subscriptions_.match(incoming.topic).list.empty();
+  peers_->each_wanting(incoming.topic, [&](unsigned) { anybody = true; });
+  return anybody;
+}
+
+void Router::message_from(const Incoming& incoming, const ClientSession* publisher, base::Time now) {
+  backlog_percent_ = 0;
+  budget_.exhausted = exhausted();
+  start(incoming, now);
+  route_here(incoming, publisher);
+}
+
+void Router::message_through(unsigned from, const Incoming& incoming, std::string_view publisher, base::Time now) {
+  backlog_percent_ = 0;
+  budget_.exhausted = exhausted();
+  start(incoming, now);
+  if (incoming.retain) {
+    if (retain_fits(incoming, now)) retain(incoming, publisher.empty() ? 0 : hash_(publisher));
+    else deliveries_.hit(Bound::retained, incoming.topic);
+  }
+  route_here(incoming, nullptr);
+  tell(incoming, &from, publisher);
+  peers_->pass(from);
+}
+
+void Router::for_group(unsigned from, std::string_view filter, const Incoming& incoming, bool retain, base::Time now) {
+  budget_.exhausted = exhausted();
+  start(incoming, now);
+  backlog_percent_ = shared_.deliver_from(from, filter, publication_, retain);
+  publication_.finish();
+}
+
+void Router::from_group(unsigned from, std::string_view filter, const Incoming& incoming, bool retain, base::Time now) {
+  start(incoming, now);
+  shared_.came_back(from, filter, publication_, retain);
+  publication_.finish();
+}
+
+}  // namespace shoal::broker
