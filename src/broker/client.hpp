@@ -74,6 +74,7 @@ class Client final : private io::Timer {
   void authenticated(bool accepted, std::string_view reason);
 
   session::Link& link() { return link_; }
+  Shard& shard() { return shard_; }
   Transport& transport() { return transport_; }
   std::uint64_t number() const { return number_; }
   bool connected() const { return state_ == State::connected; }

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "broker/shard.hpp"
+#include "broker/shard_set.hpp"
 #include "store/memory_store.hpp"
 
 // What the tests of the protocol core stand on: a shard with a clock that is moved by hand, and peers
@@ -49,7 +50,9 @@ class FakeAuthority final : public Authority {
   std::vector<std::uint64_t> verifying;  ///< clients whose password is being verified
 };
 
-/// A shard on a thread of its own making: `now` moves only by `advance`.
+/// A shard on a thread of its own making: `now` moves only by `advance`. When SHOAL_TEST_SHARDS is set and there is no
+/// store the instance has so many shards, and everything has to be as with one: clients go where they belong, and the
+/// shards have their turns in an order of chance.
 struct Bed {
   /// `disk`: what the shard's store keeps, and finds when a bed was made with it before. Without one there is a store
   /// of its own when SHOAL_TEST_STORE is set, as it is for the tests' second run; otherwise none.
@@ -88,7 +91,29 @@ struct Bed {
   static constexpr store::WallMs kWall = 1'700'000'000'000;
   store::WallMs wall() const;
 
+  /// Reads what other shards told that one.
+  static void hear(Shard& shard) {
+    if (shard.has_mail()) shard.hear();
+  }
+  Shard& shard_at(unsigned number) { return number == 0 ? shard : others[number - 1]->shard; }
+
+  std::unique_ptr<ShardSet> set;  ///< null: there is one shard
   Shard shard;
+
+  /// One of the other shards, on the same clock.
+  struct OtherShard {
+    OtherShard(Bed& bed, unsigned number);
+
+    EdgeCounters edge;
+    bool wants_turn = false;
+    Shard shard;
+  };
+  std::vector<std::unique_ptr<OtherShard>> others;
+
+ private:
+  bool one_turn_of_all();
+
+  std::uint32_t chance_ = 1;
 };
 
 /// CONNECT as the tests say it.

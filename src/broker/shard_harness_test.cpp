@@ -94,16 +94,36 @@ bool FakeAuthority::verify(std::uint64_t client, std::string_view, std::string_v
   return takes_more;
 }
 
+std::unique_ptr<ShardSet> shards_as_wanted(const store::MemoryStore::Disk* disk) {
+  const char* const wanted = std::getenv("SHOAL_TEST_SHARDS");
+  if (!wanted || disk || std::getenv("SHOAL_TEST_STORE")) return nullptr;
+  return std::make_unique<ShardSet>(static_cast<unsigned>(std::atoi(wanted)), base::TextHash());
+}
+
+Bed::OtherShard::OtherShard(Bed& bed, unsigned number)
+    : shard(bed.options, {.now = bed.now,
+                          .timers = bed.timers,
+                          .chunks = bed.chunks,
+                          .log = *bed.log,
+                          .edge = edge,
+                          .authority = bed.authority,
+                          .want_turn_end = [this] { wants_turn = true; },
+                          .set = bed.set.get(),
+                          .number = number}) {}
+
 Bed::Bed(BrokerOptions o, store::MemoryStore::Disk* given, std::uint64_t segment_bytes)
     : options(std::move(o)),
       log(std::make_unique<base::Log>()),
+      set(shards_as_wanted(given)),
       shard(options, {.now = now,
                       .timers = timers,
                       .chunks = chunks,
                       .log = *log,
                       .edge = edge,
                       .authority = authority,
-                      .want_turn_end = [this] { wants_turn = true; }}) {
+                      .want_turn_end = [this] { wants_turn = true; },
+                      .set = set.get()}) {
+  for (unsigned i = 1; set && i < set->count(); ++i) others.push_back(std::make_unique<OtherShard>(*this, i));
   disk = given;
   if (!disk && std::getenv("SHOAL_TEST_STORE")) disk = &own_disk;
   if (!disk) return;
@@ -144,7 +164,25 @@ void Bed::crash() {
   shard.leave_store();
 }
 
+// Some of them, each after what it has heard.
+bool Bed::one_turn_of_all() {
+  const unsigned count = set->count();
+  bool left = false;
+  for (unsigned i = 0; i < count; ++i) {
+    chance_ = chance_ * 1'664'525 + 1'013'904'223;
+    const unsigned number = (chance_ >> 16) % count;
+    Shard& some = shard_at(number);
+    hear(some);
+    if (std::exchange(number == 0 ? wants_turn : others[number - 1]->wants_turn, false)) some.turn_end();
+  }
+  for (Peer* peer : std::vector<Peer*>(peers)) peer->bury();
+  for (unsigned i = 0; i < count; ++i)
+    left = left || shard_at(i).has_mail() || (i == 0 ? wants_turn : others[i - 1]->wants_turn);
+  return left;
+}
+
 bool Bed::one_turn() {
+  if (set) return one_turn_of_all();
   wants_turn = false;
   const std::uint64_t before = shard.budget().work.done();
   shard.turn_end();
@@ -198,7 +236,14 @@ void Peer::feed() {
   // In a block of its own, so that nothing may refer to it afterwards.
   const std::vector<std::uint8_t> given = std::move(input_);
   input_.clear();
+  Bed::hear(client_->shard());
+  if (client_->ended()) return;
   const std::size_t used = client_->receive(given);
+  if (const auto shard = client_->moves_to()) {
+    client_ = std::make_unique<Client>(bed_.shard_at(*shard), *this);
+    input_ = given;
+    return feed();
+  }
   input_.insert(input_.begin(), given.begin() + static_cast<std::ptrdiff_t>(used), given.end());
 }
 
