@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/intrusive_list.hpp"
 #include "broker/rate_limit.hpp"
 #include "broker/receiver.hpp"
 #include "io/timer_queue.hpp"
@@ -34,7 +35,7 @@ class Transport {
 
 /// One connection's protocol, from the first byte to the last: bytes and time in, bytes to the link
 /// out. Belongs to its transport; the shard's thread.
-class Client final : private io::Timer {
+class Client final : public base::ListLink<Client>, private io::Timer {
  public:
   Client(Shard& shard, Transport& transport);
   ~Client() override;
@@ -71,9 +72,7 @@ class Client final : private io::Timer {
 
   session::Link& link() { return link_; }
   Transport& transport() { return transport_; }
-  std::uint64_t number() const { return number_; }
   bool connected() const { return state_ == State::connected; }
-  bool half_open() const { return state_ == State::awaiting_connect; }
   /// Empty before CONNECT.
   std::string_view client_id() const;
   /// Of one that is connected.
@@ -135,20 +134,23 @@ class Client final : private io::Timer {
   Transport& transport_;
   session::Link link_;
   ClientSession* session_ = nullptr;
-  std::uint64_t number_;
   base::Time last_packet_;
-  std::size_t expected_bytes_ = 0;
-  session::TopicAliases aliases_;
+  base::Time connected_since_{};
+  std::uint32_t expected_bytes_ = 0;
+  std::uint32_t output_bytes_ = 0;  // of the shard's total
   std::uint16_t keep_alive_s_ = 0;
   State state_ = State::awaiting_connect;
   bool lingers_ = false;
   bool expiry_was_zero_ = true;
   bool problem_information_ = false;   // reason strings are wanted (3.1.2.11.7); CONNECT says so
   std::unique_ptr<std::string> user_;  // null: it presented none
-  base::Time connected_since_{};
-  std::vector<std::uint8_t> connect_;  // the CONNECT while its password is verified
-  std::size_t input_bytes_ = 0;        // of the shard's total: `connect_`, aliases
-  std::size_t output_bytes_ = 0;       // of the shard's total
+  // The CONNECT while its password is verified.
+  struct Verifying {
+    std::uint64_t number;
+    std::vector<std::uint8_t> connect;
+  };
+  std::unique_ptr<Verifying> verifying_;
+  std::unique_ptr<session::TopicAliases> aliases_;  // null: it has used none
   void set_rates();
   struct Rates {
     RateLimit messages;
@@ -158,6 +160,7 @@ class Client final : private io::Timer {
   // What the client may send; it was told.
   std::uint32_t packet_size_max_;
   std::uint16_t receive_maximum_;
+  const std::uint16_t topic_alias_maximum_;
 };
 
 }  // namespace shoal::broker

@@ -52,7 +52,7 @@ void Client::on_connect(const mqtt::Frame& frame) {
   link_.version = packet.version;
   link_.packet_size_max = packet.properties.number(PropertyId::maximum_packet_size, UINT32_MAX);
   problem_information_ = packet.properties.number(PropertyId::request_problem_information, 1) != 0;
-  --shard_.counters().half_open_now;
+  shard_.entered(*this);
   state_ = State::authenticating;
   if (shard_.shutting_down()) return refuse(ReasonCode::server_unavailable, "shutting down", packet.client_id);
   if (packet.properties.has(PropertyId::authentication_method)) {
@@ -67,17 +67,20 @@ void Client::on_connect(const mqtt::Frame& frame) {
     case auth::Decision::needs_hash: break;
   }
   const bool room = shard_.counters().input_bytes_now + frame.body.size() <= shard_.input_bytes_max();
-  if (!room || !shard_.context().authority.verify(number_, *packet.user_name, *packet.password)) {
+  const std::uint64_t number = shard_.verify_later(*this);
+  verifying_.reset(new Verifying{number, {}});
+  if (!room || !shard_.context().authority.verify(number, *packet.user_name, *packet.password)) {
     shard_.hit(room ? Bound::passwords : Bound::input_bytes_total, packet.client_id);
     return refuse(ReasonCode::server_busy, "too many passwords to verify", packet.client_id);
   }
-  connect_.assign(frame.body.begin(), frame.body.end());
-  keep_input(static_cast<std::ptrdiff_t>(connect_.size()));
+  verifying_->connect.assign(frame.body.begin(), frame.body.end());
+  keep_input(static_cast<std::ptrdiff_t>(frame.body.size()));
 }
 
 void Client::authenticated(bool accepted, std::string_view reason) {
   if (state_ != State::authenticating) return;
-  const std::vector<std::uint8_t> body = std::move(connect_);
+  const std::vector<std::uint8_t> body = std::move(verifying_->connect);
+  verifying_.reset();
   keep_input(-static_cast<std::ptrdiff_t>(body.size()));
   const auto packet = mqtt::decode_connect({.type = mqtt::PacketType::connect, .flags = 0, .body = body});
   if (accepted) {

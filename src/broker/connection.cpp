@@ -51,7 +51,7 @@ void Connection::on_events(std::uint32_t events) {
 void Connection::hang_up() {
   if (std::exchange(hung_up_, true)) return;
   instance_.reactor().remove(fd_.get());
-  instance_.reactor().timers().arm(*this, instance_.reactor().now() + kHungUp);
+  wait_at_most(kHungUp);
   unread_ = true;
   flush();
 }
@@ -177,7 +177,7 @@ void Connection::flush() {
   if (client_.ended()) {
     const bool all = client_.link().size() == 0;
     if (result == io::Flushed::broken || (all && !client_.lingers())) return close();
-    if (!armed()) instance_.reactor().timers().arm(*this, instance_.reactor().now() + kLinger);
+    if (!last_wait_) wait_at_most(kLinger);
     if (all) return half_close();
   }
   watch();
@@ -209,12 +209,14 @@ void Connection::discard() {
   if (got == 0 || (got < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR)) close();
 }
 
-void Connection::on_deadline(base::Time) {
+void Connection::wait_at_most(base::Duration length) {
+  if (!last_wait_) last_wait_ = std::make_unique<LastWait>(*this);
+  instance_.reactor().timers().arm(*last_wait_, instance_.reactor().now() + length);
+}
+
+void Connection::end_wait() {
   if (hung_up_ && !client_.ended()) {
-    if (!instance_.shard().sessions().may_end_more()) {
-      instance_.reactor().timers().arm(*this, instance_.reactor().now() + SessionTable::kMomentLater);
-      return;
-    }
+    if (!instance_.shard().sessions().may_end_more()) return wait_at_most(SessionTable::kMomentLater);
     client_.lost("connection lost");
   }
   close();
@@ -228,7 +230,7 @@ void Connection::abort() {
 void Connection::close() {
   if (closed_) return;
   closed_ = true;
-  instance_.reactor().timers().cancel(*this);
+  if (last_wait_) instance_.reactor().timers().cancel(*last_wait_);
   instance_.reactor().remove(fd_.get());
   fd_.reset();
   instance_.bury(*this);

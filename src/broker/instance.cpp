@@ -329,7 +329,7 @@ void Instance::accept(base::UniqueFd fd, const io::Endpoint& peer) {
   if (shard_.counters().half_open_now >= options_.limits.half_open) shard_.end_oldest_half_open();
   auto connection = std::make_unique<Connection>(*this, std::move(fd), peer);
   if (!connection->open()) return;
-  connection->index = connections_.size();
+  connection->index = static_cast<std::uint32_t>(connections_.size());
   connections_.push_back(std::move(connection));
 }
 

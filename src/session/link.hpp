@@ -57,7 +57,7 @@ struct Link {
 
   /// True when a client does not even read the answers to what it sends: nothing more is read from it
   /// until it does. Above what messages may fill, so that a slow subscriber is still heard.
-  bool congested() const { return size() >= 2 * out_bytes_max; }
+  bool congested() const { return size() >= std::size_t{2} * out_bytes_max; }
 
   /// Where to write a packet that tells of something the store has once `batch` is committed; 0: of nothing that
   /// is not there yet. Such packets leave in their order.
@@ -88,7 +88,7 @@ struct Link {
   void drop_held() { held.reset(); }
 
   base::ByteQueue out;
-  std::size_t out_bytes_max = 1024 * 1024;
+  std::uint32_t out_bytes_max = 1024 * 1024;
   std::uint32_t packet_size_max = UINT32_MAX;  ///< the client's maximum packet size (MQTT-3.1.2-24)
   std::uint16_t receive_maximum = UINT16_MAX;  ///< the client's (MQTT-3.3.4-9)
   mqtt::Version version = mqtt::Version::v5;
