@@ -110,12 +110,12 @@ Client::~Client() {
 }
 
 std::string_view Client::client_id() const {
-  return session_ ? std::string_view(session_->protocol.client_id()) : std::string_view();
+  return session_ ? session_->protocol.client_id() : std::string_view();
 }
 
 ClientInfo Client::info() const {
   const session::Outbound& outbound = session_->protocol.outbound();
-  return {.client_id = session_->protocol.client_id(),
+  return {.client_id = std::string(session_->protocol.client_id()),
           .user = user_ ? *user_ : std::string(),
           .address = transport_.peer(),
           .protocol = std::string(to_string(link_.version)),
@@ -383,9 +383,9 @@ void Client::write(const mqtt::Packet& packet, std::uint64_t batch) {
     return;
   }
   const bool free = std::holds_alternative<mqtt::Pingresp>(packet);
-  if (std::holds_alternative<mqtt::Connack>(packet) || std::holds_alternative<mqtt::SubscriptionAck>(packet)) {
-    link_.barrier = std::max(link_.barrier, batch);
-  }
+  const bool bars =
+      std::holds_alternative<mqtt::Connack>(packet) || std::holds_alternative<mqtt::SubscriptionAck>(packet);
+  if (bars && batch != 0) link_.raise_barrier(batch);
   (free ? link_.queue_free() : link_.queue(batch)).append(bytes);
   ++shard_.counters().packets_sent;
   shard_.flush_later(*this);

@@ -138,6 +138,10 @@ class Client final : public base::ListLink<Client>, private io::Timer {
   base::Time connected_since_{};
   std::uint32_t expected_bytes_ = 0;
   std::uint32_t output_bytes_ = 0;  // of the shard's total
+  // What the client may send; it was told.
+  std::uint32_t packet_size_max_;
+  std::uint16_t receive_maximum_;
+  const std::uint16_t topic_alias_maximum_;
   std::uint16_t keep_alive_s_ = 0;
   State state_ = State::awaiting_connect;
   bool lingers_ = false;
@@ -157,10 +161,6 @@ class Client final : public base::ListLink<Client>, private io::Timer {
     RateLimit bytes;
   };
   std::unique_ptr<Rates> rates_;  // when limited
-  // What the client may send; it was told.
-  std::uint32_t packet_size_max_;
-  std::uint16_t receive_maximum_;
-  const std::uint16_t topic_alias_maximum_;
 };
 
 }  // namespace shoal::broker

@@ -164,7 +164,7 @@ void Client::admit(const mqtt::Connect& packet) {
   session_ = sessions.find(client_id);
   const bool present = session_ != nullptr;
   if (present) sessions.resumed(*session_);
-  else session_ = &sessions.create(std::move(client_id));
+  else session_ = &sessions.create(client_id);
 
   state_ = State::connected;
   connected_since_ = shard_.now();

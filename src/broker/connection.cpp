@@ -49,7 +49,8 @@ void Connection::on_events(std::uint32_t events) {
 // The peer is gone, and maybe not all was read that it said before. That counts all the same, when it is the
 // client's turn; nobody is there for answers.
 void Connection::hang_up() {
-  if (std::exchange(hung_up_, true)) return;
+  if (hung_up_) return;
+  hung_up_ = true;
   instance_.reactor().remove(fd_.get());
   wait_at_most(kHungUp);
   unread_ = true;
@@ -143,7 +144,9 @@ void Connection::end_input() {
 void Connection::resume() {
   if (closed_ || client_.paused()) return;
   watch();
-  if (std::exchange(held_, false) && kept_) {
+  const bool held = held_;
+  held_ = false;
+  if (held && kept_) {
     base::ChunkPool::Chunk* const waiting = take_kept();
     feed({waiting->own() + waiting->begin, waiting->end - waiting->begin}, waiting);
   } else if (unread_) {
@@ -187,7 +190,8 @@ void Connection::flush() {
 
 void Connection::watch() {
   if (hung_up_) return;
-  std::uint32_t wanted = client_.paused() || client_.ended() ? 0u : EPOLLIN;
+  std::uint8_t wanted = 0;
+  if (!client_.paused() && !client_.ended()) wanted |= EPOLLIN;
   if (!client_.link().out.empty()) wanted |= EPOLLOUT;
   if (wanted == events_) return;
   events_ = wanted;

@@ -44,8 +44,8 @@ class Absence final : public io::Timer {
 
 /// A session with its place in the instance: subscriptions and connection.
 struct ClientSession final : Receiver {
-  ClientSession(std::string client_id, session::QueueBudget& budget)
-      : Receiver(Kind::session), protocol(std::move(client_id), budget) {}
+  ClientSession(std::string_view client_id, session::QueueBudget& budget)
+      : Receiver(Kind::session), protocol(client_id, budget) {}
 
   /// Sends what waits as far as window and link allow. True when bytes were written.
   bool pump(session::Publication& scratch, base::Time now) {

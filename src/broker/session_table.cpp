@@ -28,9 +28,9 @@ ClientSession* SessionTable::find(std::string_view client_id) {
   return found == sessions_.end() ? nullptr : found->get();
 }
 
-ClientSession& SessionTable::create(std::string client_id) {
+ClientSession& SessionTable::create(std::string_view client_id) {
   budget_.entry_bytes_now += entry_bytes(client_id);
-  return **sessions_.insert(std::make_unique<ClientSession>(std::move(client_id), budget_)).first;
+  return **sessions_.insert(std::make_unique<ClientSession>(client_id, budget_)).first;
 }
 
 void SessionTable::end(ClientSession& session) {
@@ -39,7 +39,7 @@ void SessionTable::end(ClientSession& session) {
   router_.end(session, now_);
   session.absence.reset();
   if (journal_ && session.protocol.stored()) journal_->session_gone(session);
-  const auto found = sessions_.find(std::string_view(session.protocol.client_id()));
+  const auto found = sessions_.find(session.protocol.client_id());
   assert(found != sessions_.end() && found->get() == &session);
   budget_.entry_bytes_now -= entry_bytes(session.protocol.client_id());
   sessions_.erase(found);

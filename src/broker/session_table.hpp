@@ -31,7 +31,7 @@ class SessionTable {
   /// Sessions whose expiry passed.
   std::uint64_t expired() const { return expired_; }
   ClientSession* find(std::string_view client_id);
-  ClientSession& create(std::string client_id);
+  ClientSession& create(std::string_view client_id);
   /// Forgets the session, its subscriptions and queues. A will that still waits is published first
   /// (MQTT-3.1.2-8: no later than the session's end). It must not be connected.
   void end(ClientSession& session);

@@ -10,16 +10,20 @@
 namespace shoal::session {
 namespace {
 
-constexpr std::size_t kStep = 64;  // a cache line: most messages are small, and many are kept
-constexpr std::size_t kSteps = 8;  // classes that are that far apart; the others double
+// Most messages are small, and many are kept: the sizes that malloc has, nothing of which is left over.
+constexpr std::size_t kLeast = 24;
+constexpr std::size_t kStep = 16;
+constexpr std::size_t kSteps = 32;  // classes that are that far apart; the others double
+constexpr std::size_t kStepsMax = kLeast + (kSteps - 1) * kStep;
 
 constexpr std::size_t class_bytes(std::size_t size_class) {
-  return size_class < kSteps ? kStep * (size_class + 1) : kStep * kSteps << (size_class - kSteps + 1);
+  return size_class < kSteps ? kLeast + kStep * size_class : kStepsMax << (size_class - kSteps + 1);
 }
 
 constexpr std::size_t class_of(std::size_t size) {
-  if (size <= kStep * kSteps) return (size - 1) / kStep;
-  return kSteps - 1 + static_cast<std::size_t>(std::bit_width((size - 1) / (kStep * kSteps)));
+  if (size <= kLeast) return 0;
+  if (size <= kStepsMax) return (size - kLeast + kStep - 1) / kStep;
+  return kSteps - 1 + static_cast<std::size_t>(std::bit_width((size - 1) / kStepsMax));
 }
 
 }  // namespace
@@ -79,6 +83,16 @@ MessageRef MessagePool::make(std::string_view topic, Bytes payload, Bytes proper
 
 void Message::destroy() { pool_->give(this); }
 
+// The message whose link it is.
+Message& Message::of(const MessageLink& link) {
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Winvalid-offsetof"  // no virtual base: the distance is fixed
+  constexpr std::size_t kDistance = offsetof(Message, link_);
+#pragma GCC diagnostic pop
+  auto* const bytes = reinterpret_cast<std::uint8_t*>(const_cast<MessageLink*>(&link));
+  return *reinterpret_cast<Message*>(bytes - kDistance);
+}
+
 void Message::set_stored(std::uint64_t number) const {
   assert(stored_number_ == 0);
   ++pool_->stored_count_now_;
@@ -120,12 +134,11 @@ MessageList& MessageList::operator=(MessageList&& other) noexcept {
 
 const Message& MessageList::front() const {
   assert(!empty());
-  return static_cast<const Message&>(*ends_.behind);
+  return Message::of(*ends_.behind);
 }
 
 void MessageList::add(const Message& message) {
-  // To be in a list is not part of what a message is.
-  auto& link = static_cast<MessageLink&>(const_cast<Message&>(message));
+  MessageLink& link = message.link_;
   leave(link);
   link = {ends_.before, &ends_};
   ends_.before->behind = &link;
@@ -145,7 +158,7 @@ std::vector<MessageRef> MessageList::absent(std::size_t count_max, std::size_t b
   std::vector<MessageRef> found;
   std::size_t bytes = 0;
   for (MessageLink* link = ends_.behind; link != &ends_ && found.size() < count_max; link = link->behind) {
-    auto& message = static_cast<Message&>(*link);
+    Message& message = Message::of(*link);
     if (!message.absent() || message.lost()) continue;
     bytes += message.size();
     if (!found.empty() && bytes > bytes_max) break;
@@ -165,7 +178,7 @@ void MessageList::leave(MessageLink& link) {
 std::uint64_t MessageList::bytes(std::uint64_t most) const {
   std::uint64_t bytes = 0;
   for (const MessageLink* link = ends_.behind; link != &ends_ && bytes <= most; link = link->behind) {
-    bytes += static_cast<const Message&>(*link).size();
+    bytes += Message::of(*link).size();
   }
   return bytes;
 }
@@ -180,7 +193,7 @@ void MessagePool::give(Message* message) {
   const bool large = message->large_;
   bytes_now_ -= cost(size);
   --count_now_;
-  MessageList::leave(*message);
+  MessageList::leave(message->link_);
   if (message->stored_number_ != 0) {
     --stored_count_now_;
     stored_bytes_now_ -= size;

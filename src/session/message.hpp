@@ -73,7 +73,7 @@ inline Time expires(Time now, std::uint32_t expiry_s) {
 /// An application message as it is kept: queued, in flight, retained or as a will. Immutable. A small one is one block
 /// of memory. The body of a large one (topic, properties and payload) is a block of its own, which can leave memory
 /// while only queues of sessions refer to the message and the store has it: then it is absent. Made by a MessagePool.
-class Message final : public base::Shared, private MessageLink {
+class Message final : public base::Shared {
  public:
   /// From so many bytes on it is large.
   static constexpr std::size_t kLarge = 512;
@@ -153,6 +153,7 @@ class Message final : public base::Shared, private MessageLink {
   ~Message() = default;
 
   void destroy() override;
+  static Message& of(const MessageLink& link);
   Apart& apart() const { return *reinterpret_cast<Apart*>(const_cast<Message*>(this) + 1); }
   const std::uint8_t* bytes() const {
     if (!large_) return reinterpret_cast<const std::uint8_t*>(this + 1);
@@ -161,6 +162,7 @@ class Message final : public base::Shared, private MessageLink {
   }
 
   std::uint32_t payload_size_ = 0;
+  mutable MessageLink link_;  // to be in a list is not part of what a message is
   MessagePool* pool_ = nullptr;
   Time expires_ = base::kNever;
   std::uint32_t properties_size_ = 0;
@@ -201,7 +203,7 @@ class MessagePool {
 
  private:
   friend class Message;
-  static constexpr std::size_t kClasses = 15;  // 64, 128, 192, ... 512, 1,024, 2,048, ... 65,536 bytes
+  static constexpr std::size_t kClasses = 39;  // 24, 40, 56, ... 520, 1,040, 2,080, ... 66,560 bytes
 
   struct Free {
     Free* next;

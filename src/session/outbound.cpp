@@ -439,7 +439,7 @@ bool Outbound::pump(Publication& scratch, Link& link, bool keep, Time now) {
 }
 
 void Outbound::read_back(std::string_view client_id) {
-  if (reading_ != 0 || !budget_->journal) return;
+  if (!queue_ || queue_->reading != 0 || !budget_->journal) return;
   std::vector<MessageRef> messages;
   std::size_t bytes = 0;
   for (std::size_t i = 0; i < std::min(queued(), kReadBackMax); ++i) {
@@ -450,12 +450,12 @@ void Outbound::read_back(std::string_view client_id) {
     const bool asked = !messages.empty() && messages.back().get() == item.message.get();
     if (item.message->absent() && !item.message->lost() && !asked) messages.push_back(item.message);
   }
-  if (!messages.empty()) reading_ = budget_->journal->read_back(client_id, std::move(messages));
+  if (!messages.empty()) queue_->reading = budget_->journal->read_back(client_id, std::move(messages));
 }
 
 bool Outbound::arrived(std::uint32_t request) {
-  if (request != reading_) return false;
-  reading_ = 0;
+  if (!queue_ || request != queue_->reading) return false;
+  queue_->reading = 0;
   return true;
 }
 

@@ -159,6 +159,7 @@ class Outbound {
   struct Queue {
     base::Ring<Queued> items;
     QueueShare share;
+    std::uint32_t reading = 0;  // the request for bodies that has not been answered; 0: none
   };
 
   // What has to be sent again on this connection: places of slots in the order of their messages, from `next` on.
@@ -208,16 +209,15 @@ class Outbound {
   Source* shared_ = nullptr;
   std::uint32_t next_order_ = 0;
   std::uint32_t next_sequence_ = 0;
-  std::uint32_t reading_ = 0;      // the request for bodies that has not been answered; 0: none
-  std::int32_t left_queue_ = 0;    // since the last timed one; below 0: so many still come that nobody was there for
+  std::int32_t left_queue_ = 0;  // since the last timed one; below 0: so many still come that nobody was there for
+  bool attached_ = false;
+  bool starved_ = false;
+  bool used_ = false;  // since the last `rest`
   std::uint16_t slot_count_ = 0;
   std::uint16_t inflight_ = 0;     // slots in use
   std::uint16_t outstanding_ = 0;  // of these, sent on this connection: what receive maximum bounds
   std::uint16_t cursor_ = 0;       // where the search for a free slot starts
   Timed timed_;
-  bool attached_ = false;
-  bool starved_ = false;
-  bool used_ = false;  // since the last `rest`
 };
 
 }  // namespace shoal::session

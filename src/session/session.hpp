@@ -3,9 +3,9 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
-#include <string>
 #include <string_view>
 
+#include "base/compact_text.hpp"
 #include "session/inbound.hpp"
 #include "session/link.hpp"
 #include "session/outbound.hpp"
@@ -29,12 +29,11 @@ struct StoredWill {
 /// to the link out. A resource of one shard.
 class Session {
  public:
-  Session(std::string client_id, QueueBudget& budget)
-      : client_id_(std::move(client_id)), outbound_(budget) {}
+  Session(std::string_view client_id, QueueBudget& budget) : client_id_(client_id), outbound_(budget) {}
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
 
-  const std::string& client_id() const { return client_id_; }
+  std::string_view client_id() const { return client_id_.view(); }
   bool connected() const { return link_ != nullptr; }
   Link* link() const { return link_; }
   /// Seconds it is kept without a connection; 0: ends with the connection.
@@ -66,7 +65,7 @@ class Session {
   bool pump(Publication& scratch, Time now) {
     if (!link_ || (!outbound_.has_backlog() && !outbound_.shared_waiting())) return false;
     const bool wrote = outbound_.pump(scratch, *link_, expiry_s_ != 0, now);
-    if (outbound_.starved()) outbound_.read_back(client_id_);
+    if (outbound_.starved()) outbound_.read_back(client_id());
     return wrote;
   }
   /// What was read back for this session has come; see `Outbound::arrived`.
@@ -108,7 +107,7 @@ class Session {
     return *inbound_;
   }
 
-  std::string client_id_;
+  base::CompactText client_id_;
   Link* link_ = nullptr;
   std::unique_ptr<Inbound> inbound_;
   Outbound outbound_;
