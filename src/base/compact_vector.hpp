@@ -11,8 +11,7 @@ namespace shoal::base {
 /// A vector in 16 bytes whose first 8 bytes of items need no block: for the many short ones. Iterators are valid
 /// until it changes. A resource.
 template <class T>
-  requires std::is_trivially_copyable_v<T> && (sizeof(T) <= 8)
-class CompactVector {
+requires std::is_trivially_copyable_v<T> &&(sizeof(T) <= 8) class CompactVector {
  public:
   using const_iterator = const T*;
 

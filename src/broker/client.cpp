@@ -109,9 +109,7 @@ Client::~Client() {
   shard_.counters().output_bytes_now -= output_bytes_;
 }
 
-std::string_view Client::client_id() const {
-  return session_ ? session_->protocol.client_id() : std::string_view();
-}
+std::string_view Client::client_id() const { return session_ ? session_->protocol.client_id() : std::string_view(); }
 
 ClientInfo Client::info() const {
   const session::Outbound& outbound = session_->protocol.outbound();
@@ -128,9 +126,7 @@ ClientInfo Client::info() const {
           .in_flight = outbound.inflight()};
 }
 
-void Client::keep_input(std::ptrdiff_t bytes) {
-  shard_.counters().input_bytes_now += static_cast<std::size_t>(bytes);
-}
+void Client::keep_input(std::ptrdiff_t bytes) { shard_.counters().input_bytes_now += static_cast<std::size_t>(bytes); }
 
 void Client::account_output(bool sent) {
   const std::size_t bytes = link_.memory();

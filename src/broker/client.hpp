@@ -82,10 +82,6 @@ class Client final : public base::ListLink<Client>, private io::Timer {
   /// Others are in force from now on. What this client was promised in CONNACK it keeps.
   void limits_changed();
 
-  bool holding = false;    ///< in the shard's list of clients with something that waits for the store
-  bool dirty = false;      ///< in the shard's list of clients to flush
-  bool throttled = false;  ///< in one of the shard's lists of clients that are not read for a moment
-
  private:
   enum class State : std::uint8_t { awaiting_connect, authenticating, connected, ended };
   /// What handling a packet came to: nothing, or the peer's error.
@@ -144,6 +140,13 @@ class Client final : public base::ListLink<Client>, private io::Timer {
   const std::uint16_t topic_alias_maximum_;
   std::uint16_t keep_alive_s_ = 0;
   State state_ = State::awaiting_connect;
+
+ public:
+  bool holding : 1 = false;    ///< in the shard's list of clients with something that waits for the store
+  bool dirty : 1 = false;      ///< in the shard's list of clients to flush
+  bool throttled : 1 = false;  ///< in one of the shard's lists of clients that are not read for a moment
+
+ private:
   bool lingers_ = false;
   bool expiry_was_zero_ = true;
   bool problem_information_ = false;   // reason strings are wanted (3.1.2.11.7); CONNECT says so

@@ -31,7 +31,6 @@ class Connection final : public Transport, private io::EventHandler {
   /// Ends it because of that (0x97).
   void end_input();
 
-
  private:
   void flush() override;
   void resume() override;
@@ -71,16 +70,16 @@ class Connection final : public Transport, private io::EventHandler {
   std::uint32_t index = 0;  ///< place in the instance's list
 
  private:
-  std::uint8_t events_ = 0;    // epoll's that it waits for
-  bool held_ : 1 = false;      // the client paused: kept_ may hold complete packets
-  bool unread_ : 1 = false;    // the socket has something that waits for the client's turn
-  bool hung_up_ : 1 = false;   // the peer is gone; what it said before is still being handled
+  std::uint8_t events_ = 0;   // epoll's that it waits for
+  bool held_ : 1 = false;     // the client paused: kept_ may hold complete packets
+  bool unread_ : 1 = false;   // the socket has something that waits for the client's turn
+  bool hung_up_ : 1 = false;  // the peer is gone; what it said before is still being handled
   bool lingering_ : 1 = false;
   bool closed_ : 1 = false;
   Client client_;
   // Start of an incomplete packet, or what waits while the client pauses: [begin, end).
   base::ChunkPool::Chunk* kept_ = nullptr;
-  base::Time kept_since_{};  // when the packet at the start of it began
+  base::Time kept_since_{};              // when the packet at the start of it began
   std::unique_ptr<LastWait> last_wait_;  // null before the end
 };
 

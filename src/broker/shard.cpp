@@ -37,6 +37,7 @@ Shard::Shard(const BrokerOptions& options, ShardContext context)
       router_(options.limits, budget_, *this, context_.hash),
       sessions_(budget_, router_, context_.timers, context_.now, context_.hash),
       sys_(*this) {
+  router_.messages().set_storable(false);
   options_changed();
 }
 
@@ -165,7 +166,8 @@ void Shard::release_dirty() {
 // What waited for the store may leave.
 void Shard::release(Client& client) {
   client.link().release(journal_->committed());
-  if (!client.link().holds() || std::exchange(client.holding, true)) return;
+  if (!client.link().holds() || client.holding) return;
+  client.holding = true;
   holding_.push_back(&client);
 }
 
@@ -182,6 +184,7 @@ void Shard::store_changed() {
 
 void Shard::use_store(std::unique_ptr<store::Store> store, const store::Image& image, store::WallMs alive_until,
                       std::function<store::WallMs()> wall) {
+  router_.messages().set_storable(true);
   auto journal = std::make_unique<StoreJournal>(std::move(store), context_.now, std::move(wall));
   StoreJournal& told = *journal;
   restoring_.reset(new Restoring{std::move(journal), image, {image, alive_until, told, router_, sessions_}});

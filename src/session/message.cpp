@@ -55,10 +55,14 @@ MessageRef MessagePool::make(std::string_view topic, Bytes payload, Bytes proper
   assert(topic.size() <= 0xffff);
   const std::size_t size = topic.size() + payload.size() + properties.size();
   const bool large = size >= Message::kLarge;
-  const std::size_t block = sizeof(Message) + (large ? sizeof(Message::Apart) : size);
+  const std::size_t front = storable_ ? sizeof(Message::Filed) : 0;
+  const std::size_t block = front + sizeof(Message) + (large ? sizeof(Message::Apart) : size);
   const std::size_t block_class = class_of(block);
   const std::size_t size_class = large ? std::min(class_of(size), kClasses) : block_class;
-  auto* message = new (take(block, block_class)) Message();
+  auto* const bytes = static_cast<std::uint8_t*>(take(block, block_class));
+  if (storable_) new (bytes) Message::Filed();
+  auto* message = new (bytes + front) Message();
+  message->storable_ = storable_;
   bytes_now_ += cost(size);
   ++count_now_;
   message->pool_ = this;
@@ -83,21 +87,11 @@ MessageRef MessagePool::make(std::string_view topic, Bytes payload, Bytes proper
 
 void Message::destroy() { pool_->give(this); }
 
-// The message whose link it is.
-Message& Message::of(const MessageLink& link) {
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Winvalid-offsetof"  // no virtual base: the distance is fixed
-  constexpr std::size_t kDistance = offsetof(Message, link_);
-#pragma GCC diagnostic pop
-  auto* const bytes = reinterpret_cast<std::uint8_t*>(const_cast<MessageLink*>(&link));
-  return *reinterpret_cast<Message*>(bytes - kDistance);
-}
-
 void Message::set_stored(std::uint64_t number) const {
-  assert(stored_number_ == 0);
+  assert(stored_number() == 0);
   ++pool_->stored_count_now_;
   pool_->stored_bytes_now_ += size();
-  stored_number_ = number;
+  filed().number = number;
 }
 
 void Message::set_spot(Spot spot) const {
@@ -138,7 +132,7 @@ const Message& MessageList::front() const {
 }
 
 void MessageList::add(const Message& message) {
-  MessageLink& link = message.link_;
+  MessageLink& link = message.filed().link;
   leave(link);
   link = {ends_.before, &ends_};
   ends_.before->behind = &link;
@@ -193,8 +187,9 @@ void MessagePool::give(Message* message) {
   const bool large = message->large_;
   bytes_now_ -= cost(size);
   --count_now_;
-  MessageList::leave(message->link_);
-  if (message->stored_number_ != 0) {
+  const std::size_t front = message->storable_ ? sizeof(Message::Filed) : 0;
+  if (message->storable_) MessageList::leave(message->filed().link);
+  if (message->stored_number() != 0) {
     --stored_count_now_;
     stored_bytes_now_ -= size;
   }
@@ -206,7 +201,8 @@ void MessagePool::give(Message* message) {
     put_back(message->apart().body, size_class);
   }
   message->~Message();
-  put_back(message, large ? class_of(sizeof(Message) + sizeof(Message::Apart)) : size_class);
+  put_back(reinterpret_cast<std::uint8_t*>(message) - front,
+           large ? class_of(front + sizeof(Message) + sizeof(Message::Apart)) : size_class);
 }
 
 }  // namespace shoal::session
