@@ -52,7 +52,7 @@ void ByteQueue::push(Chunk* chunk) {
   if (tail_) tail_->next = chunk;
   else head_ = chunk;
   tail_ = chunk;
-  memory_ += sizeof(Chunk) + chunk->capacity;
+  memory_ += static_cast<std::uint32_t>(sizeof(Chunk)) + chunk->capacity;
 }
 
 void ByteQueue::extend(std::size_t size) {
@@ -71,7 +71,7 @@ void ByteQueue::append_shared(Bytes bytes, Shared& owner) {
   chunk->data = bytes.data();
   chunk->end = static_cast<std::uint32_t>(bytes.size());
   push(chunk);
-  size_ += bytes.size();
+  size_ += static_cast<std::uint32_t>(bytes.size());
 }
 
 std::size_t ByteQueue::peek(Bytes* pieces, std::size_t count) const {
@@ -84,7 +84,7 @@ std::size_t ByteQueue::peek(Bytes* pieces, std::size_t count) const {
 
 void ByteQueue::consume(std::size_t size) {
   assert(size <= size_);
-  size_ -= size;
+  size_ -= static_cast<std::uint32_t>(size);
   while (head_) {
     const std::size_t part = std::min<std::size_t>(size, head_->end - head_->begin);
     head_->begin += static_cast<std::uint32_t>(part);
@@ -93,7 +93,7 @@ void ByteQueue::consume(std::size_t size) {
     Chunk* const done = head_;
     head_ = done->next;
     if (!head_) tail_ = nullptr;
-    memory_ -= sizeof(Chunk) + done->capacity;
+    memory_ -= static_cast<std::uint32_t>(sizeof(Chunk)) + done->capacity;
     pool_->give(done);
   }
 }
@@ -102,7 +102,7 @@ void ByteQueue::move_to(ByteQueue& to, std::size_t size) {
   assert(size <= size_ && pool_ == to.pool_);
   while (size > 0) {
     Chunk* const first = head_;
-    const std::size_t part = first->end - first->begin;
+    const std::uint32_t part = first->end - first->begin;
     if (part > size) {
       // Only what was written in one piece with what stays is copied.
       if (first->shared) to.append_shared({first->data + first->begin, size}, *first->shared);
@@ -111,7 +111,7 @@ void ByteQueue::move_to(ByteQueue& to, std::size_t size) {
     }
     head_ = first->next;
     if (!head_) tail_ = nullptr;
-    memory_ -= sizeof(Chunk) + first->capacity;
+    memory_ -= static_cast<std::uint32_t>(sizeof(Chunk)) + first->capacity;
     size_ -= part;
     size -= part;
     first->next = nullptr;

@@ -52,7 +52,7 @@ class ChunkPool {
   std::size_t kept_bytes_ = 0;
 };
 
-/// Bytes on their way out of one connection: written at the back, sent from the front. Owns memory
+/// Bytes on their way out of one connection, less than 4 GiB: written at the back, sent from the front. Owns memory
 /// only while it is not empty. A resource of its reactor's thread.
 class ByteQueue {
  public:
@@ -73,7 +73,7 @@ class ByteQueue {
   }
   void commit(std::size_t size) {
     tail_->end += static_cast<std::uint32_t>(size);
-    size_ += size;
+    size_ += static_cast<std::uint32_t>(size);
   }
   void append(Bytes bytes) {
     if (bytes.empty()) return;
@@ -99,8 +99,8 @@ class ByteQueue {
   ChunkPool* pool_;
   ChunkPool::Chunk* head_ = nullptr;
   ChunkPool::Chunk* tail_ = nullptr;
-  std::size_t size_ = 0;
-  std::size_t memory_ = 0;
+  std::uint32_t size_ = 0;
+  std::uint32_t memory_ = 0;
 };
 
 }  // namespace shoal::base

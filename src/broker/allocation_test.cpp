@@ -1,23 +1,39 @@
 #include <gtest/gtest.h>
+#include <malloc.h>
 
+#include <cstdio>
 #include <cstdlib>
 #include <new>
+
+#include "broker/connection.hpp"
 
 #include "broker/shard_harness.hpp"
 #include "mqtt/decode.hpp"
 #include "mqtt/encode.hpp"
 
-// The promise of the hot path: a message that is delivered at once allocates nothing. Counted by this
-// program's own operator new.
+// The promise of the hot path: a message that is delivered at once allocates nothing. And what things take that there
+// are many of. Counted by this program's own operator new.
 
 namespace {
 
 thread_local std::size_t allocations = 0;
+thread_local std::size_t live_blocks = 0;
+thread_local std::size_t live_bytes = 0;
 
 void* counted(std::size_t size) {
   ++allocations;
-  if (void* memory = std::malloc(size != 0 ? size : 1)) return memory;
-  throw std::bad_alloc();
+  void* const memory = std::malloc(size != 0 ? size : 1);
+  if (!memory) throw std::bad_alloc();
+  ++live_blocks;
+  live_bytes += ::malloc_usable_size(memory);
+  return memory;
+}
+
+void release(void* memory) {
+  if (!memory) return;
+  --live_blocks;
+  live_bytes -= ::malloc_usable_size(memory);
+  std::free(memory);
 }
 
 }  // namespace
@@ -25,10 +41,10 @@ void* counted(std::size_t size) {
 void* operator new(std::size_t size) { return counted(size); }
 void* operator new[](std::size_t size) { return counted(size); }
 // Not inlined: the compiler would see free() meet the new expression it does not look into.
-[[gnu::noinline]] void operator delete(void* memory) noexcept { std::free(memory); }
-[[gnu::noinline]] void operator delete[](void* memory) noexcept { std::free(memory); }
-[[gnu::noinline]] void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
-[[gnu::noinline]] void operator delete[](void* memory, std::size_t) noexcept { std::free(memory); }
+[[gnu::noinline]] void operator delete(void* memory) noexcept { release(memory); }
+[[gnu::noinline]] void operator delete[](void* memory) noexcept { release(memory); }
+[[gnu::noinline]] void operator delete(void* memory, std::size_t) noexcept { release(memory); }
+[[gnu::noinline]] void operator delete[](void* memory, std::size_t) noexcept { release(memory); }
 
 namespace shoal::broker {
 namespace {
@@ -215,6 +231,86 @@ TEST(AllocationsOfQueues, NoneWhileTheWindowIsTheBrake) {
     EXPECT_EQ(allocations - before, 0u);
     EXPECT_EQ(subscriber->messages(), 20u * 520);
   }
+}
+
+// Per thing, of so many; malloc's header of each block included. Tables that double are half empty in the worst case.
+class Taken {
+ public:
+  double each(std::size_t count) const {
+    const std::size_t bytes = live_bytes - bytes_ + 8 * (live_blocks - blocks_);
+    return static_cast<double>(bytes) / static_cast<double>(count);
+  }
+
+ private:
+  std::size_t bytes_ = live_bytes;
+  std::size_t blocks_ = live_blocks;
+};
+
+constexpr std::size_t kMany = 10'000;
+
+class Quiet final : public Transport {
+ public:
+  explicit Quiet(Bed& bed) : client(bed.shard, *this) {}
+  void flush() override {
+    client.link().out.clear();
+    client.account_output(true);
+  }
+  void resume() override {}
+  std::string peer() const override { return {}; }
+
+  Client client;
+};
+
+TEST(Memory, OfAnIdleConnection) {
+  EXPECT_LE(sizeof(Connection), 296u);
+  EXPECT_LE(sizeof(ClientSession), 200u);
+  Bed bed(with([](BrokerOptions& o) { o.limits.connections = o.limits.half_open = kMany; }));
+  std::vector<std::unique_ptr<Quiet>> clients;
+  std::vector<std::uint8_t> bytes;
+  const Taken taken;
+  for (std::size_t i = 0; i < kMany; ++i) {
+    const std::string id = "i" + std::to_string(i);
+    bytes.clear();
+    mqtt::Connect connect;
+    connect.version = Version::v3_1_1;
+    connect.client_id = id;
+    connect.keep_alive_s = 60;
+    mqtt::encode(connect, Version::v3_1_1, bytes);
+    std::vector<std::uint8_t> filters;
+    mqtt::append_filter(filters, {"idle/" + std::to_string(i), {}}, true);
+    mqtt::encode(mqtt::Subscribe{1, {}, mqtt::FilterList(filters, true)}, Version::v3_1_1, bytes);
+    clients.push_back(std::make_unique<Quiet>(bed));
+    ASSERT_EQ(clients.back()->client.receive(bytes), bytes.size());
+    bed.shard.turn_end();
+  }
+  EXPECT_EQ(bed.shard.stats().subscriptions_now, kMany);
+  const double each = taken.each(kMany) + sizeof(Connection) - sizeof(Quiet);
+  std::printf("idle connection with a subscription: %.0f bytes\n", each);
+  EXPECT_LE(each, 760);
+}
+
+TEST(Memory, OfASubscription) {
+  topic::SubscriptionTree tree;
+  topic::Subscriber subscriber;
+  const Taken taken;
+  for (std::size_t i = 0; i < kMany; ++i) {
+    tree.subscribe("plant/" + std::to_string(i % 100) + "/" + std::to_string(i), &subscriber, {}, 0);
+  }
+  std::printf("subscription: %.0f bytes\n", taken.each(kMany));
+  EXPECT_LE(taken.each(kMany), 150);
+}
+
+TEST(Memory, OfARetainedMessage) {
+  Bed bed;
+  if (bed.shard.journal()) GTEST_SKIP() << "the test's store is in memory, too";
+  const std::string payload(64, 'x');
+  const Taken taken;
+  for (std::size_t i = 0; i < kMany; ++i) {
+    const std::string topic = "plant/" + std::to_string(i % 100) + "/" + std::to_string(i);
+    ASSERT_TRUE(bed.shard.publish({.topic = topic, .payload = payload, .retain = true}));
+  }
+  std::printf("retained message of %zu bytes: %.0f bytes\n", payload.size(), taken.each(kMany));
+  EXPECT_LE(taken.each(kMany), 300);
 }
 
 }  // namespace

@@ -78,11 +78,11 @@ Client::Client(Shard& shard, Transport& transport)
     : shard_(shard),
       transport_(transport),
       link_(shard.context().chunks),
-      number_(shard.enter(*this)),
       last_packet_(shard.now()),
-      aliases_(shard.limits().topic_aliases),
       packet_size_max_(shard.limits().packet_size_bytes),
-      receive_maximum_(shard.limits().receive_maximum) {
+      receive_maximum_(shard.limits().receive_maximum),
+      topic_alias_maximum_(shard.limits().topic_aliases) {
+  shard.enter(*this);
   link_.out_bytes_max = shard.output_bytes_max();
   set_rates();
   shard.context().timers.arm(*this, shard.now() + base::seconds(shard.limits().connect_timeout_s));
@@ -107,16 +107,13 @@ Client::~Client() {
   lost("closed");
   shard_.leave(*this);
   shard_.counters().output_bytes_now -= output_bytes_;
-  shard_.counters().input_bytes_now -= input_bytes_;
 }
 
-std::string_view Client::client_id() const {
-  return session_ ? std::string_view(session_->protocol.client_id()) : std::string_view();
-}
+std::string_view Client::client_id() const { return session_ ? session_->protocol.client_id() : std::string_view(); }
 
 ClientInfo Client::info() const {
   const session::Outbound& outbound = session_->protocol.outbound();
-  return {.client_id = session_->protocol.client_id(),
+  return {.client_id = std::string(session_->protocol.client_id()),
           .user = user_ ? *user_ : std::string(),
           .address = transport_.peer(),
           .protocol = std::string(to_string(link_.version)),
@@ -129,15 +126,12 @@ ClientInfo Client::info() const {
           .in_flight = outbound.inflight()};
 }
 
-void Client::keep_input(std::ptrdiff_t bytes) {
-  input_bytes_ += static_cast<std::size_t>(bytes);
-  shard_.counters().input_bytes_now += static_cast<std::size_t>(bytes);
-}
+void Client::keep_input(std::ptrdiff_t bytes) { shard_.counters().input_bytes_now += static_cast<std::size_t>(bytes); }
 
 void Client::account_output(bool sent) {
   const std::size_t bytes = link_.memory();
   shard_.counters().output_bytes_now += bytes - output_bytes_;
-  output_bytes_ = bytes;
+  output_bytes_ = static_cast<std::uint32_t>(bytes);
   // One that reads slowly cannot be asked for packets while it is not read from: it is alive.
   if (sent && paused()) last_packet_ = shard_.now();
   link_.out_bytes_max = shard_.output_bytes_max();
@@ -183,7 +177,7 @@ std::size_t Client::receive(base::Bytes bytes) {
         fail(violated("MQTT-3.1.0-1", "first packet is not CONNECT"));
         break;
       }
-      expected_bytes_ = frame.size;
+      expected_bytes_ = static_cast<std::uint32_t>(frame.size);
       break;
     }
     if (state_ == State::awaiting_connect && shard_.shards() > 1 && belongs_elsewhere(frame)) break;
@@ -241,11 +235,12 @@ Client::Outcome Client::take_properties(const mqtt::Publish& packet, Incoming& i
   }
   if (properties.has(PropertyId::topic_alias)) {
     const auto alias = static_cast<std::uint16_t>(properties.number(PropertyId::topic_alias));
-    if (!aliases_.valid(alias)) {
+    if (!aliases_) aliases_ = std::make_unique<session::TopicAliases>(topic_alias_maximum_);
+    if (!aliases_->valid(alias)) {
       return {ReasonCode::topic_alias_invalid, "MQTT-3.3.2-9", "topic alias above the maximum"};
     }
     if (packet.topic.empty()) {
-      incoming.topic = aliases_.find(alias);
+      incoming.topic = aliases_->find(alias);
       if (incoming.topic.empty()) return violated("MQTT-3.3.2-12", "topic alias was not set");
     } else if (const Outcome outcome = set_alias(alias, packet.topic); outcome.code != ReasonCode::success) {
       return outcome;
@@ -260,7 +255,7 @@ Client::Outcome Client::take_properties(const mqtt::Publish& packet, Incoming& i
 
 Client::Outcome Client::set_alias(std::uint16_t alias, std::string_view topic) {
   // A topic that is refused is the alias's all the same; as much of it as is needed to refuse it again.
-  keep_input(aliases_.set(alias, topic.substr(0, std::size_t{shard_.limits().topic_bytes} + 1)));
+  keep_input(aliases_->set(alias, topic.substr(0, std::size_t{shard_.limits().topic_bytes} + 1)));
   if (shard_.counters().input_bytes_now <= shard_.input_bytes_max()) return kFine;
   shard_.hit(Bound::input_bytes_total, client_id());
   return {ReasonCode::quota_exceeded, "limits.input_bytes_total", "no memory for topic aliases"};
@@ -385,9 +380,9 @@ void Client::write(const mqtt::Packet& packet, std::uint64_t batch) {
     return;
   }
   const bool free = std::holds_alternative<mqtt::Pingresp>(packet);
-  if (std::holds_alternative<mqtt::Connack>(packet) || std::holds_alternative<mqtt::SubscriptionAck>(packet)) {
-    link_.barrier = std::max(link_.barrier, batch);
-  }
+  const bool bars =
+      std::holds_alternative<mqtt::Connack>(packet) || std::holds_alternative<mqtt::SubscriptionAck>(packet);
+  if (bars && batch != 0) link_.raise_barrier(batch);
   (free ? link_.queue_free() : link_.queue(batch)).append(bytes);
   ++shard_.counters().packets_sent;
   shard_.flush_later(*this);
@@ -438,14 +433,19 @@ void Client::fail_frame(base::Bytes packet, const ProtocolError& error) {
 // The one place where a connection's protocol ends: session detached, will and expiry set going.
 void Client::finish(std::string_view why) {
   if (state_ == State::ended) return;
-  if (state_ == State::awaiting_connect) --shard_.counters().half_open_now;
+  if (state_ == State::awaiting_connect) shard_.entered(*this);
   shard_.budget().work.add(kFinishWork);
   shard_.context().timers.cancel(*this);
   const bool was_connected = state_ == State::connected;
   state_ = State::ended;
-  connect_ = {};
-  aliases_ = session::TopicAliases(0);
-  keep_input(-static_cast<std::ptrdiff_t>(input_bytes_));
+  std::size_t kept = aliases_ ? aliases_->bytes() : 0;
+  aliases_.reset();
+  if (verifying_) {
+    kept += verifying_->connect.size();
+    shard_.verified(verifying_->number);
+    verifying_.reset();
+  }
+  keep_input(-static_cast<std::ptrdiff_t>(kept));
   if (was_connected) {
     --shard_.counters().connections_now;
     shard_.log_limited(LogLevel::info, "client disconnected",
@@ -471,6 +471,7 @@ void Client::on_deadline(base::Time now) {
   if (throttled) last_packet_ = now;  // this side does not read
   const base::Time limit = last_packet_ + base::milliseconds(keep_alive_s_ * 1500);
   if (limit > now) {
+    session_->protocol.rest();
     shard_.context().timers.arm(*this, limit);
     return;
   }

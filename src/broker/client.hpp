@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/intrusive_list.hpp"
 #include "broker/rate_limit.hpp"
 #include "broker/receiver.hpp"
 #include "io/timer_queue.hpp"
@@ -35,7 +36,7 @@ class Transport {
 
 /// One connection's protocol, from the first byte to the last: bytes and time in, bytes to the link
 /// out. Belongs to its transport; the shard's thread.
-class Client final : private io::Timer {
+class Client final : public base::ListLink<Client>, private io::Timer {
  public:
   Client(Shard& shard, Transport& transport);
   ~Client() override;
@@ -55,7 +56,9 @@ class Client final : private io::Timer {
   void wait_in_line();
   /// The shard that its session belongs to, when that is another one: the connection has to go there with what
   /// `receive` left, and this ends.
-  std::optional<unsigned> moves_to() const { return moves_to_; }
+  std::optional<unsigned> moves_to() const {
+    return moves_to_ == kNowhere ? std::nullopt : std::optional<unsigned>(moves_to_);
+  }
   /// Everything is said that will be: flush, then close.
   bool ended() const { return state_ == State::ended; }
   /// True when the peer has to be given time to read the last packet before the close.
@@ -76,9 +79,7 @@ class Client final : private io::Timer {
   session::Link& link() { return link_; }
   Shard& shard() { return shard_; }
   Transport& transport() { return transport_; }
-  std::uint64_t number() const { return number_; }
   bool connected() const { return state_ == State::connected; }
-  bool half_open() const { return state_ == State::awaiting_connect; }
   /// Empty before CONNECT.
   std::string_view client_id() const;
   /// Of one that is connected.
@@ -87,10 +88,6 @@ class Client final : private io::Timer {
   base::Duration spend(std::size_t bytes);
   /// Others are in force from now on. What this client was promised in CONNACK it keeps.
   void limits_changed();
-
-  bool holding = false;    ///< in the shard's list of clients with something that waits for the store
-  bool dirty = false;      ///< in the shard's list of clients to flush
-  bool throttled = false;  ///< in one of the shard's lists of clients that are not read for a moment
 
  private:
   enum class State : std::uint8_t { awaiting_connect, authenticating, connected, ended };
@@ -141,30 +138,42 @@ class Client final : private io::Timer {
   Transport& transport_;
   session::Link link_;
   ClientSession* session_ = nullptr;
-  std::uint64_t number_;
   base::Time last_packet_;
-  std::size_t expected_bytes_ = 0;
-  session::TopicAliases aliases_;
+  base::Time connected_since_{};
+  std::uint32_t expected_bytes_ = 0;
+  std::uint32_t output_bytes_ = 0;  // of the shard's total
+  // What the client may send; it was told.
+  std::uint32_t packet_size_max_;
+  std::uint16_t receive_maximum_;
+  const std::uint16_t topic_alias_maximum_;
   std::uint16_t keep_alive_s_ = 0;
   State state_ = State::awaiting_connect;
+
+ public:
+  bool holding : 1 = false;    ///< in the shard's list of clients with something that waits for the store
+  bool dirty : 1 = false;      ///< in the shard's list of clients to flush
+  bool throttled : 1 = false;  ///< in one of the shard's lists of clients that are not read for a moment
+
+ private:
   bool lingers_ = false;
-  std::optional<unsigned> moves_to_;
+  static constexpr std::uint8_t kNowhere = 0xff;
+  std::uint8_t moves_to_ = kNowhere;
   bool expiry_was_zero_ = true;
   bool problem_information_ = false;   // reason strings are wanted (3.1.2.11.7); CONNECT says so
   std::unique_ptr<std::string> user_;  // null: it presented none
-  base::Time connected_since_{};
-  std::vector<std::uint8_t> connect_;  // the CONNECT while its password is verified
-  std::size_t input_bytes_ = 0;        // of the shard's total: `connect_`, aliases
-  std::size_t output_bytes_ = 0;       // of the shard's total
+  // The CONNECT while its password is verified.
+  struct Verifying {
+    std::uint64_t number;
+    std::vector<std::uint8_t> connect;
+  };
+  std::unique_ptr<Verifying> verifying_;
+  std::unique_ptr<session::TopicAliases> aliases_;  // null: it has used none
   void set_rates();
   struct Rates {
     RateLimit messages;
     RateLimit bytes;
   };
   std::unique_ptr<Rates> rates_;  // when limited
-  // What the client may send; it was told.
-  std::uint32_t packet_size_max_;
-  std::uint16_t receive_maximum_;
 };
 
 }  // namespace shoal::broker

@@ -39,9 +39,9 @@ bool Client::belongs_elsewhere(const mqtt::Frame& frame) {
   if (frame.type != mqtt::PacketType::connect) return false;
   const auto packet = mqtt::decode_connect(frame);
   if (!packet || packet->client_id.empty() || shard_.shard_of(packet->client_id) == shard_.number()) return false;
-  moves_to_ = shard_.shard_of(packet->client_id);
+  moves_to_ = static_cast<std::uint8_t>(shard_.shard_of(packet->client_id));
   state_ = State::ended;
-  --shard_.counters().half_open_now;
+  shard_.entered(*this);
   shard_.context().timers.cancel(*this);
   return true;
 }
@@ -64,7 +64,7 @@ void Client::on_connect(const mqtt::Frame& frame) {
   link_.version = packet.version;
   link_.packet_size_max = packet.properties.number(PropertyId::maximum_packet_size, UINT32_MAX);
   problem_information_ = packet.properties.number(PropertyId::request_problem_information, 1) != 0;
-  --shard_.counters().half_open_now;
+  shard_.entered(*this);
   state_ = State::authenticating;
   if (shard_.shutting_down()) return refuse(ReasonCode::server_unavailable, "shutting down", packet.client_id);
   if (packet.properties.has(PropertyId::authentication_method)) {
@@ -79,17 +79,20 @@ void Client::on_connect(const mqtt::Frame& frame) {
     case auth::Decision::needs_hash: break;
   }
   const bool room = shard_.counters().input_bytes_now + frame.body.size() <= shard_.input_bytes_max();
-  if (!room || !shard_.context().authority.verify(number_, *packet.user_name, *packet.password)) {
+  const std::uint64_t number = shard_.verify_later(*this);
+  verifying_.reset(new Verifying{number, {}});
+  if (!room || !shard_.context().authority.verify(number, *packet.user_name, *packet.password)) {
     shard_.hit(room ? Bound::passwords : Bound::input_bytes_total, packet.client_id);
     return refuse(ReasonCode::server_busy, "too many passwords to verify", packet.client_id);
   }
-  connect_.assign(frame.body.begin(), frame.body.end());
-  keep_input(static_cast<std::ptrdiff_t>(connect_.size()));
+  verifying_->connect.assign(frame.body.begin(), frame.body.end());
+  keep_input(static_cast<std::ptrdiff_t>(frame.body.size()));
 }
 
 void Client::authenticated(bool accepted, std::string_view reason) {
   if (state_ != State::authenticating) return;
-  const std::vector<std::uint8_t> body = std::move(connect_);
+  const std::vector<std::uint8_t> body = std::move(verifying_->connect);
+  verifying_.reset();
   keep_input(-static_cast<std::ptrdiff_t>(body.size()));
   const auto packet = mqtt::decode_connect({.type = mqtt::PacketType::connect, .flags = 0, .body = body});
   if (accepted) {
@@ -173,7 +176,7 @@ void Client::admit(const mqtt::Connect& packet) {
   session_ = sessions.find(client_id);
   const bool present = session_ != nullptr;
   if (present) sessions.resumed(*session_);
-  else session_ = &sessions.create(std::move(client_id));
+  else session_ = &sessions.create(client_id);
 
   state_ = State::connected;
   connected_since_ = shard_.now();

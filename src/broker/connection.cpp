@@ -49,9 +49,10 @@ void Connection::on_events(std::uint32_t events) {
 // The peer is gone, and maybe not all was read that it said before. That counts all the same, when it is the
 // client's turn; nobody is there for answers.
 void Connection::hang_up() {
-  if (std::exchange(hung_up_, true)) return;
+  if (hung_up_) return;
+  hung_up_ = true;
   instance_.reactor().remove(fd_.get());
-  instance_.reactor().timers().arm(*this, instance_.reactor().now() + kHungUp);
+  wait_at_most(kHungUp);
   unread_ = true;
   flush();
 }
@@ -160,7 +161,9 @@ void Connection::end_input() {
 void Connection::resume() {
   if (closed_ || client_.paused()) return;
   watch();
-  if (std::exchange(held_, false) && kept_) {
+  const bool held = held_;
+  held_ = false;
+  if (held && kept_) {
     base::ChunkPool::Chunk* const waiting = take_kept();
     feed({waiting->own() + waiting->begin, waiting->end - waiting->begin}, waiting);
   } else if (unread_) {
@@ -194,7 +197,7 @@ void Connection::flush() {
   if (client_.ended()) {
     const bool all = client_.link().size() == 0;
     if (result == io::Flushed::broken || (all && !client_.lingers())) return close();
-    if (!armed()) instance_.reactor().timers().arm(*this, instance_.reactor().now() + kLinger);
+    if (!last_wait_) wait_at_most(kLinger);
     if (all) return half_close();
   }
   watch();
@@ -204,7 +207,8 @@ void Connection::flush() {
 
 void Connection::watch() {
   if (hung_up_) return;
-  std::uint32_t wanted = client_.paused() || client_.ended() ? 0u : EPOLLIN;
+  std::uint8_t wanted = 0;
+  if (!client_.paused() && !client_.ended()) wanted |= EPOLLIN;
   if (!client_.link().out.empty()) wanted |= EPOLLOUT;
   if (wanted == events_) return;
   events_ = wanted;
@@ -226,12 +230,14 @@ void Connection::discard() {
   if (got == 0 || (got < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR)) close();
 }
 
-void Connection::on_deadline(base::Time) {
+void Connection::wait_at_most(base::Duration length) {
+  if (!last_wait_) last_wait_ = std::make_unique<LastWait>(*this);
+  instance_.reactor().timers().arm(*last_wait_, instance_.reactor().now() + length);
+}
+
+void Connection::end_wait() {
   if (hung_up_ && !client_.ended()) {
-    if (!instance_.shard().sessions().may_end_more()) {
-      instance_.reactor().timers().arm(*this, instance_.reactor().now() + SessionTable::kMomentLater);
-      return;
-    }
+    if (!instance_.shard().sessions().may_end_more()) return wait_at_most(SessionTable::kMomentLater);
     client_.lost("connection lost");
   }
   close();
@@ -245,7 +251,7 @@ void Connection::abort() {
 void Connection::close() {
   if (closed_) return;
   closed_ = true;
-  instance_.reactor().timers().cancel(*this);
+  if (last_wait_) instance_.reactor().timers().cancel(*last_wait_);
   instance_.reactor().remove(fd_.get());
   fd_.reset();
   instance_.bury(*this);

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <memory>
 #include <string>
 
 #include "broker/client.hpp"
@@ -13,7 +14,7 @@ class Instance;
 
 /// One TCP connection: reads into the reactor's buffer, keeps only what is left of an incomplete
 /// packet, and sends what the client's protocol has to say at the end of the turn.
-class Connection final : public Transport, private io::EventHandler, private io::Timer {
+class Connection final : public Transport, private io::EventHandler {
  public:
   /// The socket is non-blocking. Call `open` next.
   Connection(Instance& instance, base::UniqueFd fd, const io::Endpoint& peer);
@@ -32,15 +33,25 @@ class Connection final : public Transport, private io::EventHandler, private io:
   /// Ends it because of that (0x97).
   void end_input();
 
-  std::size_t index = 0;  ///< place in the instance's list
-
  private:
   void flush() override;
   void resume() override;
   std::string peer() const override { return peer_.text(); }
   void on_events(std::uint32_t events) override;
-  void on_deadline(base::Time now) override;
 
+  /// How long what the peer said, or reads, before it is gone is still waited for.
+  class LastWait final : public io::Timer {
+   public:
+    explicit LastWait(Connection& connection) : connection_(connection) {}
+
+   private:
+    void on_deadline(base::Time) override { connection_.end_wait(); }
+
+    Connection& connection_;
+  };
+
+  void wait_at_most(base::Duration length);
+  void end_wait();
   void read();
   void feed(base::Bytes bytes, base::ChunkPool::Chunk* owner = nullptr);
   void move(base::Bytes said);
@@ -57,16 +68,22 @@ class Connection final : public Transport, private io::EventHandler, private io:
   Instance& instance_;
   base::UniqueFd fd_;
   io::Endpoint peer_;
+
+ public:
+  std::uint32_t index = 0;  ///< place in the instance's list
+
+ private:
+  std::uint8_t events_ = 0;   // epoll's that it waits for
+  bool held_ : 1 = false;     // the client paused: kept_ may hold complete packets
+  bool unread_ : 1 = false;   // the socket has something that waits for the client's turn
+  bool hung_up_ : 1 = false;  // the peer is gone; what it said before is still being handled
+  bool lingering_ : 1 = false;
+  bool closed_ : 1 = false;
   Client client_;
   // Start of an incomplete packet, or what waits while the client pauses: [begin, end).
   base::ChunkPool::Chunk* kept_ = nullptr;
-  base::Time kept_since_{};  // when the packet at the start of it began
-  std::uint32_t events_ = 0;
-  bool held_ = false;     // the client paused: kept_ may hold complete packets
-  bool unread_ = false;   // the socket has something that waits for the client's turn
-  bool hung_up_ = false;  // the peer is gone; what it said before is still being handled
-  bool lingering_ = false;
-  bool closed_ = false;
+  base::Time kept_since_{};              // when the packet at the start of it began
+  std::unique_ptr<LastWait> last_wait_;  // null before the end
 };
 
 }  // namespace shoal::broker

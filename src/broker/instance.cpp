@@ -328,7 +328,7 @@ void Instance::accept(base::UniqueFd fd, const io::Endpoint& peer) {
 Connection* Instance::add(base::UniqueFd fd, const io::Endpoint& peer) {
   auto connection = std::make_unique<Connection>(*this, std::move(fd), peer);
   if (!connection->open()) return nullptr;
-  connection->index = connections_.size();
+  connection->index = static_cast<std::uint32_t>(connections_.size());
   connections_.push_back(std::move(connection));
   return connections_.back().get();
 }

@@ -4,6 +4,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/compact_vector.hpp"
 #include "broker/retained_requests.hpp"
 #include "broker/shared_groups.hpp"
 #include "io/timer_queue.hpp"
@@ -24,11 +25,27 @@ struct Receiver : topic::Subscriber {
   Kind kind;
 };
 
-/// A session with its place in the instance: subscriptions, connection, and the deadline of what
-/// happens without one.
-struct ClientSession final : Receiver, io::Timer {
-  ClientSession(std::string client_id, session::QueueBudget& budget, SessionTable& owner)
-      : Receiver(Kind::session), protocol(std::move(client_id), budget), table(owner) {}
+struct ClientSession;
+
+/// The time that a session is without a connection, with the deadline of what happens then.
+class Absence final : public io::Timer {
+ public:
+  Absence(SessionTable& table, ClientSession& session) : table_(table), session_(session) {}
+
+  base::Time since{};                 ///< when the connection went
+  base::Time expires = base::kNever;  ///< the session
+
+ private:
+  void on_deadline(base::Time now) override;
+
+  SessionTable& table_;
+  ClientSession& session_;
+};
+
+/// A session with its place in the instance: subscriptions and connection.
+struct ClientSession final : Receiver {
+  ClientSession(std::string_view client_id, session::QueueBudget& budget)
+      : Receiver(Kind::session), protocol(client_id, budget) {}
 
   /// Sends what waits as far as window and link allow. True when bytes were written.
   bool pump(session::Publication& scratch, base::Time now) {
@@ -44,16 +61,11 @@ struct ClientSession final : Receiver, io::Timer {
   std::size_t subscription_count() const { return subscriptions.size() + (shared ? shared->size() : 0); }
 
   session::Session protocol;
-  SessionTable& table;
-  Client* client = nullptr;                                    ///< while connected
-  std::vector<topic::SubscriptionTree::Handle> subscriptions;  ///< sorted by node
-  std::unique_ptr<RetainedFeed> retained;                      ///< while retained messages wait
-  std::unique_ptr<SharedMember> shared;                        ///< null: no shared subscriptions
-  base::Time expires = base::kNever;                           ///< while not connected
-  base::Time since{};                                          ///< when the connection went
-
- private:
-  void on_deadline(base::Time now) override;
+  Client* client = nullptr;                                            ///< while connected
+  base::CompactVector<topic::SubscriptionTree::Handle> subscriptions;  ///< sorted by node
+  std::unique_ptr<RetainedFeed> retained;                              ///< while retained messages wait
+  std::unique_ptr<SharedMember> shared;                                ///< null: no shared subscriptions
+  std::unique_ptr<Absence> absence;                                    ///< while not connected
 };
 
 /// A shared subscription: receives for its members.

@@ -133,7 +133,7 @@ class Router final : private topic::FilterListener {
     bool retain = false;
   };
 
-  using Handles = std::vector<topic::SubscriptionTree::Handle>;
+  using Handles = base::CompactVector<topic::SubscriptionTree::Handle>;
 
   /// Where a session's subscription at this node is among its others, or would be.
   Handles::const_iterator place(const Handles& handles, topic::SubscriptionTree::Node node) const;

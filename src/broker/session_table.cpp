@@ -12,39 +12,36 @@ namespace {
 
 constexpr std::uint64_t kEndWorkPerTurn = 100'000;  // units of `Work`: about 5 ms
 
-// A long name counts against what the instance keeps: it is there twice.
-std::size_t entry_bytes(std::string_view client_id) { return 2 * client_id.size(); }
+// A long name counts against what the instance keeps.
+std::size_t entry_bytes(std::string_view client_id) { return client_id.size(); }
 
 }  // namespace
 
-void ClientSession::on_deadline(base::Time now) { table.due(*this, now); }
+void Absence::on_deadline(base::Time now) { table_.due(session_, now); }
 
 SessionTable::~SessionTable() {
-  for (auto& [id, session] : sessions_) router_.end(*session, now_);
+  for (const auto& session : sessions_) router_.end(*session, now_);
 }
 
 ClientSession* SessionTable::find(std::string_view client_id) {
   const auto found = sessions_.find(client_id);
-  return found == sessions_.end() ? nullptr : found->second.get();
+  return found == sessions_.end() ? nullptr : found->get();
 }
 
-ClientSession& SessionTable::create(std::string client_id) {
+ClientSession& SessionTable::create(std::string_view client_id) {
   budget_.entry_bytes_now += entry_bytes(client_id);
-  auto session = std::make_unique<ClientSession>(client_id, budget_, *this);
-  ClientSession& created = *session;
-  sessions_.emplace(std::move(client_id), std::move(session));
-  return created;
+  return **sessions_.insert(std::make_unique<ClientSession>(client_id, budget_)).first;
 }
 
 void SessionTable::end(ClientSession& session) {
   assert(!session.client);
   publish_will(session);
   router_.end(session, now_);
-  timers_.cancel(session);
+  session.absence.reset();
   if (journal_ && session.protocol.stored()) journal_->session_gone(session);
   const auto found = sessions_.find(session.protocol.client_id());
-  assert(found != sessions_.end() && found->second.get() == &session);
-  budget_.entry_bytes_now -= entry_bytes(found->first);
+  assert(found != sessions_.end() && found->get() == &session);
+  budget_.entry_bytes_now -= entry_bytes(session.protocol.client_id());
   sessions_.erase(found);
 }
 
@@ -61,17 +58,18 @@ void SessionTable::restored(ClientSession& session, base::Time since) { start_wa
 // Without a connection since then.
 void SessionTable::start_waiting(ClientSession& session, base::Time since) {
   const std::uint32_t expiry_s = session.protocol.expiry_s();
-  session.since = since;
-  session.expires = expiry_s == session::kExpiryNever ? base::kNever : since + base::seconds(expiry_s);
+  session.absence = std::make_unique<Absence>(*this, session);
+  session.absence->since = since;
+  session.absence->expires = expiry_s == session::kExpiryNever ? base::kNever : since + base::seconds(expiry_s);
   if (session.protocol.will) session.protocol.will->due = since + base::seconds(session.protocol.will->delay_s);
   arm(session);
 }
 
 void SessionTable::arm(ClientSession& session) {
-  base::Time deadline = session.expires;
+  base::Time deadline = session.absence->expires;
   if (session.protocol.will) deadline = std::min(deadline, session.protocol.will->due);
-  if (deadline == base::kNever) timers_.cancel(session);
-  else timers_.arm(session, deadline);
+  if (deadline == base::kNever) timers_.cancel(*session.absence);
+  else timers_.arm(*session.absence, deadline);
 }
 
 bool SessionTable::may_end_more() {
@@ -80,13 +78,13 @@ bool SessionTable::may_end_more() {
 }
 
 void SessionTable::due(ClientSession& session, base::Time now) {
-  if (!may_end_more()) return timers_.arm(session, now + kMomentLater);
+  if (!may_end_more()) return timers_.arm(*session.absence, now + kMomentLater);
   if (!end_due(session, now)) arm(session);
 }
 
 // What is due by now. True when that was the session's end.
 bool SessionTable::end_due(ClientSession& session, base::Time now) {
-  if (session.expires <= now) {
+  if (session.absence->expires <= now) {
     ++expired_;
     end(session);
     return true;
@@ -106,8 +104,7 @@ void SessionTable::catch_up(std::string_view client_id) {
 void SessionTable::resumed(ClientSession& session) {
   session.protocol.will.reset();  // MQTT-3.1.3-9
   router_.resumed(session);
-  session.expires = base::kNever;
-  timers_.cancel(session);
+  session.absence.reset();
 }
 
 void SessionTable::publish_will(ClientSession& session) {

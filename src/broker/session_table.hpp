@@ -3,7 +3,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
-#include <unordered_map>
+#include <unordered_set>
 
 #include "base/text_hash.hpp"
 #include "broker/receiver.hpp"
@@ -17,7 +17,7 @@ class SessionTable {
  public:
   SessionTable(session::QueueBudget& budget, Router& router, io::TimerQueue& timers, const base::Time& now,
                base::TextHash hash)
-      : budget_(budget), router_(router), timers_(timers), now_(now), sessions_(8, hash) {}
+      : budget_(budget), router_(router), timers_(timers), now_(now), sessions_(8, IdHash{hash}) {}
   ~SessionTable();
   SessionTable(const SessionTable&) = delete;
   SessionTable& operator=(const SessionTable&) = delete;
@@ -31,7 +31,7 @@ class SessionTable {
   /// Sessions whose expiry passed.
   std::uint64_t expired() const { return expired_; }
   ClientSession* find(std::string_view client_id);
-  ClientSession& create(std::string client_id);
+  ClientSession& create(std::string_view client_id);
   /// Forgets the session, its subscriptions and queues. A will that still waits is published first
   /// (MQTT-3.1.2-8: no later than the session's end). It must not be connected.
   void end(ClientSession& session);
@@ -52,7 +52,23 @@ class SessionTable {
   void publish_will(ClientSession& session);
 
  private:
-  friend struct ClientSession;
+  friend class Absence;
+
+  // Sessions are found by their own client ids.
+  struct IdHash {
+    using is_transparent = void;
+    std::size_t operator()(std::string_view id) const { return hash(id); }
+    std::size_t operator()(const std::unique_ptr<ClientSession>& session) const {
+      return hash(session->protocol.client_id());
+    }
+    base::TextHash hash;
+  };
+  struct SameId {
+    using is_transparent = void;
+    static std::string_view id(std::string_view id) { return id; }
+    static std::string_view id(const std::unique_ptr<ClientSession>& session) { return session->protocol.client_id(); }
+    bool operator()(const auto& a, const auto& b) const { return id(a) == id(b); }
+  };
 
   void due(ClientSession& session, base::Time now);
   bool end_due(ClientSession& session, base::Time now);
@@ -67,7 +83,7 @@ class SessionTable {
   StoreJournal* journal_ = nullptr;
   io::TimerQueue& timers_;
   const base::Time& now_;
-  std::unordered_map<std::string, std::unique_ptr<ClientSession>, base::TextHash, std::equal_to<>> sessions_;
+  std::unordered_set<std::unique_ptr<ClientSession>, IdHash, SameId> sessions_;
 };
 
 }  // namespace shoal::broker

@@ -40,6 +40,7 @@ Shard::Shard(const BrokerOptions& options, ShardContext context)
       router_(options.limits, budget_, *this, context_.hash, peers_.get()),
       sessions_(budget_, router_, context_.timers, context_.now, context_.hash),
       sys_(*this) {
+  router_.messages().set_storable(false);
   options_changed();
 }
 
@@ -51,40 +52,36 @@ void Shard::options_changed() {
   bytes_in_ = RateLimit(l.bytes_in_per_second);
   messages_out_ = RateLimit(l.messages_out_per_second);
   bytes_out_ = RateLimit(l.bytes_out_per_second);
-  for (const auto& [number, client] : clients_) client->limits_changed();
+  for (auto* list : {&half_open_, &clients_}) list->each([](Client& client) { client.limits_changed(); });
   sys_.interval_changed();
 }
 
 Shard::~Shard() { leave_store(); }
 
-std::uint64_t Shard::enter(Client& client) {
-  const std::uint64_t number = next_number_++;
-  clients_.emplace(number, &client);
+void Shard::enter(Client& client) {
+  half_open_.push_back(client);
   ++counters_.half_open_now;
-  while (!half_open_.empty() && !is_half_open(half_open_.front())) half_open_.pop_front();
-  half_open_.push_back(number);
+}
+
+void Shard::entered(Client& client) {
+  clients_.push_back(client);
+  --counters_.half_open_now;
+}
+
+std::uint64_t Shard::verify_later(Client& client) {
+  const std::uint64_t number = next_number_++;
+  verifying_.emplace(number, &client);
   return number;
 }
 
-bool Shard::is_half_open(std::uint64_t number) const {
-  const auto found = clients_.find(number);
-  return found != clients_.end() && found->second->half_open();
-}
-
 void Shard::end_oldest_half_open() {
-  while (!half_open_.empty()) {
-    const std::uint64_t number = half_open_.front();
-    half_open_.pop_front();
-    if (!is_half_open(number)) continue;
-    Client& client = *clients_.at(number);
-    hit(Bound::half_open, client.transport().peer());
-    client.lost("too many connections without a CONNECT");
-    return;
-  }
+  if (half_open_.empty()) return;
+  Client& client = half_open_.front();
+  hit(Bound::half_open, client.transport().peer());
+  client.lost("too many connections without a CONNECT");
 }
 
 void Shard::leave(Client& client) {
-  clients_.erase(client.number());
   std::erase(overflowed_, &client);
   if (client.holding) std::erase(holding_, &client);
   if (client.throttled) {
@@ -177,7 +174,8 @@ void Shard::release_dirty() {
 // What waited for the store may leave.
 void Shard::release(Client& client) {
   client.link().release(journal_->committed());
-  if (!client.link().holds() || std::exchange(client.holding, true)) return;
+  if (!client.link().holds() || client.holding) return;
+  client.holding = true;
   holding_.push_back(&client);
 }
 
@@ -194,6 +192,7 @@ void Shard::store_changed() {
 
 void Shard::use_store(std::unique_ptr<store::Store> store, const store::Image& image, store::WallMs alive_until,
                       std::function<store::WallMs()> wall) {
+  router_.messages().set_storable(true);
   auto journal = std::make_unique<StoreJournal>(std::move(store), context_.now, std::move(wall));
   StoreJournal& told = *journal;
   restoring_.reset(new Restoring{std::move(journal), image, {image, alive_until, told, router_, sessions_}});
@@ -315,13 +314,13 @@ void Shard::wait_for_store_now(Client& client) {
   pause(client, kWait);
 }
 
-std::size_t Shard::output_bytes_max() const {
+std::uint32_t Shard::output_bytes_max() const {
   // Never so little that nothing goes on.
   constexpr std::uint64_t kLeast = 4096;
   const std::uint64_t total = limits().output_bytes_total / shards();
   const std::uint64_t free = total - std::min(total, counters_.output_bytes_now);
-  return std::clamp<std::uint64_t>(free / 4, std::min<std::uint64_t>(kLeast, limits().output_bytes),
-                                   limits().output_bytes);
+  const std::uint32_t most = limits().output_bytes;
+  return static_cast<std::uint32_t>(std::clamp<std::uint64_t>(free / 4, std::min<std::uint64_t>(kLeast, most), most));
 }
 
 void Shard::hit(Bound bound, std::string_view who) {
@@ -347,9 +346,8 @@ void Shard::end_overflowed() {
 }
 
 void Shard::authenticated(std::uint64_t number, const auth::Verdict& verdict) {
-  const auto found = clients_.find(number);
-  if (found == clients_.end()) return;
-  found->second->authenticated(verdict.decision == auth::Decision::accepted, verdict.reason);
+  const auto waiting = verifying_.extract(number);
+  if (!waiting.empty()) waiting.mapped()->authenticated(verdict.decision == auth::Decision::accepted, verdict.reason);
 }
 
 bool Shard::disconnect(std::string_view client_id) {
@@ -363,8 +361,7 @@ void Shard::shut_down() {
   shutting_down_ = true;
   if (journal_) commit();
   std::vector<Client*> all;
-  all.reserve(clients_.size());
-  for (const auto& [number, client] : clients_) all.push_back(client);
+  for (auto* list : {&half_open_, &clients_}) list->each([&](Client& client) { all.push_back(&client); });
   for (Client* client : all) client->end(ReasonCode::server_shutting_down, "shutting down");
 }
 

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
-#include <deque>
 #include <functional>
 #include <string_view>
 #include <unordered_map>
@@ -11,6 +10,7 @@
 
 #include "auth/keyed_hash.hpp"
 #include "auth/verdict.hpp"
+#include "base/intrusive_list.hpp"
 #include "base/log.hpp"
 #include "broker/client.hpp"
 #include "broker/peers.hpp"
@@ -185,7 +185,7 @@ class Shard final : private Deliveries, private io::Timer {
     if (journal_ && journal_->store().waiting_bytes() > limits().store_queue_bytes) wait_for_store_now(client);
   }
   /// Unsent bytes that a connection may have now: the less memory is free, the less.
-  std::size_t output_bytes_max() const;
+  std::uint32_t output_bytes_max() const;
   /// What incomplete packets, waiting CONNECTs and aliases may take: room for two of the largest packets in
   /// any case.
   std::uint64_t input_bytes_max() const {
@@ -200,7 +200,13 @@ class Shard final : private Deliveries, private io::Timer {
   void throttle(Client& client, unsigned backlog_percent);
   /// The client is not read for that long; then, and at once with 0, it waits in line for its turn.
   void pause(Client& client, base::Duration length);
-  std::uint64_t enter(Client& client);
+  void enter(Client& client);
+  /// It is not half-open any more.
+  void entered(Client& client);
+  /// A number by which `authenticated` finds it again.
+  std::uint64_t verify_later(Client& client);
+  /// It does not wait any more.
+  void verified(std::uint64_t number) { verifying_.erase(number); }
   void leave(Client& client);
   /// A name for a client that brought none: nobody can guess it, and none comes again after a restart.
   std::string assign_client_id();
@@ -242,7 +248,6 @@ class Shard final : private Deliveries, private io::Timer {
   void release(Client& client);
   void spend_now(Client& client, std::size_t bytes);
   void wait_for_store_now(Client& client);
-  bool is_half_open(std::uint64_t number) const;
   void wrote(Client& client) override { flush_later(client); }
   void overflowed(Client& client) override;
   void end_overflowed();
@@ -272,9 +277,10 @@ class Shard final : private Deliveries, private io::Timer {
   };
   std::unique_ptr<Restoring> restoring_;
   SysTopics sys_;
-  std::unordered_map<std::uint64_t, Client*> clients_;
-  std::deque<std::uint64_t> half_open_;  // by age; also some that are not any more
-  std::uint64_t flushed_bytes_ = 0;      // of `QueueBudget::delivered_bytes`, when last flushed
+  base::IntrusiveList<Client> half_open_;  // without a CONNECT, by age
+  base::IntrusiveList<Client> clients_;    // the others
+  std::unordered_map<std::uint64_t, Client*> verifying_;
+  std::uint64_t flushed_bytes_ = 0;  // of `QueueBudget::delivered_bytes`, when last flushed
   bool has_rates_ = false;
   RateLimit messages_in_;
   RateLimit bytes_in_;

@@ -150,7 +150,8 @@ bool StoreClearing::tell_session(Router& router, std::uint32_t slot) {
     if (session->protocol.survives()) {
       router.each_subscription(*session, [&](std::string_view filter, mqtt::SubscriptionOptions options,
                                              std::uint32_t id) { journal_.subscribed(*session, filter, options, id); });
-      session->protocol.inbound().each([&](std::uint16_t id) { journal_.taken(stored, id); });
+      if (const session::Inbound* inbound = session->protocol.inbound())
+        inbound->each([&](std::uint16_t id) { journal_.taken(stored, id); });
     }
   }
   return session->protocol.restored_outbound().tell_again(segment_->place, cursor_, kThingsAtATime);

@@ -214,7 +214,7 @@ void StoreJournal::session(ClientSession& session) {
   store::SessionRecord record{protocol.stored()->number,
                               protocol.client_id(),
                               protocol.expiry_s(),
-                              session.client ? 0 : to_wall(session.since),
+                              session.absence ? to_wall(session.absence->since) : 0,
                               {}};
   if (protocol.will) {
     const session::StoredWill& will = *protocol.will;

@@ -64,28 +64,24 @@ Result<Endpoint> Endpoint::parse(std::string_view url) {
     if (::inet_pton(AF_INET6, host.substr(1, host.size() - 2).c_str(), &v6->sin6_addr) != 1) return bad_url(url);
     v6->sin6_family = AF_INET6;
     v6->sin6_port = htons(port);
-    endpoint.size_ = sizeof *v6;
   } else {
     if (::inet_pton(AF_INET, host.c_str(), &v4->sin_addr) != 1) return bad_url(url);
     v4->sin_family = AF_INET;
     v4->sin_port = htons(port);
-    endpoint.size_ = sizeof *v4;
   }
   return endpoint;
 }
 
 Endpoint Endpoint::local(int fd) {
   Endpoint endpoint;
-  endpoint.size_ = sizeof endpoint.address_;
-  if (::getsockname(fd, endpoint.data(), &endpoint.size_) != 0) endpoint.size_ = 0;
-  return endpoint;
+  socklen_t size = sizeof endpoint.address_;
+  return ::getsockname(fd, endpoint.data(), &size) == 0 ? endpoint : Endpoint();
 }
 
 Endpoint Endpoint::peer(int fd) {
   Endpoint endpoint;
-  endpoint.size_ = sizeof endpoint.address_;
-  if (::getpeername(fd, endpoint.data(), &endpoint.size_) != 0) endpoint.size_ = 0;
-  return endpoint;
+  socklen_t size = sizeof endpoint.address_;
+  return ::getpeername(fd, endpoint.data(), &size) == 0 ? endpoint : Endpoint();
 }
 
 std::uint16_t Endpoint::port() const {
@@ -120,8 +116,8 @@ Result<base::UniqueFd> listen_on(const Endpoint& endpoint) {
 }
 
 Result<base::UniqueFd> accept_one(int listener, Endpoint& peer) {
-  peer.size_ = sizeof peer.address_;
-  base::UniqueFd fd(::accept4(listener, peer.data(), &peer.size_, SOCK_CLOEXEC | SOCK_NONBLOCK));
+  socklen_t size = sizeof peer.address_;
+  base::UniqueFd fd(::accept4(listener, peer.data(), &size, SOCK_CLOEXEC | SOCK_NONBLOCK));
   if (fd) {
     no_delay(fd.get());
     return fd;

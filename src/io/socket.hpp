@@ -30,7 +30,11 @@ class Endpoint {
 
   const sockaddr* data() const { return &address_.any; }
   sockaddr* data() { return &address_.any; }
-  socklen_t size() const { return size_; }
+  /// 0: unknown.
+  socklen_t size() const {
+    const sa_family_t family = address_.any.sa_family;
+    return family == AF_INET6 ? sizeof address_.v6 : family == AF_INET ? sizeof address_.v4 : 0;
+  }
 
  private:
   friend Result<base::UniqueFd> accept_one(int, Endpoint&);
@@ -39,8 +43,7 @@ class Endpoint {
     sockaddr any;
     sockaddr_in v4;
     sockaddr_in6 v6;
-  } address_{};
-  socklen_t size_ = 0;
+  } address_{};  // the family says which; AF_UNSPEC: none
 };
 
 /// Binds and listens, non-blocking; IPv6 sockets do not take IPv4. Errors: address_in_use,

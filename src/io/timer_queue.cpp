@@ -15,7 +15,7 @@ TimerQueue::~TimerQueue() {
 
 void TimerQueue::place(Timer* timer, std::size_t index) {
   heap_[index] = timer;
-  timer->index_ = index;
+  timer->index_ = static_cast<std::uint32_t>(index);
 }
 
 void TimerQueue::up(std::size_t index) {
@@ -58,7 +58,7 @@ void TimerQueue::arm(Timer& timer, base::Time deadline) {
   forget_due(timer);
   if (timer.index_ == Timer::kNone) {
     heap_.push_back(&timer);
-    timer.index_ = heap_.size() - 1;
+    timer.index_ = static_cast<std::uint32_t>(heap_.size() - 1);
     up(timer.index_);
   } else {
     up(timer.index_);
@@ -83,7 +83,7 @@ void TimerQueue::run(base::Time now) {
   while (!heap_.empty() && heap_.front()->deadline_ <= now) {
     Timer* const timer = heap_.front();
     remove(0);
-    timer->index_ = Timer::kDue + due_.size();
+    timer->index_ = Timer::kDue + static_cast<std::uint32_t>(due_.size());
     due_.push_back(timer);
   }
   for (std::size_t i = 0; i < due_.size(); ++i) {

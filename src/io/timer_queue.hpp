@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <vector>
 
 #include "base/time.hpp"
@@ -27,12 +28,12 @@ class Timer {
 
  private:
   friend class TimerQueue;
-  static constexpr std::size_t kNone = static_cast<std::size_t>(-1);
-  static constexpr std::size_t kDue = kNone / 2;  // added to the place in the list of a run in progress
+  static constexpr std::uint32_t kNone = UINT32_MAX;
+  static constexpr std::uint32_t kDue = kNone / 2;  // added to the place in the list of a run in progress
 
   TimerQueue* queue_ = nullptr;
   base::Time deadline_ = base::kNever;
-  std::size_t index_ = kNone;  // in the heap, or kDue and more
+  std::uint32_t index_ = kNone;  // in the heap, or kDue and more
 };
 
 /// The deadlines of one reactor: a binary heap, so that nobody has to tick. Pure: time is an

@@ -20,6 +20,9 @@ class Held {
   explicit Held(base::ChunkPool& pool) : bytes_(pool) {}
 
   bool empty() const { return bytes_.empty(); }
+
+  std::uint64_t barrier = 0;  ///< what the last CONNACK or SUBACK waits for: nothing overtakes those
+
   /// What the last of them wait for; there is one.
   std::uint64_t last_batch() { return marks_.at(marks_.size() - 1).batch; }
   const base::ByteQueue& bytes() const { return bytes_; }
@@ -57,7 +60,7 @@ struct Link {
 
   /// True when a client does not even read the answers to what it sends: nothing more is read from it
   /// until it does. Above what messages may fill, so that a slow subscriber is still heard.
-  bool congested() const { return size() >= 2 * out_bytes_max; }
+  bool congested() const { return size() >= std::size_t{2} * out_bytes_max; }
 
   /// Where to write a packet that tells of something the store has once `batch` is committed; 0: of nothing that
   /// is not there yet. Such packets leave in their order.
@@ -67,11 +70,16 @@ struct Link {
   }
   /// The same for packets that tell of nothing in the store: they overtake those that wait, up to `barrier`.
   base::ByteQueue& queue_free() {
-    if (barrier == 0 || !holds()) return out;
+    if (!holds() || held->barrier == 0) return out;
     // What is held may wait for more than the barrier does, and those that follow must not overtake this one
     // (MQTT-4.6.0-6).
-    barrier = std::max(barrier, held->last_batch());
+    held->barrier = std::max(held->barrier, held->last_batch());
     return hold(0);
+  }
+  /// A CONNACK or SUBACK that waits for `batch`, not 0, is to come.
+  void raise_barrier(std::uint64_t batch) {
+    make_held();
+    held->barrier = std::max(held->barrier, batch);
   }
   /// Unsent bytes.
   std::size_t size() const { return out.size() + (held ? held->bytes().size() : 0); }
@@ -80,26 +88,28 @@ struct Link {
   /// What waits for no batch after `committed` may leave.
   void release(std::uint64_t committed) {
     held->release(committed, out);
-    if (barrier > committed) return;
+    if (held->barrier > committed) return;
     // Who only listens has nothing else that waits; for the others it stays.
-    if (std::exchange(barrier, 0) != 0 && held->empty()) held.reset();
+    if (std::exchange(held->barrier, 0) != 0 && held->empty()) held.reset();
   }
   /// The peer is gone: nobody hears what waits.
   void drop_held() { held.reset(); }
 
   base::ByteQueue out;
-  std::size_t out_bytes_max = 1024 * 1024;
+  std::uint32_t out_bytes_max = 1024 * 1024;
   std::uint32_t packet_size_max = UINT32_MAX;  ///< the client's maximum packet size (MQTT-3.1.2-24)
   std::uint16_t receive_maximum = UINT16_MAX;  ///< the client's (MQTT-3.3.4-9)
   mqtt::Version version = mqtt::Version::v5;
   std::unique_ptr<SentAliases> aliases;  ///< null: the client allows none
-  std::uint64_t barrier = 0;             ///< what the last CONNACK or SUBACK waits for: nothing overtakes those
   std::unique_ptr<Held> held;            ///< null: nothing waits for the store
 
  private:
   base::ByteQueue& hold(std::uint64_t batch) {
-    if (!held) held = std::make_unique<Held>(out.pool());
+    make_held();
     return held->at(batch);
+  }
+  void make_held() {
+    if (!held) held = std::make_unique<Held>(out.pool());
   }
 };
 

@@ -32,7 +32,7 @@ TEST_F(LinkTest, WhatWaitsForTheStoreIsOvertakenByWhatDoesNot) {
 }
 
 TEST_F(LinkTest, NothingOvertakesTheBarrier) {
-  link.barrier = 5;
+  link.raise_barrier(5);
   put(link.queue(5), "CONNACK ");
   put(link.queue_free(), "b");
   link.release(4);
@@ -45,7 +45,7 @@ TEST_F(LinkTest, NothingOvertakesTheBarrier) {
 // Messages at QoS 1 and 0 stay in their order (MQTT-4.6.0-6): of two the first may have to wait with what the barrier
 // held, and for more than the barrier.
 TEST_F(LinkTest, WhatTheBarrierHeldIsNotOvertakenOnceItIsGone) {
-  link.barrier = 5;
+  link.raise_barrier(5);
   put(link.queue(5), "CONNACK ");
   put(link.queue(6), "QoS2 ");
   put(link.queue_free(), "1");

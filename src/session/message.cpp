@@ -10,16 +10,20 @@
 namespace shoal::session {
 namespace {
 
-constexpr std::size_t kStep = 64;  // a cache line: most messages are small, and many are kept
-constexpr std::size_t kSteps = 8;  // classes that are that far apart; the others double
+// Most messages are small, and many are kept: the sizes that malloc has, nothing of which is left over.
+constexpr std::size_t kLeast = 24;
+constexpr std::size_t kStep = 16;
+constexpr std::size_t kSteps = 32;  // classes that are that far apart; the others double
+constexpr std::size_t kStepsMax = kLeast + (kSteps - 1) * kStep;
 
 constexpr std::size_t class_bytes(std::size_t size_class) {
-  return size_class < kSteps ? kStep * (size_class + 1) : kStep * kSteps << (size_class - kSteps + 1);
+  return size_class < kSteps ? kLeast + kStep * size_class : kStepsMax << (size_class - kSteps + 1);
 }
 
 constexpr std::size_t class_of(std::size_t size) {
-  if (size <= kStep * kSteps) return (size - 1) / kStep;
-  return kSteps - 1 + static_cast<std::size_t>(std::bit_width((size - 1) / (kStep * kSteps)));
+  if (size <= kLeast) return 0;
+  if (size <= kStepsMax) return (size - kLeast + kStep - 1) / kStep;
+  return kSteps - 1 + static_cast<std::size_t>(std::bit_width((size - 1) / kStepsMax));
 }
 
 }  // namespace
@@ -51,10 +55,14 @@ MessageRef MessagePool::make(std::string_view topic, Bytes payload, Bytes proper
   assert(topic.size() <= 0xffff);
   const std::size_t size = topic.size() + payload.size() + properties.size();
   const bool large = size >= Message::kLarge;
-  const std::size_t block = sizeof(Message) + (large ? sizeof(Message::Apart) : size);
+  const std::size_t front = storable_ ? sizeof(Message::Filed) : 0;
+  const std::size_t block = front + sizeof(Message) + (large ? sizeof(Message::Apart) : size);
   const std::size_t block_class = class_of(block);
   const std::size_t size_class = large ? std::min(class_of(size), kClasses) : block_class;
-  auto* message = new (take(block, block_class)) Message();
+  auto* const bytes = static_cast<std::uint8_t*>(take(block, block_class));
+  if (storable_) new (bytes) Message::Filed();
+  auto* message = new (bytes + front) Message();
+  message->storable_ = storable_;
   bytes_now_ += cost(size);
   ++count_now_;
   message->pool_ = this;
@@ -80,10 +88,10 @@ MessageRef MessagePool::make(std::string_view topic, Bytes payload, Bytes proper
 void Message::destroy() { pool_->give(this); }
 
 void Message::set_stored(std::uint64_t number) const {
-  assert(stored_number_ == 0);
+  assert(stored_number() == 0);
   ++pool_->stored_count_now_;
   pool_->stored_bytes_now_ += size();
-  stored_number_ = number;
+  filed().number = number;
 }
 
 void Message::set_spot(Spot spot) const {
@@ -120,12 +128,11 @@ MessageList& MessageList::operator=(MessageList&& other) noexcept {
 
 const Message& MessageList::front() const {
   assert(!empty());
-  return static_cast<const Message&>(*ends_.behind);
+  return Message::of(*ends_.behind);
 }
 
 void MessageList::add(const Message& message) {
-  // To be in a list is not part of what a message is.
-  auto& link = static_cast<MessageLink&>(const_cast<Message&>(message));
+  MessageLink& link = message.filed().link;
   leave(link);
   link = {ends_.before, &ends_};
   ends_.before->behind = &link;
@@ -145,7 +152,7 @@ std::vector<MessageRef> MessageList::absent(std::size_t count_max, std::size_t b
   std::vector<MessageRef> found;
   std::size_t bytes = 0;
   for (MessageLink* link = ends_.behind; link != &ends_ && found.size() < count_max; link = link->behind) {
-    auto& message = static_cast<Message&>(*link);
+    Message& message = Message::of(*link);
     if (!message.absent() || message.lost()) continue;
     bytes += message.size();
     if (!found.empty() && bytes > bytes_max) break;
@@ -165,7 +172,7 @@ void MessageList::leave(MessageLink& link) {
 std::uint64_t MessageList::bytes(std::uint64_t most) const {
   std::uint64_t bytes = 0;
   for (const MessageLink* link = ends_.behind; link != &ends_ && bytes <= most; link = link->behind) {
-    bytes += static_cast<const Message&>(*link).size();
+    bytes += Message::of(*link).size();
   }
   return bytes;
 }
@@ -180,8 +187,9 @@ void MessagePool::give(Message* message) {
   const bool large = message->large_;
   bytes_now_ -= cost(size);
   --count_now_;
-  MessageList::leave(*message);
-  if (message->stored_number_ != 0) {
+  const std::size_t front = message->storable_ ? sizeof(Message::Filed) : 0;
+  if (message->storable_) MessageList::leave(message->filed().link);
+  if (message->stored_number() != 0) {
     --stored_count_now_;
     stored_bytes_now_ -= size;
   }
@@ -193,7 +201,8 @@ void MessagePool::give(Message* message) {
     put_back(message->apart().body, size_class);
   }
   message->~Message();
-  put_back(message, large ? class_of(sizeof(Message) + sizeof(Message::Apart)) : size_class);
+  put_back(reinterpret_cast<std::uint8_t*>(message) - front,
+           large ? class_of(front + sizeof(Message) + sizeof(Message::Apart)) : size_class);
 }
 
 }  // namespace shoal::session

@@ -73,7 +73,7 @@ inline Time expires(Time now, std::uint32_t expiry_s) {
 /// An application message as it is kept: queued, in flight, retained or as a will. Immutable. A small one is one block
 /// of memory. The body of a large one (topic, properties and payload) is a block of its own, which can leave memory
 /// while only queues of sessions refer to the message and the store has it: then it is absent. Made by a MessagePool.
-class Message final : public base::Shared, private MessageLink {
+class Message final : public base::Shared {
  public:
   /// From so many bytes on it is large.
   static constexpr std::size_t kLarge = 512;
@@ -98,8 +98,8 @@ class Message final : public base::Shared, private MessageLink {
   // What follows changes nothing of the message: whoever has it may say so.
 
   /// Its number in the store; 0: it is not there.
-  std::uint64_t stored_number() const { return stored_number_; }
-  /// It was written there, once and for all.
+  std::uint64_t stored_number() const { return storable_ ? filed().number : 0; }
+  /// It was written there, once and for all. It was made while its pool had a store.
   void set_stored(std::uint64_t number) const;
 
   bool large() const { return large_; }
@@ -124,7 +124,7 @@ class Message final : public base::Shared, private MessageLink {
   }
   /// Its body can leave memory: nothing but queues refers to the message. That its spot survives is for the caller to
   /// know.
-  bool evictable() const { return large_ && stored_number_ != 0 && apart().body && apart().queued == uses(); }
+  bool evictable() const { return large_ && stored_number() != 0 && apart().body && apart().queued == uses(); }
   /// Gives up the body. `checksum`, of the body, is what is known of it from then on.
   void evict(std::uint32_t checksum) const;
   bool absent() const { return large_ && !apart().body; }
@@ -139,6 +139,11 @@ class Message final : public base::Shared, private MessageLink {
  private:
   friend class MessagePool;
   friend class MessageList;
+  // In front of a message that a store may have.
+  struct Filed {
+    MessageLink link;
+    std::uint64_t number = 0;
+  };
   // Behind a large message.
   struct Apart {
     std::uint8_t* body = nullptr;  // null: absent
@@ -153,6 +158,16 @@ class Message final : public base::Shared, private MessageLink {
   ~Message() = default;
 
   void destroy() override;
+  // The message in whose front the link is.
+  static Message& of(const MessageLink& link) {
+    auto* const filed = reinterpret_cast<Filed*>(const_cast<MessageLink*>(&link));
+    return *reinterpret_cast<Message*>(filed + 1);
+  }
+  // To be in a store or a list is not part of what a message is.
+  Filed& filed() const {
+    assert(storable_);
+    return *(reinterpret_cast<Filed*>(const_cast<Message*>(this)) - 1);
+  }
   Apart& apart() const { return *reinterpret_cast<Apart*>(const_cast<Message*>(this) + 1); }
   const std::uint8_t* bytes() const {
     if (!large_) return reinterpret_cast<const std::uint8_t*>(this + 1);
@@ -167,8 +182,8 @@ class Message final : public base::Shared, private MessageLink {
   std::uint16_t topic_size_ = 0;
   std::uint8_t qos_ : 2 = 0;
   bool large_ : 1 = false;
+  bool storable_ : 1 = false;    // there is a Filed in front
   std::uint8_t size_class_ = 0;  // of the body when it is large
-  mutable std::uint64_t stored_number_ = 0;
 };
 
 /// Where messages come from: keeps freed blocks of the common sizes, a bounded number of bytes of
@@ -185,10 +200,13 @@ class MessagePool {
   /// Copies the parts. Topic at most 65,535 bytes.
   MessageRef make(std::string_view topic, Bytes payload, Bytes properties, std::uint8_t qos, Time expires);
 
+  /// Whether a store may have what is made from now on; it takes 24 bytes more then. True before the first call.
+  void set_storable(bool storable) { storable_ = storable; }
+
   std::size_t count_now() const { return count_now_; }
   /// What a message of `size()` bytes takes.
   static constexpr std::size_t cost(std::size_t size) {
-    return sizeof(Message) + (size < Message::kLarge ? 0 : sizeof(Message::Apart)) + size;
+    return sizeof(Message::Filed) + sizeof(Message) + (size < Message::kLarge ? 0 : sizeof(Message::Apart)) + size;
   }
   /// Memory of all messages that somebody keeps, each counted once however many sessions refer to it.
   std::size_t bytes_now() const { return bytes_now_; }
@@ -201,7 +219,7 @@ class MessagePool {
 
  private:
   friend class Message;
-  static constexpr std::size_t kClasses = 15;  // 64, 128, 192, ... 512, 1,024, 2,048, ... 65,536 bytes
+  static constexpr std::size_t kClasses = 39;  // 24, 40, 56, ... 520, 1,040, 2,080, ... 66,560 bytes
 
   struct Free {
     Free* next;
@@ -211,6 +229,7 @@ class MessagePool {
   void put_back(void* block, std::size_t size_class);
   void give(Message* message);
 
+  bool storable_ = true;
   Free* free_[kClasses] = {};
   std::size_t kept_bytes_ = 0;
   std::size_t bytes_now_ = 0;

@@ -22,7 +22,33 @@ bool before(std::uint32_t a, std::uint32_t b) { return static_cast<std::int32_t>
 
 Outbound::~Outbound() {
   detach();
-  while (!queue_.empty()) pop();
+  while (queued() != 0) pop();
+}
+
+Outbound::Queue& Outbound::queue() {
+  if (!queue_) {
+    queue_ = std::make_unique<Queue>();
+    queue_->share.set_connected(*budget_, attached_);
+  }
+  used_ = true;
+  return *queue_;
+}
+
+void Outbound::grow_slots(std::size_t least) {
+  const std::size_t count = std::min(std::max({kSlotsMin, least, std::size_t{slot_count_} * 2}), kSlotsMax);
+  auto grown = std::make_unique<Slot[]>(count);
+  std::ranges::move(slots(), grown.get());
+  slots_ = std::move(grown);
+  slot_count_ = static_cast<std::uint16_t>(count);
+}
+
+void Outbound::rest() {
+  if (std::exchange(used_, false)) return;
+  if (queued() == 0) queue_.reset();
+  if (inflight_ > 0) return;
+  slots_.reset();
+  slot_count_ = 0;
+  cursor_ = 0;
 }
 
 bool Outbound::window_open(const Link& link) const {
@@ -110,7 +136,7 @@ void Outbound::time_written(std::uint16_t id, const Queued* waited, Time now) {
 Outcome Outbound::enqueue(Publication& publication, const Copy& copy, bool online, bool keep) {
   KeptCopy kept(copy);
   const std::size_t size = publication.size() + kept.bytes();
-  if (!share_.make_room(*budget_, size, [&] { discard(budget_->dropped_full); })) {
+  if (!queue().share.make_room(*budget_, size, [&] { discard(budget_->dropped_full); })) {
     ++budget_->dropped_full;
     const bool disconnect = online && budget_->when_full == QueueFull::disconnect;
     return disconnect ? Outcome::disconnect : Outcome::dropped;
@@ -128,14 +154,15 @@ Outcome Outbound::enqueue(Publication& publication, const Copy& copy, bool onlin
 }
 
 void Outbound::push(Queued item) {
-  share_.add(*budget_, item.bytes(), item.entry_bytes());
+  Queue& queue = this->queue();
+  queue.share.add(*budget_, item.bytes(), item.entry_bytes());
   item.message->enter_queue();
-  queue_.push(std::move(item));
+  queue.items.push(std::move(item));
 }
 
 Outbound::Queued Outbound::pop() {
-  Queued item = queue_.pop();
-  share_.remove(*budget_, item.bytes(), item.entry_bytes());
+  Queued item = queue_->items.pop();
+  queue_->share.remove(*budget_, item.bytes(), item.entry_bytes());
   if (!item.pinned) item.message->leave_queue();
   return item;
 }
@@ -152,14 +179,13 @@ void Outbound::discard(std::uint64_t& counter) {
 std::uint16_t Outbound::acquire() {
   // Some more than are in use: an identifier does not come again at once, so that an acknowledgement sent
   // twice does not meet another message.
-  if (inflight_ + inflight_ / 8u + 1 >= slots_.size() && slots_.size() < kSlotsMax) {
-    slots_.resize(std::min(std::max(kSlotsMin, slots_.size() * 2), kSlotsMax));
-  }
-  assert(inflight_ < slots_.size());
-  while (slots_[cursor_].state != State::free) cursor_ = static_cast<std::uint16_t>((cursor_ + 1) % slots_.size());
+  if (inflight_ + inflight_ / 8u + 1 >= slot_count_ && slot_count_ < kSlotsMax) grow_slots(0);
+  assert(inflight_ < slot_count_);
+  used_ = true;
+  while (slots_[cursor_].state != State::free) cursor_ = static_cast<std::uint16_t>((cursor_ + 1u) % slot_count_);
   Slot& slot = slots_[cursor_];
   const auto id = static_cast<std::uint16_t>(cursor_ + 1);
-  cursor_ = static_cast<std::uint16_t>((cursor_ + 1) % slots_.size());
+  cursor_ = static_cast<std::uint16_t>((cursor_ + 1u) % slot_count_);
   slot.order = next_order_++;
   slot.state = State::published;
   slot.sent = true;
@@ -191,7 +217,7 @@ void Outbound::release(Slot& slot) {
 Outbound::Acknowledged Outbound::acknowledge(mqtt::PacketType type, std::uint16_t id, mqtt::ReasonCode code, Time now) {
   using mqtt::PacketType;
   using mqtt::ReasonCode;
-  Slot* const slot = id != 0 && id <= slots_.size() ? &slots_[id - 1] : nullptr;
+  Slot* const slot = id != 0 && id <= slot_count_ ? &slots_[id - 1] : nullptr;
   // Also one that still waits to be sent again: the client may answer what the last connection brought.
   const bool in_use = slot && slot->state != State::free;
   const auto end_flow = [&] {
@@ -228,33 +254,40 @@ Outbound::Acknowledged Outbound::acknowledge(mqtt::PacketType type, std::uint16_
 }
 
 void Outbound::detach() {
-  share_.set_connected(*budget_, false);
-  for (Slot& slot : slots_) slot.sent = false;
+  attached_ = false;
+  for (Slot& slot : slots()) slot.sent = false;
   outstanding_ = 0;
   timed_ = {};
-  resend_.clear();
-  resend_at_ = 0;
-  // Nobody takes what was read back; it may leave memory again.
-  for (std::size_t i = 0; i < queue_.size() && queue_.at(i).pinned; ++i) {
-    queue_.at(i).pinned = false;
-    queue_.at(i).message->enter_queue();
+  resend_.reset();
+  if (queue_) {
+    queue_->share.set_connected(*budget_, false);
+    // Nobody takes what was read back; it may leave memory again.
+    base::Ring<Queued>& items = queue_->items;
+    for (std::size_t i = 0; i < items.size() && items.at(i).pinned; ++i) {
+      items.at(i).pinned = false;
+      items.at(i).message->enter_queue();
+    }
   }
-  queue_.shrink();
+  used_ = false;
+  rest();
 }
 
 void Outbound::attach() {
-  share_.set_connected(*budget_, true);
-  left_queue_ = -static_cast<std::int32_t>(queue_.size());
-  for (std::size_t i = 0; i < slots_.size(); ++i) {
-    if (slots_[i].state != State::free) resend_.push_back(static_cast<std::uint16_t>(i));
+  attached_ = true;
+  if (queue_) queue_->share.set_connected(*budget_, true);
+  left_queue_ = -static_cast<std::int32_t>(queued());
+  if (inflight_ == 0) return;
+  resend_ = std::make_unique<Resend>();
+  for (std::uint16_t i = 0; i < slot_count_; ++i) {
+    if (slots_[i].state != State::free) resend_->places.push_back(i);
   }
-  std::sort(resend_.begin(), resend_.end(),
-            [&](std::uint16_t a, std::uint16_t b) { return before(slots_[a].order, slots_[b].order); });
+  std::ranges::sort(resend_->places,
+                    [&](std::uint16_t a, std::uint16_t b) { return before(slots_[a].order, slots_[b].order); });
 }
 
 void Outbound::restore_in_flight(std::uint16_t id, std::uint32_t order, MessageRef message, KeptCopy copy,
                                  Place place) {
-  if (id > slots_.size()) slots_.resize(std::min(std::max({kSlotsMin, std::size_t{id}, slots_.size() * 2}), kSlotsMax));
+  if (id > slot_count_) grow_slots(id);
   Slot& slot = slots_[id - 1];
   assert(slot.state == State::free);
   ++inflight_;
@@ -265,7 +298,7 @@ void Outbound::restore_in_flight(std::uint16_t id, std::uint32_t order, MessageR
   slot.place = place;
   slot.stored = true;
   next_order_ = order + 1;
-  cursor_ = static_cast<std::uint16_t>(id % slots_.size());
+  cursor_ = static_cast<std::uint16_t>(id % slot_count_);
 }
 
 void Outbound::restore_queued(std::uint32_t sequence, MessageRef message, KeptCopy copy, Place place) {
@@ -276,9 +309,9 @@ void Outbound::restore_queued(std::uint32_t sequence, MessageRef message, KeptCo
 // The first in the queue that is not before `sequence`.
 std::size_t Outbound::queue_place(std::uint32_t sequence) {
   std::size_t low = 0;
-  for (std::size_t high = queue_.size(); low < high;) {
+  for (std::size_t high = queued(); low < high;) {
     const std::size_t middle = low + (high - low) / 2;
-    if (before(queue_.at(middle).sequence, sequence)) low = middle + 1;
+    if (before(queue_->items.at(middle).sequence, sequence)) low = middle + 1;
     else high = middle;
   }
   return low;
@@ -290,16 +323,16 @@ std::uint64_t Outbound::told_bytes(Place place) {
   const auto add = [&](const auto& one) {
     if (one.stored && one.place == place) bytes += kEach;
   };
-  for (const Slot& slot : slots_) add(slot);
-  for (std::size_t i = 0; i < queue_.size(); ++i) add(queue_.at(i));
+  for (const Slot& slot : slots()) add(slot);
+  for (std::size_t i = 0; i < queued(); ++i) add(queue_->items.at(i));
   return bytes;
 }
 
 bool Outbound::tell_again(Place place, Cursor& cursor, std::size_t most) {
   Journal& journal = *budget_->journal;
   std::uint32_t single = 0;
-  for (std::size_t i = cursor.begun_ ? queue_place(cursor.sequence_) : 0; i < queue_.size(); ++i, --most) {
-    Queued& item = queue_.at(i);
+  for (std::size_t i = cursor.begun_ ? queue_place(cursor.sequence_) : 0; i < queued(); ++i, --most) {
+    Queued& item = queue_->items.at(i);
     cursor.begun_ = true;
     cursor.sequence_ = item.sequence;
     if (most == 0) return true;
@@ -307,7 +340,7 @@ bool Outbound::tell_again(Place place, Cursor& cursor, std::size_t most) {
     if (!item.stored || item.place != place) continue;
     item.place = journal.queued(*stored_, item.sequence, item.message, item.copy.copy(single));
   }
-  for (; cursor.slot_ < slots_.size(); ++cursor.slot_, --most) {
+  for (; cursor.slot_ < slot_count_; ++cursor.slot_, --most) {
     if (most == 0) return true;
     Slot& slot = slots_[cursor.slot_];
     if (!slot.stored || slot.place != place) continue;
@@ -318,7 +351,7 @@ bool Outbound::tell_again(Place place, Cursor& cursor, std::size_t most) {
 
 std::vector<Outbound::Unfinished> Outbound::unfinished() const {
   std::vector<const Slot*> found;
-  for (const Slot& slot : slots_) {
+  for (const Slot& slot : slots()) {
     if (slot.state == State::published && slot.copy.qos() == 1 && slot.copy.group() != 0) found.push_back(&slot);
   }
   std::sort(found.begin(), found.end(), [](const Slot* a, const Slot* b) { return before(a->order, b->order); });
@@ -329,8 +362,9 @@ std::vector<Outbound::Unfinished> Outbound::unfinished() const {
 
 bool Outbound::resend(Publication& scratch, Link& link, Time now) {
   bool wrote = false;
-  while (resend_at_ < resend_.size() && link.has_room() && outstanding_ < link.receive_maximum) {
-    const std::uint16_t index = resend_[resend_at_++];
+  const std::vector<std::uint16_t>& places = resend_->places;
+  while (resend_->next < places.size() && link.has_room() && outstanding_ < link.receive_maximum) {
+    const std::uint16_t index = places[resend_->next++];
     Slot& slot = slots_[index];
     if (slot.state == State::free || slot.sent) continue;  // answered meanwhile
     const auto id = static_cast<std::uint16_t>(index + 1);
@@ -360,11 +394,7 @@ bool Outbound::resend(Publication& scratch, Link& link, Time now) {
     ++budget_->acks;
     wrote = true;
   }
-  if (resend_at_ == resend_.size()) {
-    resend_.clear();
-    resend_.shrink_to_fit();
-    resend_at_ = 0;
-  }
+  if (resend_->next == places.size()) resend_.reset();
   return wrote;
 }
 
@@ -382,18 +412,19 @@ bool Outbound::pull(Source& source, Publication& scratch, Link& link, bool keep,
 }
 
 bool Outbound::pump(Publication& scratch, Link& link, bool keep, Time now) {
-  bool wrote = resend_at_ < resend_.size() && resend(scratch, link, now);
+  bool wrote = resend_ && resend(scratch, link, now);
   starved_ = false;
-  if (resend_.empty() && retained_waiting()) wrote |= pull(*retained_, scratch, link, keep, now);
-  while (resend_.empty() && !retained_waiting() && !queue_.empty() && link.has_room()) {
-    const Message& first = *queue_.front().message;
+  if (!resend_ && retained_waiting()) wrote |= pull(*retained_, scratch, link, keep, now);
+  while (!resend_ && !retained_waiting() && queued() != 0 && link.has_room()) {
+    const Queued& front = queue_->items.front();
+    const Message& first = *front.message;
     // What nobody gets is not read.
     if (first.absent() && (first.lost() || first.expires() <= now)) {
       discard(first.lost() ? budget_->lost : budget_->expired);
       budget_->work.add(kSendWork);
       continue;
     }
-    if (queue_.front().copy.qos() != 0 && !window_open(link)) break;
+    if (front.copy.qos() != 0 && !window_open(link)) break;
     if ((starved_ = first.absent())) break;
     const Queued item = pop();
     std::uint32_t single = 0;
@@ -402,29 +433,29 @@ bool Outbound::pump(Publication& scratch, Link& link, bool keep, Time now) {
   }
   if (!has_backlog() && shared_waiting()) wrote |= pull(*shared_, scratch, link, keep, now);
   scratch.finish();
-  // A small block stays with a connected session: it may be needed for every other message.
-  if (queue_.capacity() > kQueueKept) queue_.shrink();
+  // A small one stays: it may be needed for every other message.
+  if (queue_ && queue_->items.empty() && queue_->items.capacity() > kQueueKept) queue_.reset();
   return wrote;
 }
 
 void Outbound::read_back(std::string_view client_id) {
-  if (reading_ != 0 || !budget_->journal) return;
+  if (!queue_ || queue_->reading != 0 || !budget_->journal) return;
   std::vector<MessageRef> messages;
   std::size_t bytes = 0;
-  for (std::size_t i = 0; i < std::min(queue_.size(), kReadBackMax); ++i) {
-    Queued& item = queue_.at(i);
+  for (std::size_t i = 0; i < std::min(queued(), kReadBackMax); ++i) {
+    Queued& item = queue_->items.at(i);
     bytes += item.message->size();
     if (i > 0 && bytes > kReadBackBytesMax) break;
     if (!std::exchange(item.pinned, true)) item.message->leave_queue();
     const bool asked = !messages.empty() && messages.back().get() == item.message.get();
     if (item.message->absent() && !item.message->lost() && !asked) messages.push_back(item.message);
   }
-  if (!messages.empty()) reading_ = budget_->journal->read_back(client_id, std::move(messages));
+  if (!messages.empty()) queue_->reading = budget_->journal->read_back(client_id, std::move(messages));
 }
 
 bool Outbound::arrived(std::uint32_t request) {
-  if (request != reading_) return false;
-  reading_ = 0;
+  if (!queue_ || request != queue_->reading) return false;
+  queue_->reading = 0;
   return true;
 }
 

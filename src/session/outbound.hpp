@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <memory>
+#include <span>
 #include <string_view>
 #include <vector>
 
@@ -32,8 +34,15 @@ class Outbound {
  public:
   explicit Outbound(QueueBudget& budget) : budget_(&budget) {}
 
-  /// From now on the budget's journal hears of messages that are kept. It belongs to the session.
-  void set_stored(Stored* stored) { stored_ = stored; }
+  /// How the store knows the session; null: not at all.
+  Stored* stored() const { return stored_.get(); }
+  /// From now on the budget's journal hears of messages that are kept.
+  void set_stored(std::unique_ptr<Stored> stored) { stored_ = std::move(stored); }
+  /// The journal, when it hears of this session at all; or null.
+  Journal* journal() const { return stored_ ? budget_->journal : nullptr; }
+  /// What a packet has to wait for that tells of this session's state; see `Link::queue`.
+  std::uint64_t pending() const { return journal() ? journal()->pending(stored_.get()) : 0; }
+  QueueBudget& budget() { return *budget_; }
   ~Outbound();
   Outbound(const Outbound&) = delete;
   Outbound& operator=(const Outbound&) = delete;
@@ -63,6 +72,9 @@ class Outbound {
   void detach();
   /// A new connection: prepares resending, in the original order (MQTT-4.4.0-1, MQTT-4.6.0-1).
   void attach();
+  /// Called now and then, seldom: gives back what the flow and the queue take when both are empty and were not used
+  /// since the last call.
+  void rest();
   /// Sends what is due within the window and the link's room: first what has to be sent again, then
   /// retained messages, then the queue, then what waits for shared subscriptions. Returns false when
   /// there was nothing to send.
@@ -74,7 +86,7 @@ class Outbound {
   /// What `read_back` asked for has come, as far as it will. False when it was not this that asked.
   bool arrived(std::uint32_t request);
 
-  bool has_backlog() const { return !queue_.empty() || resend_at_ < resend_.size() || retained_waiting(); }
+  bool has_backlog() const { return queued() != 0 || resend_ || retained_waiting(); }
   bool shared_waiting() const { return shared_ && shared_->waiting(); }
   /// True when a message of this QoS would leave at once.
   bool can_take(std::uint8_t qos, const Link& link) const {
@@ -111,11 +123,11 @@ class Outbound {
   bool tell_again(Place place, Cursor& cursor, std::size_t most);
 
   /// How full the queue is, in percent of the nearest limit.
-  unsigned fill_percent() const { return share_.percent(*budget_); }
-  std::size_t queued() const { return queue_.size(); }
-  std::size_t queued_bytes() const { return share_.bytes(); }
+  unsigned fill_percent() const { return queue_ ? queue_->share.percent(*budget_) : 0; }
+  std::size_t queued() const { return queue_ ? queue_->items.size() : 0; }
+  std::size_t queued_bytes() const { return queue_ ? queue_->share.bytes() : 0; }
   std::size_t inflight() const { return inflight_; }
-  bool empty() const { return queue_.empty() && inflight_ == 0; }
+  bool empty() const { return queued() == 0 && inflight_ == 0; }
 
  private:
   enum class State : std::uint8_t { free, published, released };
@@ -143,6 +155,19 @@ class Outbound {
     std::size_t bytes() const { return message->size() + copy.bytes(); }
   };
 
+  // Most sessions never need one; a small one stays with a connected session, that does not rest.
+  struct Queue {
+    base::Ring<Queued> items;
+    QueueShare share;
+    std::uint32_t reading = 0;  // the request for bodies that has not been answered; 0: none
+  };
+
+  // What has to be sent again on this connection: places of slots in the order of their messages, from `next` on.
+  struct Resend {
+    std::vector<std::uint16_t> places;
+    std::size_t next = 0;
+  };
+
   // The one message that is timed now: on its way through the queue, then in flight. More would take memory for each.
   struct Timed {
     enum class Where : std::uint8_t { nowhere, queue, flight };
@@ -160,16 +185,15 @@ class Outbound {
   bool retained_waiting() const { return retained_ && retained_->waiting(); }
   // `waited`: what it was in the queue.
   Outcome write(Publication& publication, const Copy& copy, Link& link, bool keep, const Queued* waited = nullptr);
-  // The journal, when it hears of this session at all.
-  Journal* journal() const { return stored_ ? budget_->journal : nullptr; }
   Outcome enqueue(Publication& publication, const Copy& copy, bool online, bool keep);
   std::uint16_t acquire();
-  std::uint16_t id_of(const Slot& slot) const { return static_cast<std::uint16_t>(&slot - slots_.data() + 1); }
+  std::uint16_t id_of(const Slot& slot) const { return static_cast<std::uint16_t>(&slot - slots_.get() + 1); }
   void finish(Slot& slot);
   void receive(Slot& slot);
   void release(Slot& slot);
-  // What a packet about something in flight has to wait for.
-  std::uint64_t pending() const { return journal() ? journal()->pending(stored_) : 0; }
+  std::span<Slot> slots() const { return {slots_.get(), slot_count_}; }
+  void grow_slots(std::size_t least);
+  Queue& queue();
   void push(Queued item);
   Queued pop();
   void discard(std::uint64_t& counter);
@@ -177,22 +201,22 @@ class Outbound {
   bool pull(Source& source, Publication& scratch, Link& link, bool keep, Time now);
 
   QueueBudget* budget_;
-  Stored* stored_ = nullptr;
-  std::vector<Slot> slots_;
-  std::vector<std::uint16_t> resend_;  // slot indexes in order, from resend_at_
-  std::size_t resend_at_ = 0;
-  base::Ring<Queued> queue_;
+  std::unique_ptr<Stored> stored_;
+  std::unique_ptr<Slot[]> slots_;
+  std::unique_ptr<Queue> queue_;    // null: empty
+  std::unique_ptr<Resend> resend_;  // null: nothing
   Source* retained_ = nullptr;
   Source* shared_ = nullptr;
-  QueueShare share_;  // of queue_
   std::uint32_t next_order_ = 0;
   std::uint32_t next_sequence_ = 0;
+  std::int32_t left_queue_ = 0;  // since the last timed one; below 0: so many still come that nobody was there for
+  bool attached_ = false;
+  bool starved_ = false;
+  bool used_ = false;  // since the last `rest`
+  std::uint16_t slot_count_ = 0;
   std::uint16_t inflight_ = 0;     // slots in use
   std::uint16_t outstanding_ = 0;  // of these, sent on this connection: what receive maximum bounds
   std::uint16_t cursor_ = 0;       // where the search for a free slot starts
-  std::uint32_t reading_ = 0;      // the request for bodies that has not been answered; 0: none
-  std::int32_t left_queue_ = 0;    // since the last timed one; below 0: so many still come that nobody was there for
-  bool starved_ = false;
   Timed timed_;
 };
 

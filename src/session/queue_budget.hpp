@@ -122,7 +122,7 @@ class QueueShare {
   // `sign` is 1, or -1 as an unsigned number.
   void count(QueueBudget& budget, std::uint64_t sign, std::size_t bytes, std::size_t entry_bytes) {
     if (connected_) budget.floor_entry_bytes_now -= floor_entry_bytes();
-    messages_ += sign;
+    messages_ += static_cast<std::uint32_t>(sign);
     bytes_ += sign * bytes;
     entry_bytes_ += sign * entry_bytes;
     budget.messages_now += sign;
@@ -134,9 +134,9 @@ class QueueShare {
     budget.connected_entry_bytes_now += sign * entry_bytes;
   }
 
-  std::size_t messages_ = 0;
   std::size_t bytes_ = 0;
   std::size_t entry_bytes_ = 0;
+  std::uint32_t messages_ = 0;
   bool connected_ = false;
 };
 

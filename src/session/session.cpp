@@ -5,7 +5,8 @@ namespace shoal::session {
 void Session::attach(Link& link, std::uint32_t expiry_s) {
   link_ = &link;
   expiry_s_ = expiry_s;
-  inbound_.attach();
+  if (inbound_ && inbound_->inflight() == 0) inbound_.reset();
+  if (inbound_) inbound_->attach();
   outbound_.attach();
 }
 
@@ -17,7 +18,7 @@ void Session::detach() {
 void Session::write_ack(mqtt::PacketType type, std::uint16_t id, mqtt::ReasonCode code) {
   base::ByteQueue& queue = link_->queue(pending());
   queue.commit(mqtt::encode_ack(queue.reserve(mqtt::kAckSizeMax), type, id, code, link_->version));
-  ++budget_->acks;
+  ++outbound_.budget().acks;
 }
 
 bool Session::acknowledge(const mqtt::Ack& ack, Time now) {
@@ -27,8 +28,8 @@ bool Session::acknowledge(const mqtt::Ack& ack, Time now) {
 }
 
 void Session::release(const mqtt::Ack& ack) {
-  const bool known = inbound_.release(ack.id);
-  if (known && stored_ && budget_->journal) budget_->journal->released(*stored_, ack.id);
+  const bool known = inbound_ && inbound_->release(ack.id);
+  if (known && journal()) journal()->released(*stored(), ack.id);
   write_ack(mqtt::PacketType::pubcomp, ack.id,
             known ? mqtt::ReasonCode::success : mqtt::ReasonCode::packet_identifier_not_found);
 }

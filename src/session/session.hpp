@@ -3,9 +3,9 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
-#include <string>
 #include <string_view>
 
+#include "base/compact_text.hpp"
 #include "session/inbound.hpp"
 #include "session/link.hpp"
 #include "session/outbound.hpp"
@@ -29,12 +29,11 @@ struct StoredWill {
 /// to the link out. A resource of one shard.
 class Session {
  public:
-  Session(std::string client_id, QueueBudget& budget)
-      : client_id_(std::move(client_id)), budget_(&budget), outbound_(budget) {}
+  Session(std::string_view client_id, QueueBudget& budget) : client_id_(client_id), outbound_(budget) {}
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
 
-  const std::string& client_id() const { return client_id_; }
+  std::string_view client_id() const { return client_id_.view(); }
   bool connected() const { return link_ != nullptr; }
   Link* link() const { return link_; }
   /// Seconds it is kept without a connection; 0: ends with the connection.
@@ -42,17 +41,14 @@ class Session {
   void set_expiry_s(std::uint32_t seconds) { expiry_s_ = seconds; }
 
   /// How the store knows it; null: not at all.
-  Stored* stored() const { return stored_.get(); }
+  Stored* stored() const { return outbound_.stored(); }
   /// From now on the budget's journal hears of it.
-  void set_stored(std::unique_ptr<Stored> stored) {
-    stored_ = std::move(stored);
-    outbound_.set_stored(stored_.get());
-  }
+  void set_stored(std::unique_ptr<Stored> stored) { outbound_.set_stored(std::move(stored)); }
   /// Whether the store has more of it than a will.
-  bool survives() const { return stored_ && expiry_s_ != 0 && budget_->journal; }
+  bool survives() const { return expiry_s_ != 0 && journal(); }
   /// For what comes out of the store again.
   Outbound& restored_outbound() { return outbound_; }
-  void restore_taken(std::uint16_t id) { inbound_.restore(id); }
+  void restore_taken(std::uint16_t id) { made_inbound().restore(id); }
 
   /// A connection takes the session over. The link outlives it or `detach` comes first.
   void attach(Link& link, std::uint32_t expiry_s);
@@ -69,7 +65,7 @@ class Session {
   bool pump(Publication& scratch, Time now) {
     if (!link_ || (!outbound_.has_backlog() && !outbound_.shared_waiting())) return false;
     const bool wrote = outbound_.pump(scratch, *link_, expiry_s_ != 0, now);
-    if (outbound_.starved()) outbound_.read_back(client_id_);
+    if (outbound_.starved()) outbound_.read_back(client_id());
     return wrote;
   }
   /// What was read back for this session has come; see `Outbound::arrived`.
@@ -82,32 +78,40 @@ class Session {
   void release(const mqtt::Ack& ack);
   /// A QoS 2 PUBLISH.
   Inbound::Verdict take(std::uint16_t id, std::uint16_t receive_maximum) {
-    const Inbound::Verdict verdict = inbound_.publish(id, receive_maximum);
-    if (verdict == Inbound::Verdict::route && survives()) budget_->journal->taken(*stored_, id);
+    const Inbound::Verdict verdict = made_inbound().publish(id, receive_maximum);
+    if (verdict == Inbound::Verdict::route && survives()) journal()->taken(*stored(), id);
     return verdict;
   }
   void refuse(std::uint16_t id) {
-    inbound_.refuse(id);
-    if (stored_ && budget_->journal) budget_->journal->released(*stored_, id);
+    inbound_->refuse(id);
+    if (journal()) journal()->released(*stored(), id);
   }
   /// What a packet has to wait for that tells of this session's state; see `Link::queue`.
-  std::uint64_t pending() const { return stored_ && budget_->journal ? budget_->journal->pending(stored_.get()) : 0; }
+  std::uint64_t pending() const { return outbound_.pending(); }
 
   const Outbound& outbound() const { return outbound_; }
-  const Inbound& inbound() const { return inbound_; }
+  /// Null: no QoS 2 message came since the session, or a connection with nothing open, began.
+  const Inbound* inbound() const { return inbound_.get(); }
+  /// See `Outbound::rest`.
+  void rest() { outbound_.rest(); }
 
   std::unique_ptr<StoredWill> will;
 
  private:
   void write_ack(mqtt::PacketType type, std::uint16_t id, mqtt::ReasonCode code);
 
-  std::string client_id_;
-  QueueBudget* budget_;
-  std::unique_ptr<Stored> stored_;
+  // The journal, when it hears of this session at all.
+  Journal* journal() const { return outbound_.journal(); }
+  Inbound& made_inbound() {
+    if (!inbound_) inbound_ = std::make_unique<Inbound>();
+    return *inbound_;
+  }
+
+  base::CompactText client_id_;
   Link* link_ = nullptr;
-  std::uint32_t expiry_s_ = 0;
-  Inbound inbound_;
+  std::unique_ptr<Inbound> inbound_;
   Outbound outbound_;
+  std::uint32_t expiry_s_ = 0;
 };
 
 }  // namespace shoal::session

@@ -13,7 +13,7 @@ std::size_t LevelNames::slot_of(std::string_view text, std::uint32_t hash) const
   std::size_t slot = hash & mask;
   while (slots_[slot] != kNone) {
     const Name& name = names_[slots_[slot]];
-    if (name.hash == hash && name.text == text) break;
+    if (name.hash == hash && name.text.view() == text) break;
     slot = (slot + 1) & mask;
   }
   return slot;
@@ -37,7 +37,7 @@ std::uint32_t LevelNames::acquire(std::string_view text) {
       id = free_.back();
       free_.pop_back();
     }
-    names_[id] = {std::string(text), hash, 0};
+    names_[id] = {base::CompactText(text), hash, 0};
     slots_[slot] = id;
     ++used_;
     text_bytes_ += text.size();
@@ -51,7 +51,7 @@ void LevelNames::release(std::uint32_t id) {
   assert(names_[id].uses > 0);
   if (--names_[id].uses > 0) return;
   const std::size_t mask = slots_.size() - 1;
-  std::size_t hole = slot_of(names_[id].text, names_[id].hash);
+  std::size_t hole = slot_of(names_[id].text.view(), names_[id].hash);
   // Entries behind the hole move up unless that would put them before their home slot.
   for (std::size_t next = (hole + 1) & mask; slots_[next] != kNone; next = (next + 1) & mask) {
     const std::size_t home = names_[slots_[next]].hash & mask;
@@ -61,7 +61,7 @@ void LevelNames::release(std::uint32_t id) {
     }
   }
   slots_[hole] = kNone;
-  text_bytes_ -= names_[id].text.size();
+  text_bytes_ -= names_[id].text.view().size();
   names_[id] = {};
   free_.push_back(id);
   --used_;
@@ -72,7 +72,7 @@ void LevelNames::grow() {
   old.swap(slots_);
   for (const std::uint32_t id : old) {
     if (id == kNone) continue;
-    slots_[slot_of(names_[id].text, names_[id].hash)] = id;
+    slots_[slot_of(names_[id].text.view(), names_[id].hash)] = id;
   }
 }
 

@@ -1,10 +1,10 @@
 #pragma once
 
 #include <cstdint>
-#include <string>
 #include <string_view>
 #include <vector>
 
+#include "base/compact_text.hpp"
 #include "base/text_hash.hpp"
 
 namespace shoal::topic {
@@ -26,14 +26,14 @@ class LevelNames {
   /// One use less.
   void release(std::uint32_t id);
 
-  std::string_view text(std::uint32_t id) const { return names_[id].text; }
+  std::string_view text(std::uint32_t id) const { return names_[id].text.view(); }
   std::size_t size() const { return used_; }
   /// Memory: entries and the texts they own.
   std::size_t bytes() const { return used_ * (sizeof(Name) + 2 * sizeof(std::uint32_t)) + text_bytes_; }
 
  private:
   struct Name {
-    std::string text;
+    base::CompactText text;
     std::uint32_t hash = 0;
     std::uint32_t uses = 0;
   };

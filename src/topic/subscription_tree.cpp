@@ -1,6 +1,7 @@
 #include "topic/subscription_tree.hpp"
 
 #include <algorithm>
+#include <cassert>
 #include <functional>
 
 namespace shoal::topic {
@@ -31,7 +32,13 @@ SubscriptionTree::Handle SubscriptionTree::subscribe(std::string_view filter, Su
   }
   const Node node = tree_.insert(filter);
   const Handle first = tree_.value(node).handle;
-  entries_[handle] = {subscriber, node, first, kNone, id, options};
+  assert(node < (1u << 30));
+  Entry& entry = entries_[handle];
+  entry.subscriber = subscriber;
+  entry.next = first;
+  entry.previous = kNone;
+  entry.node = node & 0x3fffffff;
+  entry.set(options, id);
   if (first != kNone) entries_[first].previous = handle;
   tree_.value(node).handle = handle;
   ++size_;
@@ -41,8 +48,7 @@ SubscriptionTree::Handle SubscriptionTree::subscribe(std::string_view filter, Su
 }
 
 void SubscriptionTree::update(Handle handle, mqtt::SubscriptionOptions options, std::uint32_t id) {
-  entries_[handle].options = options;
-  entries_[handle].id = id;
+  entries_[handle].set(options, id);
   ++generation_;
 }
 
@@ -114,12 +120,12 @@ void SubscriptionTree::merge(Matches& matches) {
     if (matches.list.empty() || matches.list.back().subscriber != entry.subscriber) {
       matches.list.push_back({.subscriber = entry.subscriber,
                               .first_id = static_cast<std::uint32_t>(matches.ids.size()),
-                              .qos = entry.options.qos});
+                              .qos = static_cast<std::uint8_t>(entry.qos)});
     }
     Match& match = matches.list.back();
-    match.qos = std::max(match.qos, entry.options.qos);
-    match.retain_as_published |= entry.options.retain_as_published;
-    match.no_local |= entry.options.no_local;
+    match.qos = std::max(match.qos, static_cast<std::uint8_t>(entry.qos));
+    match.retain_as_published |= entry.retain_as_published != 0;
+    match.no_local |= entry.no_local != 0;
     if (entry.id != 0) {
       matches.ids.push_back(entry.id);
       ++match.id_count;
@@ -167,7 +173,7 @@ const Matches& SubscriptionTree::match(std::string_view topic) {
 void SubscriptionTree::match_own(std::string_view topic, Subscriber* subscriber, Matches& matches) {
   collect(topic);
   std::erase_if(found_, [&](Handle handle) {
-    return entries_[handle].subscriber != subscriber || entries_[handle].options.no_local;
+    return entries_[handle].subscriber != subscriber || entries_[handle].no_local != 0;
   });
   merge(matches);
 }

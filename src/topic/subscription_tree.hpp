@@ -65,7 +65,7 @@ class SubscriptionTree {
   Node node(Handle handle) const { return entries_[handle].node; }
 
   /// Adds a subscription. The caller sees to it that the subscriber has none with this filter.
-  /// `id` 0 means no identifier. The filter is valid (`mqtt::is_topic_filter`).
+  /// `id` 0 means no identifier, it has 28 bits. The filter is valid (`mqtt::is_topic_filter`).
   Handle subscribe(std::string_view filter, Subscriber* subscriber, mqtt::SubscriptionOptions options,
                    std::uint32_t id);
   /// Replaces options and identifier (MQTT-3.8.4-3).
@@ -79,7 +79,11 @@ class SubscriptionTree {
   void match_own(std::string_view topic, Subscriber* subscriber, Matches& matches);
 
   std::string filter(Handle handle) const { return tree_.path(entries_[handle].node); }
-  mqtt::SubscriptionOptions options(Handle handle) const { return entries_[handle].options; }
+  mqtt::SubscriptionOptions options(Handle handle) const {
+    const Entry& e = entries_[handle];
+    return {static_cast<std::uint8_t>(e.qos), e.no_local != 0, e.retain_as_published != 0,
+            static_cast<std::uint8_t>(e.retain_handling)};
+  }
   std::uint32_t id(Handle handle) const { return entries_[handle].id; }
   std::size_t size() const { return size_; }
   /// Memory of the subscriptions and of the tree they are in.
@@ -96,12 +100,24 @@ class SubscriptionTree {
  private:
   struct Entry {
     Subscriber* subscriber = nullptr;
-    Node node = kNone;
     Handle next = kNone;
     Handle previous = kNone;
-    std::uint32_t id = 0;
-    mqtt::SubscriptionOptions options;
+    std::uint32_t node : 30 = 0;
+    std::uint32_t qos : 2 = 0;
+    std::uint32_t id : 28 = 0;
+    std::uint32_t no_local : 1 = 0;
+    std::uint32_t retain_as_published : 1 = 0;
+    std::uint32_t retain_handling : 2 = 0;
+
+    void set(mqtt::SubscriptionOptions options, std::uint32_t identifier) {
+      qos = options.qos & 3;
+      no_local = options.no_local;
+      retain_as_published = options.retain_as_published;
+      retain_handling = options.retain_handling & 3;
+      id = identifier & 0xfffffff;
+    }
   };
+  static_assert(sizeof(Entry) == 24);
 
   // The value of a tree node: the first of its entries.
   struct First {

@@ -1,3 +1,4 @@
+#include <malloc.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -39,6 +40,14 @@ base::UniqueFd take_signals() {
   return base::UniqueFd(::signalfd(-1, &wanted, SFD_CLOEXEC | SFD_NONBLOCK));
 }
 
+// Large blocks go back to the system when they are freed. glibc's own rule lets them grow the heap after the first one
+// that was freed, where what tables that doubled leave behind stays resident.
+void bound_what_malloc_keeps() {
+  constexpr int kMappedFrom = 2 * 1024 * 1024;  // more than most packets may have: to map costs as much as to copy
+  ::mallopt(M_MMAP_THRESHOLD, kMappedFrom);
+  ::mallopt(M_TRIM_THRESHOLD, 2 * kMappedFrom);
+}
+
 }  // namespace
 
 int worker_main(int control_fd) {
@@ -47,6 +56,7 @@ int worker_main(int control_fd) {
     return 2;
   }
   std::set_new_handler(end_without_memory);
+  bound_what_malloc_keeps();
   Worker worker{base::UniqueFd(control_fd), take_signals()};
   if (worker.page()) write_stacks_on_signals(*worker.page());
   if (auto served = worker.run(); !served) {
