@@ -1,10 +1,10 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <span>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
 #include "base/byte_queue.hpp"
@@ -14,6 +14,7 @@
 #include "mqtt/decode.hpp"
 #include "mqtt/packet.hpp"
 #include "session/inbound.hpp"
+#include "session/packet_id_set.hpp"
 #include "shoal/result.hpp"
 
 namespace shoal::client {
@@ -67,9 +68,11 @@ class Protocol {
 
  private:
   enum class State { idle, connecting, connected, closing, ended };
-  enum class Waits { puback, pubrec, pubcomp, suback, unsuback };
+  enum Waits : std::uint8_t { puback, pubrec, pubcomp, suback, unsuback };
+  static constexpr std::size_t kWaits = unsuback + 1;
 
   std::size_t receive_frames(base::Bytes bytes, base::Time now);
+  base::Bytes complete_partial(base::Bytes bytes, base::Time now);
   void handle(const mqtt::Frame& frame, base::Time now);
   void on_connack(const mqtt::Connack& packet);
   void on_publish(const mqtt::Publish& packet, base::Time now);
@@ -79,6 +82,7 @@ class Protocol {
   Result<std::uint16_t> request(std::span<const mqtt::FilterEntry> filters, bool subscribe, base::Time now);
   Result<void> check(const Outgoing& message) const;
   bool has_room() const { return out_.size() < options_.output_bytes_max; }
+  std::size_t inflight() const { return waiting_[puback].size() + waiting_[pubrec].size() + waiting_[pubcomp].size(); }
   Error no_room();
   void offer_room();
   std::uint16_t take_id(Waits waits);
@@ -92,9 +96,8 @@ class Protocol {
   base::ByteQueue out_;
   State state_ = State::idle;
 
-  std::vector<std::uint8_t> partial_;  ///< the beginning of a packet
-  std::unordered_map<std::uint16_t, Waits> waiting_;
-  std::size_t inflight_ = 0;  ///< those of `waiting_` that are messages
+  std::vector<std::uint8_t> partial_;                 ///< the beginning of a packet
+  std::array<session::PacketIdSet, kWaits> waiting_;  ///< identifiers, by what their answer has to be
   std::uint16_t last_id_ = 0;
   session::Inbound inbound_;
   bool room_wanted_ = false;
