@@ -10,8 +10,7 @@ namespace {
 client::Options sender_options(const Stage& stage, const TrafficOptions& options) {
   client::Options result = stage.settings().connection;
   // An open loop is bound by what the broker says, not by us.
-  result.inflight_max = static_cast<std::uint16_t>(
-      options.rate > 0 ? UINT16_MAX : std::clamp<std::uint32_t>(options.window, 1, UINT16_MAX));
+  result.inflight_max = options.rate > 0 ? client::Options::kInflightMax : static_cast<std::uint16_t>(options.window);
   return result;
 }
 
@@ -144,6 +143,7 @@ Sender::Sender(Lane& lane, Roll& roll, const client::Options& options, std::uint
     : Peer(lane.stage(), roll, options),
       lane_(lane),
       number_(number),
+      copies_(lane.options().mapping.copies(number)),
       window_(lane.options().window),
       payload_(lane.options().payload_bytes, 'x') {
   if (lane.options().mapping.kind != Mapping::Kind::cells) topic_ = lane.options().mapping.topic(lane.root(), number);
@@ -224,7 +224,7 @@ bool Sender::send(base::Time stamped) {
   Tally& tally = lane_.tally();
   window_.send();
   ++tally.sent;
-  tally.expected += options.mapping.copies(number_);
+  tally.expected += copies_;
   tally.unacknowledged += options.qos != 0;
   return true;
 }

@@ -24,8 +24,8 @@ struct TrafficOptions {
   std::size_t payload_bytes = 64;  ///< at least Stamp::kBytes
   /// Closed loop: so many messages of each publisher may be on their way. At QoS 1 and 2 as counted by
   /// acknowledgements, at QoS 0 by the slowest of its subscribers.
-  std::uint32_t window = 100;
-  double rate = 0;  ///< open loop when above 0: messages a second, of all publishers and brokers together
+  std::uint32_t window = 100;  ///< 1 to client::Options::kInflightMax
+  double rate = 0;             ///< open loop when above 0: messages a second, of all publishers and brokers together
   base::Duration length = base::seconds(5);
   base::Duration warmup = base::milliseconds(500);  ///< at the beginning, not measured
   std::uint64_t count = 0;                          ///< each publisher ends after so many; 0: when the time is over
@@ -83,6 +83,7 @@ class Sender final : public Peer {
 
   Lane& lane_;
   const std::uint32_t number_;
+  const std::uint32_t copies_;  // of each message
   Window window_;
   std::string topic_;
   std::vector<std::uint8_t> payload_;

@@ -124,7 +124,7 @@ class Retained {
   Retained(Stage& stage, const RetainedOptions& options)
       : stage_(stage), options_(options), root_(fmt::format("bench-{:08x}", stage.run())) {
     client::Options storing = stage.settings().connection;
-    storing.inflight_max = static_cast<std::uint16_t>(std::clamp<std::uint32_t>(options.window, 1, UINT16_MAX));
+    storing.inflight_max = static_cast<std::uint16_t>(options.window);
     const auto& brokers = stage.settings().brokers;
     for (std::uint32_t i = 0; i < brokers.size(); ++i) {
       const std::uint32_t run = stage.run() + i;

@@ -11,7 +11,7 @@ struct RetainedOptions {
   std::uint32_t subscribers = 2;
   unsigned qos = 1;
   std::size_t payload_bytes = 64;  ///< at least Stamp::kBytes
-  std::uint32_t window = 100;      ///< unacknowledged while they are stored
+  std::uint32_t window = 100;      ///< unacknowledged while they are stored, 1 to kInflightMax
 };
 
 /// Stores retained messages, lets subscribers ask for all of them at once, checks that each gets every one exactly

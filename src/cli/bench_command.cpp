@@ -233,7 +233,8 @@ void add_throughput(CLI::App& bench, Context& context) {
       bench, "throughput", "As many messages as get through with a window (closed loop)", command);
   bench::TrafficOptions& own = chosen->own;
   add_traffic(*command, own);
-  add_count(*command, "--window", own.window, 65'535, "Messages of each publisher that may be on their way");
+  add_count(*command, "--window", own.window, client::Options::kInflightMax,
+            "Messages of each publisher that may be on their way");
   CLI::Option* count = add_count(*command, "--count", own.count, UINT64_MAX,
                                  "End after so many messages of each publisher, with no warm-up");
   count->excludes("--warmup");
@@ -306,7 +307,8 @@ void add_retained(CLI::App& bench, Context& context) {
   add_count(*command, "--subs", own.subscribers, kClientsMax, "Subscribers that ask for all of them");
   add_qos(*command, own.qos);
   add_payload(*command, own.payload_bytes);
-  add_count(*command, "--window", own.window, 65'535, "Messages that may be unacknowledged while they are stored");
+  add_count(*command, "--window", own.window, client::Options::kInflightMax,
+            "Messages that may be unacknowledged while they are stored");
   command->callback([&context, chosen] {
     run_bench(context, chosen->common, std::uint64_t{chosen->own.subscribers} + 1,
               [&](bench::Stage& stage) { return bench::run_retained(stage, chosen->own); });

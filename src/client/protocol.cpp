@@ -115,9 +115,10 @@ Result<std::uint16_t> Protocol::publish(const Outgoing& message, base::Time now)
     return invalid("the message is larger than the server accepts (" + std::to_string(server_packet_size_max_) +
                    " bytes)");
   }
-  if (!has_room() || (message.qos != 0 && inflight() >= inflight_max_)) return no_room();
+  if (!has_room() || (message.qos != 0 && inflight_ >= inflight_max_)) return no_room();
   if (message.qos != 0) {
-    parts.id = take_id(message.qos == 1 ? puback : pubrec);
+    parts.id = pending_.take(message.qos == 1 ? Answer::puback : Answer::pubrec);
+    ++inflight_;
   }
   encode_publish_head(out_.reserve(size.head), parts, size, options_.version);
   out_.commit(size.head);
@@ -148,9 +149,8 @@ Result<std::uint16_t> Protocol::request(std::span<const mqtt::FilterEntry> filte
     mqtt::append_filter(raw, entry, subscribe);
   }
   if (raw.size() > mqtt::kVarintMax - 16) return invalid("the topic filters are larger than MQTT allows");
-  const std::size_t requests = waiting_[suback].size() + waiting_[unsuback].size();
-  if (!has_room() || requests + inflight() >= 2u * options_.inflight_max) return no_room();
-  const std::uint16_t id = take_id(subscribe ? suback : unsuback);
+  if (!has_room() || pending_.size() >= 2u * options_.inflight_max) return no_room();
+  const std::uint16_t id = pending_.take(subscribe ? Answer::suback : Answer::unsuback);
   const mqtt::FilterList list(raw, subscribe);
   if (subscribe) write(mqtt::Subscribe{id, {}, list}, now);
   else write(mqtt::Unsubscribe{id, {}, list}, now);
@@ -287,25 +287,28 @@ void Protocol::on_ack(const mqtt::Ack& packet, base::Time now) {
     return write_ack(PacketType::pubcomp, packet.id,
                      known ? ReasonCode::success : ReasonCode::packet_identifier_not_found, now);
   }
-  const Waits answered = packet.type == PacketType::puback   ? puback
-                         : packet.type == PacketType::pubrec ? pubrec
-                                                             : pubcomp;
-  if (!waiting_[answered].erase(packet.id)) {
+  const Answer answer = packet.type == PacketType::puback   ? Answer::puback
+                        : packet.type == PacketType::pubrec ? Answer::pubrec
+                                                            : Answer::pubcomp;
+  if (pending_.answer(packet.id) != answer) {
     return fail(ReasonCode::protocol_error, "it acknowledged what was not sent", now);
   }
   if (packet.type == PacketType::pubrec && !mqtt::is_error(packet.code)) {
-    waiting_[pubcomp].insert(packet.id);
+    pending_.change(packet.id, Answer::pubcomp);
     return write_ack(PacketType::pubrel, packet.id, ReasonCode::success, now);
   }
+  pending_.release(packet.id);
+  --inflight_;
   events_.on_published(packet.id, packet.code);
   offer_room();
 }
 
 void Protocol::on_subscription_ack(const mqtt::SubscriptionAck& packet) {
   const bool subscribed = packet.type == PacketType::suback;
-  if (!waiting_[subscribed ? suback : unsuback].erase(packet.id)) {
+  if (pending_.answer(packet.id) != (subscribed ? Answer::suback : Answer::unsuback)) {
     return end(End::Why::protocol_error, "the server broke the protocol: it acknowledged what was not sent");
   }
+  pending_.release(packet.id);
   if (subscribed) events_.on_subscribed(packet.id, packet.codes);
   else events_.on_unsubscribed(packet.id);
   offer_room();
@@ -346,18 +349,9 @@ Error Protocol::no_room() {
 }
 
 void Protocol::offer_room() {
-  if (!room_wanted_ || state_ != State::connected || !has_room() || inflight() >= inflight_max_) return;
+  if (!room_wanted_ || state_ != State::connected || !has_room() || inflight_ >= inflight_max_) return;
   room_wanted_ = false;
   events_.on_room();
-}
-
-std::uint16_t Protocol::take_id(Waits waits) {
-  const auto in_use = [this](const session::PacketIdSet& ids) { return ids.contains(last_id_); };
-  do {
-    if (++last_id_ == 0) last_id_ = 1;
-  } while (std::any_of(waiting_.begin(), waiting_.end(), in_use));
-  waiting_[waits].insert(last_id_);
-  return last_id_;
 }
 
 void Protocol::write(const mqtt::Packet& packet, base::Time now) {

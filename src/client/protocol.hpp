@@ -1,6 +1,5 @@
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <span>
 #include <string>
@@ -11,10 +10,10 @@
 #include "base/time.hpp"
 #include "client/events.hpp"
 #include "client/options.hpp"
+#include "client/pending_ids.hpp"
 #include "mqtt/decode.hpp"
 #include "mqtt/packet.hpp"
 #include "session/inbound.hpp"
-#include "session/packet_id_set.hpp"
 #include "shoal/result.hpp"
 
 namespace shoal::client {
@@ -68,8 +67,7 @@ class Protocol {
 
  private:
   enum class State { idle, connecting, connected, closing, ended };
-  enum Waits : std::uint8_t { puback, pubrec, pubcomp, suback, unsuback };
-  static constexpr std::size_t kWaits = unsuback + 1;
+  using Answer = PendingIds::Answer;
 
   std::size_t receive_frames(base::Bytes bytes, base::Time now);
   base::Bytes complete_partial(base::Bytes bytes, base::Time now);
@@ -82,10 +80,8 @@ class Protocol {
   Result<std::uint16_t> request(std::span<const mqtt::FilterEntry> filters, bool subscribe, base::Time now);
   Result<void> check(const Outgoing& message) const;
   bool has_room() const { return out_.size() < options_.output_bytes_max; }
-  std::size_t inflight() const { return waiting_[puback].size() + waiting_[pubrec].size() + waiting_[pubcomp].size(); }
   Error no_room();
   void offer_room();
-  std::uint16_t take_id(Waits waits);
   void write(const mqtt::Packet& packet, base::Time now);
   void write_ack(mqtt::PacketType type, std::uint16_t id, mqtt::ReasonCode code, base::Time now);
   void fail(mqtt::ReasonCode code, std::string_view what, base::Time now);
@@ -96,8 +92,9 @@ class Protocol {
   base::ByteQueue out_;
   State state_ = State::idle;
 
-  std::vector<std::uint8_t> partial_;                 ///< the beginning of a packet
-  std::array<session::PacketIdSet, kWaits> waiting_;  ///< identifiers, by what their answer has to be
+  std::vector<std::uint8_t> partial_;  ///< the beginning of a packet
+  PendingIds pending_;
+  std::size_t inflight_ = 0;  ///< those of `pending_` that are messages
   std::uint16_t last_id_ = 0;
   session::Inbound inbound_;
   bool room_wanted_ = false;
