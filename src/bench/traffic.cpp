@@ -14,7 +14,8 @@ namespace {
 
 constexpr base::Duration kRescueAfter = base::milliseconds(1);
 constexpr base::Duration kStallAfter = base::seconds(1);
-constexpr base::Duration kQuietEnd = base::seconds(1);  // nothing comes any more
+constexpr base::Duration kQuietStep = base::milliseconds(200);
+constexpr unsigned kQuietSteps = 5;  // so many without anything: nothing comes any more
 constexpr base::Duration kDrainLimit = base::seconds(60);
 constexpr base::Duration kLinger = base::milliseconds(50);  // for late duplicates
 constexpr base::Duration kNap = std::chrono::microseconds(200);
@@ -164,11 +165,10 @@ class Traffic final : private io::Timer {
       return tally_.delivered >= tally_.expected && tally_.unacknowledged == 0 && unsent() == 0;
     };
     const base::Time limit = io::Reactor::read_clock() + kDrainLimit;
-    while (true) {
+    for (unsigned quiet = 0; quiet < kQuietSteps && io::Reactor::read_clock() < limit;) {
       const std::uint64_t before = activity();
-      const base::Time now = io::Reactor::read_clock();
-      if (stage_.wait(complete, std::min(now + kQuietEnd, limit), 2) != Stage::Waited::late) return;
-      if (activity() == before || io::Reactor::read_clock() >= limit) return;
+      if (stage_.wait(complete, io::Reactor::read_clock() + kQuietStep, 2) != Stage::Waited::late) return;
+      quiet = activity() == before ? quiet + 1 : 0;
     }
   }
 

@@ -54,6 +54,7 @@ std::optional<std::vector<std::uint16_t>> parse_ports(std::string_view text) {
 
 std::optional<bench::FilterCells::Mix> parse_mix(std::string_view text) {
   std::array<std::uint32_t, 3> parts{};
+  if (!text.empty() && text.back() == ',') return {};
   for (std::uint32_t& part : parts) {
     const auto number = parse_number<std::uint32_t>(take_part(text));
     if (!number || *number > 100) return {};
