@@ -113,9 +113,8 @@ void hold(Stage& stage, const ConnectOptions& options, std::uint64_t count, Repo
     for (const auto& peer : peers) {
       std::vector<std::string> filters;
       for (std::uint32_t i = 0; i < options.subscriptions; ++i) {
-        filters.push_back(fmt::format("bench-{:08x}/{}/{}", stage.run(), number, i));
+        filters.push_back(fmt::format("bench-{:08x}/{}", stage.run(), number++));
       }
-      ++number;
       peer->subscribe(filters, 0);
     }
     stands = await_subscriptions(stage, roll);

@@ -1,9 +1,15 @@
 #include "bench/peer.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace shoal::bench {
 namespace {
+
+client::Options named(client::Options options, std::string client_id) {
+  options.client_id = std::move(client_id);
+  return options;
+}
 
 constexpr std::size_t kFiltersPerPacket = 100;
 constexpr base::Duration kLeaveLimit = base::seconds(3);
@@ -11,7 +17,7 @@ constexpr base::Duration kLeaveLimit = base::seconds(3);
 }  // namespace
 
 Peer::Peer(Stage& stage, Roll& roll, const client::Options& options)
-    : stage_(stage), roll_(roll), client_(stage.reactor(), options, *this) {}
+    : stage_(stage), roll_(roll), client_(stage.reactor(), named(options, stage.new_client_id()), *this) {}
 
 void Peer::dial(const Broker& broker) {
   broker_ = &broker;

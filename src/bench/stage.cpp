@@ -1,10 +1,12 @@
 #include "bench/stage.hpp"
 
+#include <fmt/format.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <thread>
+#include <utility>
 
 #include "bench/filter_cells.hpp"
 
@@ -29,13 +31,15 @@ Stage::Stage(io::Reactor& reactor, const Settings& settings)
   next_line_ = shown_ + kLineEvery;
 }
 
+std::string Stage::new_client_id() { return fmt::format("bench-{:08x}-{}", run_, client_ids_++); }
+
 void Stage::fail(const std::string& why) {
   if (failure_.empty()) failure_ = why;
 }
 
-void Stage::nap(base::Duration duration, const std::uint64_t* messages) {
+void Stage::nap(base::Duration duration, std::function<std::uint64_t()> messages) {
   nap_ = duration;
-  messages_ = messages;
+  messages_ = std::move(messages);
 }
 
 Stage::Waited Stage::wait(const std::function<bool()>& done, base::Time limit, unsigned interrupts) {
@@ -51,8 +55,9 @@ Stage::Waited Stage::wait(const std::function<bool()>& done, base::Time limit, u
 }
 
 void Stage::rest() {
-  const std::uint64_t brought = *messages_ - messages_before_;
-  messages_before_ = *messages_;
+  const std::uint64_t messages = messages_();
+  const std::uint64_t brought = messages - messages_before_;
+  messages_before_ = messages;
   if (brought < kBusyMessages) std::this_thread::sleep_for(nap_);
 }
 

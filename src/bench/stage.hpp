@@ -55,12 +55,14 @@ class Stage final : private io::Timer {
   /// What the progress line says from here on; asked once a second with the seconds since it was last asked.
   void show(std::function<std::string(double seconds)> line) { line_ = std::move(line); }
   /// After a turn that brought fewer than 64 of what `messages` counts, sleep so long, so that work comes in batches.
-  void nap(base::Duration duration, const std::uint64_t* messages);
+  void nap(base::Duration duration, std::function<std::uint64_t()> messages);
 
   io::Reactor& reactor() { return reactor_; }
   const Settings& settings() const { return settings_; }
   /// Of this run, for stamps and topics.
   std::uint32_t run() const { return run_; }
+  /// As devices have them: of a broker's choosing, they cost it other time and memory.
+  std::string new_client_id();
   base::Time now() const { return reactor_.now(); }
 
  private:
@@ -70,6 +72,7 @@ class Stage final : private io::Timer {
   io::Reactor& reactor_;
   const Settings& settings_;
   const std::uint32_t run_;
+  std::uint64_t client_ids_ = 0;
   unsigned interrupts_ = 0;
   std::string failure_;
   std::function<std::string(double)> line_;
@@ -77,7 +80,7 @@ class Stage final : private io::Timer {
   base::Time shown_;
   base::Time next_line_;
   base::Duration nap_{};
-  const std::uint64_t* messages_ = nullptr;
+  std::function<std::uint64_t()> messages_;
   std::uint64_t messages_before_ = 0;
 };
 

@@ -106,7 +106,7 @@ class Traffic final : private io::Timer {
     tally_.measure_until = end_;
     tally_.sending = true;
     tally_.last_delivery = begin;
-    stage_.nap(nap(), &tally_.delivered);
+    stage_.nap(nap(), [this] { return activity(); });
     stage_.show([this, before = std::uint64_t{0}](double seconds) mutable {
       const auto rate = static_cast<std::uint64_t>(static_cast<double>(tally_.delivered - before) / seconds);
       before = tally_.delivered;
