@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "bench/peer.hpp"
+#include "bench/rate.hpp"
 #include "bench/usage.hpp"
 
 namespace shoal::bench {
@@ -15,10 +16,8 @@ namespace {
 constexpr base::Duration kCloseLimit = base::seconds(10);
 
 void show_connects(Stage& stage, const Roll& roll, std::uint64_t count) {
-  stage.show([&roll, count, before = std::uint64_t{0}](double seconds) mutable {
-    const auto rate = static_cast<std::uint64_t>(static_cast<double>(roll.connected - before) / seconds);
-    before = roll.connected;
-    return fmt::format("{} of {} connected, {}/s", roll.connected, count, rate);
+  stage.show([&roll, count, rate = Rate()](double seconds) mutable {
+    return fmt::format("{} of {} connected, {:.0f}/s", roll.connected, count, rate.look(roll.connected, seconds));
   });
 }
 
@@ -82,16 +81,19 @@ void pass(Stage& stage, std::uint64_t count, Report& report) {
   usage.end();
   const Roll& roll = passing.roll();
   report.add("connected", roll.connected);
-  report.add("seconds", usage.seconds());
-  report.add("connections_per_s", static_cast<double>(roll.connected) / usage.seconds());
-  report.add("connack", roll.connack);
-  usage.add_cpu(report, "connection", roll.connected);
-  usage.add_cores(report);
+  if (roll.connected != 0) {
+    report.add("seconds", usage.seconds());
+    report.add("connections_per_s", static_cast<double>(roll.connected) / usage.seconds());
+    report.add("connack", roll.connack);
+    usage.add_cpu(report, "connection", roll.connected);
+    usage.add_cores(report);
+  }
   if (roll.lost != 0) report.fault(roll.first_loss);
-  else if (roll.connected < count && !stage.interrupted()) {
+  else if (roll.connected < count && !stage.interrupted() && !stage.failed()) {
     report.fault(
         fmt::format("only {} of {} connected in time; --setup SECONDS gives them longer", roll.connected, count));
   }
+  conclude(stage, report, {});
 }
 
 void hold(Stage& stage, const ConnectOptions& options, std::uint64_t count, Report& report) {
@@ -113,7 +115,7 @@ void hold(Stage& stage, const ConnectOptions& options, std::uint64_t count, Repo
     for (const auto& peer : peers) {
       std::vector<std::string> filters;
       for (std::uint32_t i = 0; i < options.subscriptions; ++i) {
-        filters.push_back(fmt::format("bench-{:08x}/{}", stage.run(), number++));
+        filters.push_back(fmt::format("{}/{}", stage.root(), number++));
       }
       peer->subscribe(filters, 0);
     }
@@ -130,8 +132,7 @@ void hold(Stage& stage, const ConnectOptions& options, std::uint64_t count, Repo
   connecting.add_cpu(report, "connection", roll.connected);
   usage.add_memory(report, "connection", roll.connected);
   connecting.add_cores(report);
-  if (stage.failed()) report.fault(stage.failure());
-  leave_all(stage, calls);
+  conclude(stage, report, calls);
 }
 
 }  // namespace
@@ -145,7 +146,6 @@ Report run_connects(Stage& stage, const ConnectOptions& options) {
   report.add("hold", options.hold);
   if (options.hold) hold(stage, options, count, report);
   else pass(stage, count, report);
-  report.add("interrupted", stage.interrupted());
   return report;
 }
 

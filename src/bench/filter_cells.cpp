@@ -2,6 +2,7 @@
 
 #include <charconv>
 
+#include "bench/scatter.hpp"
 #include "mqtt/topic_name.hpp"
 
 namespace shoal::bench {
@@ -18,14 +19,6 @@ void append_number(std::string& text, std::string_view prefix, std::uint64_t num
 }
 
 }  // namespace
-
-std::uint64_t scatter(std::uint64_t value) {
-  // SplitMix64's constants (public domain): every bit of the input reaches every bit of the output.
-  value += 0x9e3779b97f4a7c15u;
-  value = (value ^ (value >> 30)) * 0xbf58476d1ce4e5b9u;
-  value = (value ^ (value >> 27)) * 0x94d049bb133111ebu;
-  return value ^ (value >> 31);
-}
 
 std::string FilterCells::filter(std::uint32_t cell) const {
   std::string whole;

@@ -35,7 +35,4 @@ class FilterCells {
   Mix mix_;
 };
 
-/// A number that looks like chance, always the same for `value`.
-std::uint64_t scatter(std::uint64_t value);
-
 }  // namespace shoal::bench

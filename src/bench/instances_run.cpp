@@ -41,9 +41,7 @@ class Resident final : public Peer {
   void publish(std::uint64_t sequence) {
     std::array<std::uint8_t, Stamp::kBytes> payload;
     Stamp{stage_.run(), number_, sequence, begin_}.write(payload.data(), payload.size());
-    const auto sent =
-        client_.publish({.topic = topic_, .payload = payload, .qos = static_cast<std::uint8_t>(options_.qos)});
-    if (!sent && connected()) stage_.fail(sent.error().message);
+    Peer::publish({.topic = topic_, .payload = payload, .qos = static_cast<std::uint8_t>(options_.qos)});
   }
 
  private:
@@ -83,7 +81,7 @@ class Instances {
   Instances(Stage& stage, const InstancesOptions& options)
       : stage_(stage),
         options_(options),
-        topic_(fmt::format("bench-{:08x}", stage.run())),
+        topic_(stage.root()),
         begin_(io::Reactor::read_clock()),
         residents_(stage.settings().brokers.size()) {
     roll_.collects = true;
@@ -95,12 +93,12 @@ class Instances {
     stage_.wait([this] { return first_everywhere(); }, begin_ + options_.limit);
     const double seconds = std::chrono::duration<double>(io::Reactor::read_clock() - begin_).count();
     second_everywhere();
-    conclude(seconds);
+    tell(seconds);
     std::vector<Call> calls;
     for (const auto& resident : residents_) {
       if (resident) calls.push_back({resident.get(), nullptr});
     }
-    leave_all(stage_, calls);
+    conclude(stage_, report_, calls);
     return std::move(report_);
   }
 
@@ -142,10 +140,10 @@ class Instances {
     }
     const std::uint64_t expected = found_.first;
     stage_.wait([&] { return found_.second >= expected; }, io::Reactor::read_clock() + options_.limit, 2);
-    stage_.wait([] { return false; }, io::Reactor::read_clock() + kLinger, 2);
+    stage_.linger(kLinger);
   }
 
-  void conclude(double seconds) {
+  void tell(double seconds) {
     const std::uint64_t silent = residents_.size() - found_.first;
     report_.add("scenario", std::string("instances"));
     report_.add("instances", std::uint64_t{residents_.size()});
@@ -158,7 +156,6 @@ class Instances {
     report_.add("leaked", found_.leaked);
     report_.add("duplicates", found_.duplicates);
     report_.add("damaged", found_.damaged);
-    report_.add("interrupted", stage_.interrupted());
     if (silent != 0 && !stage_.interrupted()) {
       report_.fault(fmt::format("{} instances did not answer in time{}", silent,
                                 roll_.first_loss.empty() ? "" : "; " + roll_.first_loss));
@@ -171,7 +168,6 @@ class Instances {
       report_.fault(fmt::format("{} messages delivered more than once", found_.duplicates));
     }
     if (found_.damaged != 0) report_.fault(fmt::format("{} messages not what was sent", found_.damaged));
-    if (stage_.failed()) report_.fault(stage_.failure());
   }
 
   /// Makes a turn at some time although nothing happens.

@@ -1,8 +1,8 @@
 #include "bench/lane.hpp"
 
-#include <fmt/format.h>
-
 #include <algorithm>
+
+#include "bench/scatter.hpp"
 
 namespace shoal::bench {
 namespace {
@@ -23,7 +23,7 @@ Lane::Lane(Stage& stage, const TrafficOptions& options, const Broker& broker, st
       broker_(broker),
       tally_(tally),
       run_(stage.run() + number),
-      root_(fmt::format("bench-{:08x}", stage.run())),
+      root_(stage.root()),
       cells_(root_, options.cells, options.mix) {
   const Mapping& mapping = options.mapping;
   if (mapping.one_of_all()) group_.resize(mapping.publishers);
@@ -213,14 +213,7 @@ bool Sender::send(base::Time stamped) {
     lane_.cells().topic(static_cast<std::uint32_t>(chance % options.cells), topic_);
   }
   Stamp{lane_.run(), number_, sent() + 1, stamped}.write(payload_.data(), payload_.size());
-  const auto result =
-      client_.publish({.topic = topic_, .payload = payload_, .qos = static_cast<std::uint8_t>(options.qos)});
-  if (!result) {
-    if (result.error().code != ErrorCode::resource_exhausted && connected()) {
-      stage_.fail(lane_.broker().name + ": cannot publish: " + result.error().message);
-    }
-    return false;
-  }
+  if (!publish({.topic = topic_, .payload = payload_, .qos = static_cast<std::uint8_t>(options.qos)})) return false;
   Tally& tally = lane_.tally();
   window_.send();
   ++tally.sent;

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "bench/due_queue.hpp"
+#include "bench/faults.hpp"
 #include "bench/filter_cells.hpp"
 #include "bench/mapping.hpp"
 #include "bench/pace.hpp"

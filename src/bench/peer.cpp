@@ -42,6 +42,15 @@ void Peer::subscribe(const std::vector<std::string>& filters, unsigned qos) {
   }
 }
 
+std::optional<std::uint16_t> Peer::publish(const client::Outgoing& message) {
+  const auto sent = client_.publish(message);
+  if (sent) return *sent;
+  if (sent.error().code != ErrorCode::resource_exhausted && connected()) {
+    stage_.fail(broker_->name + ": cannot publish: " + sent.error().message);
+  }
+  return {};
+}
+
 void Peer::on_connected(const mqtt::Connack&) {
   ++roll_.connected;
   roll_.connack.record(received_at_ - dialed_at_);
@@ -98,7 +107,9 @@ bool await_subscriptions(Stage& stage, Roll& roll) {
   return waited == Stage::Waited::done && !stage.failed();
 }
 
-void leave_all(Stage& stage, const std::vector<Call>& calls) {
+void conclude(Stage& stage, Report& report, const std::vector<Call>& calls) {
+  report.add("interrupted", stage.interrupted());
+  if (stage.failed()) report.fault(stage.failure());
   std::vector<const Peer*> leaving;
   for (const Call& call : calls) {
     if (!call.peer->connected()) continue;

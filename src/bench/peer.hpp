@@ -1,10 +1,12 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "bench/latencies.hpp"
+#include "bench/report.hpp"
 #include "bench/stage.hpp"
 #include "client/client.hpp"
 
@@ -45,6 +47,8 @@ class Peer : protected client::Events {
   bool ended() const { return ended_; }
 
  protected:
+  /// Nothing while there is no room, which `on_room` ends, and when it cannot be: then the stage fails.
+  std::optional<std::uint16_t> publish(const client::Outgoing& message);
   void on_received(base::Time now) override { received_at_ = now; }
   void on_connected(const mqtt::Connack&) override;
   void on_subscribed(std::uint16_t id, base::Bytes codes) override;
@@ -73,7 +77,8 @@ bool connect_all(Stage& stage, Roll& roll, const std::vector<Call>& calls);
 /// Waits until every subscription is answered. False: as above; a filter that is refused is a failure too.
 bool await_subscriptions(Stage& stage, Roll& roll);
 
-/// Says goodbye to those who are connected and waits for the brokers to close, at most 3 s.
-void leave_all(Stage& stage, const std::vector<Call>& calls);
+/// The end of a run: says in `report` whether it was interrupted and why it failed; those who are connected say
+/// goodbye, and the brokers have at most 3 s to close.
+void conclude(Stage& stage, Report& report, const std::vector<Call>& calls);
 
 }  // namespace shoal::bench

@@ -10,6 +10,7 @@
 #include "bench/pacer.hpp"
 #include "bench/pattern.hpp"
 #include "bench/peer.hpp"
+#include "bench/rate.hpp"
 #include "bench/stamp.hpp"
 #include "bench/usage.hpp"
 
@@ -57,14 +58,11 @@ class Feeder final : public Peer {
     for (; !due_.empty(); due_.pop()) {
       const base::Time due = due_.front();
       Stamp{stage_.run(), number_, sequence_ + 1, due}.write(payload_.data(), payload_.size());
-      const auto sent = client_.publish({.topic = topic_,
-                                         .payload = payload_,
-                                         .qos = static_cast<std::uint8_t>(options_.qos),
-                                         .retain = options_.retain});
-      if (!sent) {
-        if (sent.error().code != ErrorCode::resource_exhausted && connected()) stage_.fail(sent.error().message);
-        return;
-      }
+      const auto sent = publish({.topic = topic_,
+                                 .payload = payload_,
+                                 .qos = static_cast<std::uint8_t>(options_.qos),
+                                 .retain = options_.retain});
+      if (!sent) return;
       ++sequence_;
       ++output_.sent;
       output_.send_lag.record(now - due);
@@ -108,10 +106,8 @@ Report run_publish(Stage& stage, const PublishOptions& options) {
       for (const auto& feeder : feeders) all += feeder->unsent();
       return all;
     };
-    stage.show([&, before = std::uint64_t{0}](double seconds) mutable {
-      const double rate = static_cast<double>(output.sent - before) / seconds;
-      before = output.sent;
-      return fmt::format("{} messages/s sent, {} in all{}", to_text(rate), output.sent,
+    stage.show([&, rate = Rate()](double seconds) mutable {
+      return fmt::format("{} messages/s sent, {} in all{}", to_text(rate.look(output.sent, seconds)), output.sent,
                          options.qos == 0 ? "" : fmt::format(", {} acknowledged", output.answered));
     });
     Usage usage(stage);
@@ -145,9 +141,7 @@ Report run_publish(Stage& stage, const PublishOptions& options) {
                                options.qos == 0 ? 0 : output.sent - output.answered));
     }
   }
-  report.add("interrupted", stage.interrupted());
-  if (stage.failed()) report.fault(stage.failure());
-  leave_all(stage, calls);
+  conclude(stage, report, calls);
   return report;
 }
 

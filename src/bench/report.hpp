@@ -6,8 +6,8 @@
 #include <variant>
 #include <vector>
 
+#include "bench/faults.hpp"
 #include "bench/latencies.hpp"
-#include "bench/stream_check.hpp"
 
 namespace shoal::bench {
 

@@ -6,6 +6,7 @@
 #include <memory>
 #include <vector>
 
+#include "bench/faults.hpp"
 #include "bench/peer.hpp"
 #include "bench/stamp.hpp"
 #include "bench/usage.hpp"
@@ -61,14 +62,11 @@ class Keeper final : public Peer {
       topic_ = root_;
       topic_ += '/';
       topic_ += std::to_string(next_);
-      const auto sent = client_.publish({.topic = topic_,
-                                         .payload = empty_ ? base::Bytes() : base::Bytes(payload_),
-                                         .qos = static_cast<std::uint8_t>(options_.qos),
-                                         .retain = true});
-      if (!sent) {
-        if (sent.error().code != ErrorCode::resource_exhausted && connected()) stage_.fail(sent.error().message);
-        return;
-      }
+      const auto sent = publish({.topic = topic_,
+                                 .payload = empty_ ? base::Bytes() : base::Bytes(payload_),
+                                 .qos = static_cast<std::uint8_t>(options_.qos),
+                                 .retain = true});
+      if (!sent) return;
       unacknowledged_ += options_.qos != 0;
     }
     // At QoS 0 an answer to something behind them tells that they were read.
@@ -121,8 +119,7 @@ class Asker final : public Peer {
 
 class Retained {
  public:
-  Retained(Stage& stage, const RetainedOptions& options)
-      : stage_(stage), options_(options), root_(fmt::format("bench-{:08x}", stage.run())) {
+  Retained(Stage& stage, const RetainedOptions& options) : stage_(stage), options_(options), root_(stage.root()) {
     client::Options storing = stage.settings().connection;
     storing.inflight_max = static_cast<std::uint16_t>(options.window);
     const auto& brokers = stage.settings().brokers;
@@ -147,9 +144,7 @@ class Retained {
       if (store()) ask();
       clear();
     }
-    if (stage_.failed()) report_.fault(stage_.failure());
-    report_.add("interrupted", stage_.interrupted());
-    leave_all(stage_, calls_);
+    conclude(stage_, report_, calls_);
     return std::move(report_);
   }
 
@@ -186,7 +181,7 @@ class Retained {
     for (const auto& asker : askers_) asker->subscribe({root_ + "/#"}, options_.qos);
     stage_.wait([&] { return counts_.received >= expected; }, begin + stage_.settings().setup_limit);
     usage.end();
-    stage_.wait([] { return false; }, io::Reactor::read_clock() + kLinger, 2);
+    stage_.linger(kLinger);
     const double seconds = std::max(1e-9, std::chrono::duration<double>(counts_.last - begin).count());
     report_.add("seconds", seconds);
     report_.add("expected", expected);

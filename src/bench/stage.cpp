@@ -1,21 +1,19 @@
 #include "bench/stage.hpp"
 
 #include <fmt/format.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <thread>
 #include <utility>
 
-#include "bench/filter_cells.hpp"
+#include "bench/scatter.hpp"
 
 namespace shoal::bench {
 namespace {
 
 constexpr base::Duration kLineEvery = base::seconds(1);
 constexpr std::uint64_t kBusyMessages = 64;
-constexpr std::uint64_t kOtherDescriptors = 32;
 
 std::uint32_t draw_run(base::Time now) {
   const auto time = static_cast<std::uint64_t>(now.time_since_epoch().count());
@@ -25,13 +23,16 @@ std::uint32_t draw_run(base::Time now) {
 }  // namespace
 
 Stage::Stage(io::Reactor& reactor, const Settings& settings)
-    : reactor_(reactor), settings_(settings), run_(draw_run(io::Reactor::read_clock())) {
+    : reactor_(reactor),
+      settings_(settings),
+      run_(draw_run(io::Reactor::read_clock())),
+      root_(fmt::format("bench-{:08x}", run_)) {
   reactor_.adopt_thread();
   shown_ = io::Reactor::read_clock();
   next_line_ = shown_ + kLineEvery;
 }
 
-std::string Stage::new_client_id() { return fmt::format("bench-{:08x}-{}", run_, client_ids_++); }
+std::string Stage::new_client_id() { return fmt::format("{}-{}", root_, client_ids_++); }
 
 void Stage::fail(const std::string& why) {
   if (failure_.empty()) failure_ = why;
@@ -54,6 +55,10 @@ Stage::Waited Stage::wait(const std::function<bool()>& done, base::Time limit, u
   }
 }
 
+void Stage::linger(base::Duration length) {
+  wait([] { return false; }, io::Reactor::read_clock() + length, 2);
+}
+
 void Stage::rest() {
   const std::uint64_t messages = messages_();
   const std::uint64_t brought = messages - messages_before_;
@@ -69,21 +74,6 @@ void Stage::on_deadline(base::Time now) {
     if (line_ && settings_.progress) settings_.progress(line_(seconds));
   }
   reactor_.timers().arm(*this, limit_ > now ? std::min(limit_, next_line_) : next_line_);
-}
-
-Result<void> allow_connections(std::uint64_t count) {
-  const std::uint64_t needed = count + kOtherDescriptors;
-  rlimit limit{};
-  ::getrlimit(RLIMIT_NOFILE, &limit);
-  if (limit.rlim_cur < needed && limit.rlim_cur < limit.rlim_max) {
-    limit.rlim_cur = std::min<rlim_t>(needed, limit.rlim_max);
-    ::setrlimit(RLIMIT_NOFILE, &limit);
-  }
-  if (limit.rlim_cur >= needed) return {};
-  return Error{ErrorCode::resource_exhausted,
-               std::to_string(count) + " connections need " + std::to_string(needed) +
-                   " descriptors, and this process may have " + std::to_string(limit.rlim_max) +
-                   " (`ulimit -Hn`, RLIMIT_NOFILE); raise that limit or ask for fewer connections"};
 }
 
 }  // namespace shoal::bench

@@ -44,6 +44,8 @@ class Stage final : private io::Timer {
   /// Turns until `done()`, which is asked after every turn. `interrupts`: how many it takes to end this wait.
   Waited wait(const std::function<bool()>& done, base::Time limit, unsigned interrupts = 1);
 
+  /// Turns for so long, for what may still come; the first interrupt does not end it.
+  void linger(base::Duration length);
   /// Somebody wants it to end; from within a turn.
   void interrupt() { ++interrupts_; }
   bool interrupted() const { return interrupts_ > 0; }
@@ -59,8 +61,10 @@ class Stage final : private io::Timer {
 
   io::Reactor& reactor() { return reactor_; }
   const Settings& settings() const { return settings_; }
-  /// Of this run, for stamps and topics.
+  /// Of this run, for stamps.
   std::uint32_t run() const { return run_; }
+  /// The first level of its topics, and the beginning of its client ids.
+  const std::string& root() const { return root_; }
   /// As devices have them: of a broker's choosing, they cost it other time and memory.
   std::string new_client_id();
   base::Time now() const { return reactor_.now(); }
@@ -72,6 +76,7 @@ class Stage final : private io::Timer {
   io::Reactor& reactor_;
   const Settings& settings_;
   const std::uint32_t run_;
+  const std::string root_;
   std::uint64_t client_ids_ = 0;
   unsigned interrupts_ = 0;
   std::string failure_;
@@ -83,9 +88,5 @@ class Stage final : private io::Timer {
   std::function<std::uint64_t()> messages_;
   std::uint64_t messages_before_ = 0;
 };
-
-/// Makes sure that this process may have so many connections, raising its own limit where it may. Error:
-/// resource_exhausted, with the limit's name.
-Result<void> allow_connections(std::uint64_t count);
 
 }  // namespace shoal::bench

@@ -6,9 +6,12 @@
 #include <unordered_map>
 #include <vector>
 
+#include "bench/faults.hpp"
 #include "bench/pattern.hpp"
 #include "bench/peer.hpp"
+#include "bench/rate.hpp"
 #include "bench/stamp.hpp"
+#include "bench/stream_check.hpp"
 #include "bench/usage.hpp"
 #include "mqtt/topic_name.hpp"
 
@@ -85,10 +88,9 @@ Report run_subscribe(Stage& stage, const SubscribeOptions& options) {
     stands = await_subscriptions(stage, roll);
   }
   if (stands) {
-    stage.show([&, before = std::uint64_t{0}](double seconds) mutable {
-      const double rate = static_cast<double>(input.received - before) / seconds;
-      before = input.received;
-      return fmt::format("{} messages/s received, {} in all", to_text(rate), input.received);
+    stage.show([&, rate = Rate()](double seconds) mutable {
+      return fmt::format("{} messages/s received, {} in all", to_text(rate.look(input.received, seconds)),
+                         input.received);
     });
     Usage usage(stage);
     const base::Time end =
@@ -110,9 +112,7 @@ Report run_subscribe(Stage& stage, const SubscribeOptions& options) {
       report.fault(fmt::format("{} of {} messages came in time", input.received, options.count));
     }
   }
-  report.add("interrupted", stage.interrupted());
-  if (stage.failed()) report.fault(stage.failure());
-  leave_all(stage, calls);
+  conclude(stage, report, calls);
   return report;
 }
 

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "bench/pacer.hpp"
+#include "bench/rate.hpp"
 #include "bench/usage.hpp"
 
 namespace shoal::bench {
@@ -41,10 +42,8 @@ class Traffic final : private io::Timer {
   Report run() {
     describe();
     if (connect_all(stage_, roll_, calls_) && subscribe_all()) load();
-    if (stage_.failed()) report_.fault(stage_.failure());
-    else if (!loaded_) report_.fault("interrupted before the load began");
-    report_.add("interrupted", stage_.interrupted());
-    leave_all(stage_, calls_);
+    if (!loaded_ && !stage_.failed()) report_.fault("interrupted before the load began");
+    conclude(stage_, report_, calls_);
     return std::move(report_);
   }
 
@@ -93,10 +92,10 @@ class Traffic final : private io::Timer {
     drain();
     usage.end();
     // Not measured, but not missed either.
-    stage_.wait([] { return false; }, io::Reactor::read_clock() + kLinger, 2);
+    stage_.linger(kLinger);
     stage_.reactor().timers().cancel(*this);
     pacer_.reset();
-    conclude(usage, ended);
+    tell(usage, ended);
   }
 
   void begin() {
@@ -107,10 +106,9 @@ class Traffic final : private io::Timer {
     tally_.sending = true;
     tally_.last_delivery = begin;
     stage_.nap(nap(), [this] { return activity(); });
-    stage_.show([this, before = std::uint64_t{0}](double seconds) mutable {
-      const auto rate = static_cast<std::uint64_t>(static_cast<double>(tally_.delivered - before) / seconds);
-      before = tally_.delivered;
-      return fmt::format("{} messages/s delivered, {} sent, {} on their way, p99 {} us", rate, tally_.sent,
+    stage_.show([this, rate = Rate()](double seconds) mutable {
+      return fmt::format("{:.0f} messages/s delivered, {} sent, {} on their way, p99 {} us",
+                         rate.look(tally_.delivered, seconds), tally_.sent,
                          tally_.expected - std::min(tally_.expected, tally_.delivered),
                          to_text(tally_.latency.quantile_us(0.99)));
     });
@@ -172,7 +170,7 @@ class Traffic final : private io::Timer {
     }
   }
 
-  void conclude(const Usage& usage, base::Time ended) {
+  void tell(const Usage& usage, base::Time ended) {
     // Of a run that ended by its count: until the last one was there.
     const base::Time until = options_.count != 0 && !stage_.interrupted()
                                  ? std::max(tally_.last_delivery, tally_.measure_from)

@@ -7,6 +7,7 @@
 #include <ostream>
 #include <utility>
 
+#include "bench/descriptors.hpp"
 #include "cli/stop_signals.hpp"
 #include "cli/table.hpp"
 #include "client/resolve.hpp"

@@ -8,11 +8,13 @@ import wire
 
 
 class LyingBroker:
-    """Serves on `port` until closed. `lies` has what to do with the n-th PUBLISH that comes in, from 1:
-    `lose`, `twice`, `hold` (until the next one is out), `damage`, `astray` (to everybody), `drop` (the publisher)."""
+    """Serves on `port` until closed. `lies` has what to do with the n-th PUBLISH, from 1, on the first topic that it
+    hears of (so it does not depend on whose turn it is): `lose`, `twice`, `hold` (until the next one on that topic is
+    out), `damage`, `astray` (to everybody), `drop` (the publisher)."""
 
     def __init__(self, lies):
         self.lies = lies
+        self.topic = None
         self.count = 0
         self.held = []
         self.subscribers = []  # (connection, filter)
@@ -64,8 +66,12 @@ class LyingBroker:
         if qos == 1:
             peer.send(wire.packet(wire.PUBACK, 0, body[2 + length:4 + length]))
         with self.lock:
-            self.count += 1
-            lie = self.lies.get(self.count)
+            if self.topic in (None, topic):
+                self.topic = topic
+                self.count += 1
+                lie = self.lies.get(self.count)
+            else:
+                lie = None
             if lie == "drop":
                 return False
             if lie == "hold":
@@ -75,7 +81,7 @@ class LyingBroker:
                 payload = payload[:-1]
             for _ in range({"lose": 0, "twice": 2}.get(lie, 1)):
                 self._deliver(topic, payload, everybody=lie == "astray")
-            while self.held:
+            while self.held and topic == self.topic:
                 self._deliver(*self.held.pop())
         return True
 

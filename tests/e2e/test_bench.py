@@ -10,7 +10,6 @@ import pytest
 from fleet import SHOAL, free_port, wait_until
 from lying_broker import LyingBroker
 
-BOTH = pytest.mark.parametrize("version", ["3", "5"])
 SHORT = ["--seconds", "0.2", "--warmup", "0.05"]
 
 
@@ -34,12 +33,13 @@ def faults(result):
     return {key: result[key] for key in FAULTS if result[key]}
 
 
-@BOTH
+MAPS = [(map, version) for map in ["pairs", "fanin", "fanout", "shared"] for version in ["3", "5"]
+        if (map, version) != ("shared", "3")]  # shared subscriptions are MQTT 5.0's
+
+
 @pytest.mark.parametrize("qos", [0, 1, 2])
-@pytest.mark.parametrize("map", ["pairs", "fanin", "fanout", "shared"])
+@pytest.mark.parametrize("map, version", MAPS)
 def test_throughput_delivers_everything(fleet, version, qos, map):
-    if map == "shared" and version == "3":
-        pytest.skip("shared subscriptions are MQTT 5.0's")
     result = bench(fleet, "throughput", "lab", "--map", map, "--pubs", 2, "--subs", 3, "-q", qos, "--proto", version,
                    "--count", 100, "--window", 10)
     copies = {"pairs": 3, "fanin": 6, "fanout": 6, "shared": 2}[map]
@@ -104,12 +104,12 @@ def test_pub_and_sub_meet(fleet):
 
 
 @pytest.mark.parametrize("lies, wrong", [
-    ({5: "lose", 6: "lose", 20: "lose"}, {"lost": 3}),
+    ({2: "lose", 3: "lose", 10: "lose"}, {"lost": 3}),
     ({7: "twice", 9: "twice"}, {"duplicates": 2}),
     ({9: "hold"}, {"out_of_order": 1}),
-    ({12: "damage"}, {"damaged": 1, "lost": 1}),
-    ({14: "astray"}, {"misdelivered": 1}),
-    ({3: "lose", 6: "twice", 10: "hold"}, {"lost": 1, "duplicates": 1, "out_of_order": 1}),
+    ({6: "damage"}, {"damaged": 1, "lost": 1}),
+    ({7: "astray"}, {"misdelivered": 1}),
+    ({3: "lose", 6: "twice", 9: "hold"}, {"lost": 1, "duplicates": 1, "out_of_order": 1}),
 ], ids=lambda value: "-".join(value) if isinstance(next(iter(value)), str) else None)
 def test_a_broker_that_lies_is_caught_in_exact_numbers(fleet, lies, wrong):
     with LyingBroker(lies) as broker:
@@ -139,6 +139,7 @@ def test_nobody_there_and_nobody_let_in_are_one_line(fleet, kind):
         done = fleet.cli("bench", kind, *options, code=1, timeout=20)
         lines = [line for line in done.stderr.splitlines() if "warning" not in line]
         assert len(lines) == 1 and says in lines[0].lower(), done.stderr
+        assert done.stdout == "", "figures of nothing"
     assert "nosuch" in fleet.cli("bench", kind, "nosuch", code=4).stderr
 
 
