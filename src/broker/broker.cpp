@@ -104,7 +104,7 @@ Result<void> check(const BrokerOptions& options) {
   if (limits.connects_per_second == 0) return refuse("limits.connects_per_second must be at least 1");
   if (limits.receive_maximum == 0) return refuse("limits.receive_maximum must be at least 1");
   if (limits.output_bytes == 0 || limits.output_bytes > 1u << 30)
-    return refuse("limits.output_bytes must be 1 to 1,073,741,824");
+    return refuse("limits.output_bytes must be 1 to 1073741824");
   if (limits.inflight == 0) return refuse("limits.inflight must be at least 1");
   if (limits.packet_size_bytes < 16 || limits.packet_size_bytes > 255 * 1024 * 1024) {
     return refuse("limits.packet_size_bytes must be 16 to 267386880");

@@ -149,7 +149,7 @@ class Client final : public base::ListLink<Client>, private io::Timer {
   std::uint16_t keep_alive_s_ = 0;
   State state_ = State::awaiting_connect;
 
- public:
+ public:                       // in the middle, where there is room for them: there are many clients
   bool holding : 1 = false;    ///< in the shard's list of clients with something that waits for the store
   bool dirty : 1 = false;      ///< in the shard's list of clients to flush
   bool throttled : 1 = false;  ///< in one of the shard's lists of clients that are not read for a moment

@@ -69,7 +69,7 @@ class Connection final : public Transport, private io::EventHandler {
   base::UniqueFd fd_;
   io::Endpoint peer_;
 
- public:
+ public:                    // as in Client
   std::uint32_t index = 0;  ///< place in the instance's list
 
  private:

@@ -47,6 +47,7 @@ std::unique_ptr<CLI::App> make_app(Context& context) {
   add_store_commands(*app, context);
   add_pub_command(*app, context);
   add_sub_command(*app, context);
+  add_bench_command(*app, context);
   return app;
 }
 

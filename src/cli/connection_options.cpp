@@ -20,34 +20,10 @@ std::string reachable(std::string url) {
   return url;
 }
 
-std::optional<Target> find_instance_target(Context& context, const std::string& name) {
-  const auto instance = context.running_instance(name);
-  if (!instance) return {};
-  if (instance->state == "stopped" || instance->state == "failed") {
-    context.fail(kNotRunning,
-                 "instance " + name + " is " + instance->state + "; start it with `shoal start " + name + "`");
-    return {};
-  }
-  for (const std::string& url : instance->listeners) {
-    if (auto endpoint = io::Endpoint::parse(reachable(url))) return Target{"instance " + name, {*endpoint}};
-  }
-  context.fail(kFailed, "instance " + name + " has no listener that this command can use");
-  return {};
-}
-
 }  // namespace
 
-void add_connection_options(CLI::App& command, ConnectionOptions& options) {
-  command.set_help_flag("--help", "Print this help message and exit");
-  CLI::Option* host =
-      command.add_option("-h,--host", options.host, "Broker to connect to")->type_name("HOST")->capture_default_str();
-  CLI::Option* port = command.add_option("-p,--port", options.port, "Its port")->capture_default_str();
-  port->check(CLI::Range(1, 65535))->type_name("PORT");
-  command.add_option("-i,--instance", options.instance, "An instance of this fleet, instead of host and port")
-      ->type_name("NAME")
-      ->excludes(host)
-      ->excludes(port);
-  command.add_option("-V,--mqtt-version", options.version, "MQTT version: 3 (3.1.1) or 5")
+void add_login_options(CLI::App& command, ConnectionOptions& options) {
+  command.add_option("-V,--mqtt-version,--proto", options.version, "MQTT version: 3 (3.1.1) or 5")
       ->check(CLI::IsMember({"3", "5", "3.1.1", "5.0", "311", "mqttv311", "mqttv5"}))
       ->type_name("VERSION")
       ->capture_default_str();
@@ -67,6 +43,19 @@ void add_connection_options(CLI::App& command, ConnectionOptions& options) {
                                               "--password-file FILE, --password-stdin or $SHOAL_PASSWORD");
                                         })
       ->group("");  // not shown: it is here for those who know it from elsewhere
+}
+
+void add_connection_options(CLI::App& command, ConnectionOptions& options) {
+  command.set_help_flag("--help", "Print this help message and exit");
+  CLI::Option* host =
+      command.add_option("-h,--host", options.host, "Broker to connect to")->type_name("HOST")->capture_default_str();
+  CLI::Option* port = command.add_option("-p,--port", options.port, "Its port")->capture_default_str();
+  port->check(CLI::Range(1, 65535))->type_name("PORT");
+  command.add_option("-i,--instance", options.instance, "An instance of this fleet, instead of host and port")
+      ->type_name("NAME")
+      ->excludes(host)
+      ->excludes(port);
+  add_login_options(command, options);
   command.add_option("--id", options.client_id, "Client id; the broker chooses one when it is not given")
       ->type_name("ID");
   command.add_option("-k,--keepalive", options.keep_alive_s, "Seconds of silence after which to ping; 0: never")
@@ -83,10 +72,26 @@ void add_connection_options(CLI::App& command, ConnectionOptions& options) {
   command.add_flag("--will-retain", options.will.retain, "Retain the will")->needs(will);
 }
 
+std::optional<Target> find_instance_target(Context& context, const std::string& name) {
+  const auto instance = context.running_instance(name);
+  if (!instance) return {};
+  if (instance->state == "stopped" || instance->state == "failed") {
+    context.fail(kNotRunning,
+                 "instance " + name + " is " + instance->state + "; start it with `shoal start " + name + "`");
+    return {};
+  }
+  for (const std::string& url : instance->listeners) {
+    if (auto endpoint = io::Endpoint::parse(reachable(url)))
+      return Target{"instance " + name, {*endpoint}, instance->pid};
+  }
+  context.fail(kFailed, "instance " + name + " has no listener that this command can use");
+  return {};
+}
+
 std::optional<Target> find_target(Context& context, const ConnectionOptions& options) {
   if (!options.instance.empty()) return find_instance_target(context, options.instance);
   auto endpoints = client::resolve(options.host, options.port);
-  if (endpoints) return Target{options.host + ':' + std::to_string(options.port), *std::move(endpoints)};
+  if (endpoints) return Target{options.host + ':' + std::to_string(options.port), *std::move(endpoints), 0};
   context.fail(kFailed, endpoints.error().message);
   return {};
 }

@@ -88,5 +88,6 @@ void add_users_command(CLI::App& app, Context& context);
 void add_store_commands(CLI::App& app, Context& context);
 void add_pub_command(CLI::App& app, Context& context);
 void add_sub_command(CLI::App& app, Context& context);
+void add_bench_command(CLI::App& app, Context& context);
 
 }  // namespace shoal::cli

@@ -30,6 +30,8 @@ class Client final : private io::EventHandler, private io::TurnEnd, private io::
   Result<std::uint16_t> publish(const Outgoing& message);
   Result<std::uint16_t> subscribe(std::span<const mqtt::FilterEntry> filters);
   Result<std::uint16_t> unsubscribe(std::span<const mqtt::FilterEntry> filters);
+  /// TCP acknowledges what has arrived without its usual delay, once.
+  void acknowledge_now();
   /// Sends what is waiting and DISCONNECT, then closes; `on_end` follows.
   void disconnect();
 

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "base/bytes.hpp"
+#include "base/time.hpp"
 #include "mqtt/packet.hpp"
 
 namespace shoal::client {
@@ -26,6 +27,8 @@ struct End {
 /// client, none may destroy it. Views are valid during the call.
 class Events {
  public:
+  /// Bytes have come in, at this moment; what they say follows.
+  virtual void on_received(base::Time) {}
   virtual void on_connected(const mqtt::Connack& connack) = 0;
   /// Acknowledged when it returns.
   virtual void on_message(const mqtt::Publish&) {}

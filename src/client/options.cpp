@@ -29,6 +29,9 @@ Result<void> check(const Options& options) {
   if (options.password && !options.user && !v5) {
     return invalid("a password needs a user name before MQTT 5.0");  // MQTT-3.1.2-22
   }
+  if (options.inflight_max == 0 || options.inflight_max > Options::kInflightMax) {
+    return invalid("1 to 16383 messages may be in flight");
+  }
   if (!options.will) return {};
   if (!is_text(options.will->topic) || !mqtt::is_topic_name(options.will->topic)) {
     return invalid("the will's topic is not one to publish to (UTF-8, not empty, no + and #, up to 65535 bytes)");

@@ -34,7 +34,9 @@ struct Options {
 
   std::uint16_t receive_maximum = 100;                 ///< unreleased QoS 2 messages taken from the server
   std::uint32_t packet_size_max = 16u * 1024u * 1024;  ///< larger packets from the server end the connection
-  std::uint16_t inflight_max = 100;                  ///< own QoS 1 and 2 messages; or the server's maximum, if smaller
+  static constexpr std::uint16_t kInflightMax = 16'383;
+  /// Own QoS 1 and 2 messages, 1 to kInflightMax; or the server's maximum, if smaller.
+  std::uint16_t inflight_max = 100;
   std::size_t output_bytes_max = 4u * 1024u * 1024;  ///< unsent bytes; then `publish` answers resource_exhausted
 };
 

@@ -117,7 +117,7 @@ Result<std::uint16_t> Protocol::publish(const Outgoing& message, base::Time now)
   }
   if (!has_room() || (message.qos != 0 && inflight_ >= inflight_max_)) return no_room();
   if (message.qos != 0) {
-    parts.id = take_id(message.qos == 1 ? Waits::puback : Waits::pubrec);
+    parts.id = pending_.take(message.qos == 1 ? Answer::puback : Answer::pubrec);
     ++inflight_;
   }
   encode_publish_head(out_.reserve(size.head), parts, size, options_.version);
@@ -149,8 +149,8 @@ Result<std::uint16_t> Protocol::request(std::span<const mqtt::FilterEntry> filte
     mqtt::append_filter(raw, entry, subscribe);
   }
   if (raw.size() > mqtt::kVarintMax - 16) return invalid("the topic filters are larger than MQTT allows");
-  if (!has_room() || waiting_.size() >= 2u * options_.inflight_max) return no_room();
-  const std::uint16_t id = take_id(subscribe ? Waits::suback : Waits::unsuback);
+  if (!has_room() || pending_.size() >= 2u * options_.inflight_max) return no_room();
+  const std::uint16_t id = pending_.take(subscribe ? Answer::suback : Answer::unsuback);
   const mqtt::FilterList list(raw, subscribe);
   if (subscribe) write(mqtt::Subscribe{id, {}, list}, now);
   else write(mqtt::Unsubscribe{id, {}, list}, now);
@@ -166,15 +166,26 @@ void Protocol::disconnect(base::Time now) {
 }
 
 void Protocol::receive(base::Bytes bytes, base::Time now) {
-  if (partial_.empty()) {
-    const std::size_t used = receive_frames(bytes, now);
-    if (used < bytes.size()) partial_.assign(bytes.begin() + static_cast<std::ptrdiff_t>(used), bytes.end());
-  } else {
-    partial_.insert(partial_.end(), bytes.begin(), bytes.end());
-    const std::size_t used = receive_frames(partial_, now);
-    partial_.erase(partial_.begin(), partial_.begin() + static_cast<std::ptrdiff_t>(used));
+  events_.on_received(now);
+  while (!partial_.empty() && !bytes.empty()) bytes = complete_partial(bytes, now);
+  if (bytes.empty()) return;
+  const std::size_t used = receive_frames(bytes, now);
+  partial_.assign(bytes.begin() + static_cast<std::ptrdiff_t>(used), bytes.end());
+}
+
+/// Gives the packet whose beginning is kept what it lacks, so that those behind it are read where they are. Returns
+/// the rest.
+base::Bytes Protocol::complete_partial(base::Bytes bytes, base::Time now) {
+  mqtt::Frame frame;
+  mqtt::cut_frame(partial_, frame);
+  const std::size_t lacking = frame.size > partial_.size() ? frame.size - partial_.size() : 1;
+  const base::Bytes taken = bytes.first(std::min(lacking, bytes.size()));
+  partial_.insert(partial_.end(), taken.begin(), taken.end());
+  if (receive_frames(partial_, now) != 0) {
+    partial_.clear();
+    if (partial_.capacity() > 64 * 1024) partial_.shrink_to_fit();
   }
-  if (partial_.empty() && partial_.capacity() > 64 * 1024) partial_.shrink_to_fit();
+  return bytes.subspan(taken.size());
 }
 
 /// Handles whole packets and returns how many bytes are done with.
@@ -206,13 +217,20 @@ std::size_t Protocol::receive_frames(base::Bytes bytes, base::Time now) {
 }
 
 void Protocol::handle(const mqtt::Frame& frame, base::Time now) {
+  // What comes by the million does not go through a variant of everything.
+  if (frame.type == PacketType::publish) {
+    const auto publish = mqtt::decode_publish(frame, options_.version);
+    return publish ? on_publish(*publish, now) : fail(publish.error().code, publish.error().what, now);
+  }
+  if (frame.type >= PacketType::puback && frame.type <= PacketType::pubcomp) {
+    const auto ack = mqtt::decode_ack(frame, options_.version);
+    return ack ? on_ack(*ack, now) : fail(ack.error().code, ack.error().what, now);
+  }
   const auto packet = mqtt::decode(frame, options_.version);
   if (!packet) return fail(packet.error().code, packet.error().what, now);
   if (const auto* connack = std::get_if<mqtt::Connack>(&*packet); connack != nullptr && !connected()) {
     return on_connack(*connack);
   }
-  if (const auto* publish = std::get_if<mqtt::Publish>(&*packet)) return on_publish(*publish, now);
-  if (const auto* ack = std::get_if<mqtt::Ack>(&*packet)) return on_ack(*ack, now);
   if (const auto* ack = std::get_if<mqtt::SubscriptionAck>(&*packet)) return on_subscription_ack(*ack);
   if (std::holds_alternative<mqtt::Pingresp>(*packet)) {
     limit_ = base::kNever;
@@ -269,31 +287,29 @@ void Protocol::on_ack(const mqtt::Ack& packet, base::Time now) {
     return write_ack(PacketType::pubcomp, packet.id,
                      known ? ReasonCode::success : ReasonCode::packet_identifier_not_found, now);
   }
-  const Waits expected = packet.type == PacketType::puback   ? Waits::puback
-                         : packet.type == PacketType::pubrec ? Waits::pubrec
-                                                             : Waits::pubcomp;
-  const auto found = waiting_.find(packet.id);
-  if (found == waiting_.end() || found->second != expected) {
+  const Answer answer = packet.type == PacketType::puback   ? Answer::puback
+                        : packet.type == PacketType::pubrec ? Answer::pubrec
+                                                            : Answer::pubcomp;
+  if (pending_.answer(packet.id) != answer) {
     return fail(ReasonCode::protocol_error, "it acknowledged what was not sent", now);
   }
   if (packet.type == PacketType::pubrec && !mqtt::is_error(packet.code)) {
-    found->second = Waits::pubcomp;
+    pending_.change(packet.id, Answer::pubcomp);
     return write_ack(PacketType::pubrel, packet.id, ReasonCode::success, now);
   }
-  waiting_.erase(found);
+  pending_.release(packet.id);
   --inflight_;
   events_.on_published(packet.id, packet.code);
   offer_room();
 }
 
 void Protocol::on_subscription_ack(const mqtt::SubscriptionAck& packet) {
-  const bool suback = packet.type == PacketType::suback;
-  const auto found = waiting_.find(packet.id);
-  if (found == waiting_.end() || found->second != (suback ? Waits::suback : Waits::unsuback)) {
+  const bool subscribed = packet.type == PacketType::suback;
+  if (pending_.answer(packet.id) != (subscribed ? Answer::suback : Answer::unsuback)) {
     return end(End::Why::protocol_error, "the server broke the protocol: it acknowledged what was not sent");
   }
-  waiting_.erase(found);
-  if (suback) events_.on_subscribed(packet.id, packet.codes);
+  pending_.release(packet.id);
+  if (subscribed) events_.on_subscribed(packet.id, packet.codes);
   else events_.on_unsubscribed(packet.id);
   offer_room();
 }
@@ -336,13 +352,6 @@ void Protocol::offer_room() {
   if (!room_wanted_ || state_ != State::connected || !has_room() || inflight_ >= inflight_max_) return;
   room_wanted_ = false;
   events_.on_room();
-}
-
-std::uint16_t Protocol::take_id(Waits waits) {
-  do {
-    if (++last_id_ == 0) last_id_ = 1;
-  } while (!waiting_.try_emplace(last_id_, waits).second);
-  return last_id_;
 }
 
 void Protocol::write(const mqtt::Packet& packet, base::Time now) {

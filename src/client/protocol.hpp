@@ -4,13 +4,13 @@
 #include <span>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
 #include "base/byte_queue.hpp"
 #include "base/time.hpp"
 #include "client/events.hpp"
 #include "client/options.hpp"
+#include "client/pending_ids.hpp"
 #include "mqtt/decode.hpp"
 #include "mqtt/packet.hpp"
 #include "session/inbound.hpp"
@@ -67,9 +67,10 @@ class Protocol {
 
  private:
   enum class State { idle, connecting, connected, closing, ended };
-  enum class Waits { puback, pubrec, pubcomp, suback, unsuback };
+  using Answer = PendingIds::Answer;
 
   std::size_t receive_frames(base::Bytes bytes, base::Time now);
+  base::Bytes complete_partial(base::Bytes bytes, base::Time now);
   void handle(const mqtt::Frame& frame, base::Time now);
   void on_connack(const mqtt::Connack& packet);
   void on_publish(const mqtt::Publish& packet, base::Time now);
@@ -81,7 +82,6 @@ class Protocol {
   bool has_room() const { return out_.size() < options_.output_bytes_max; }
   Error no_room();
   void offer_room();
-  std::uint16_t take_id(Waits waits);
   void write(const mqtt::Packet& packet, base::Time now);
   void write_ack(mqtt::PacketType type, std::uint16_t id, mqtt::ReasonCode code, base::Time now);
   void fail(mqtt::ReasonCode code, std::string_view what, base::Time now);
@@ -93,8 +93,8 @@ class Protocol {
   State state_ = State::idle;
 
   std::vector<std::uint8_t> partial_;  ///< the beginning of a packet
-  std::unordered_map<std::uint16_t, Waits> waiting_;
-  std::size_t inflight_ = 0;  ///< those of `waiting_` that are messages
+  PendingIds pending_;
+  std::size_t inflight_ = 0;  ///< those of `pending_` that are messages
   std::uint16_t last_id_ = 0;
   session::Inbound inbound_;
   bool room_wanted_ = false;

@@ -98,6 +98,8 @@ class Reactor {
   void adopt_thread() { thread_ = std::this_thread::get_id(); }
   /// Turns until `stop`. The calling thread becomes the loop's thread.
   void run();
+  /// One turn, on the loop's thread, for whoever has something to do between turns and therefore does not `run`.
+  void turn();
   /// Ends `run` after its current turn. Any thread.
   void stop();
 
@@ -145,7 +147,6 @@ class Reactor {
   static constexpr std::size_t kScratchBytes = 256 * 1024;
 
   Reactor() = default;
-  void turn();
   bool may_sleep();
   void run_mailbox(bool last = false);
   void end_turn();

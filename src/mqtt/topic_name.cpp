@@ -5,7 +5,8 @@
 namespace shoal::mqtt {
 
 bool is_topic_name(std::string_view name) {
-  return !name.empty() && name.find_first_of("+#") == std::string_view::npos;
+  // Not find_first_of: that is a call of memchr for each character, and a name is looked at for each message.
+  return !name.empty() && std::none_of(name.begin(), name.end(), [](char c) { return c == '+' || c == '#'; });
 }
 
 bool is_topic_filter(std::string_view filter) {

@@ -46,6 +46,7 @@ void Outbound::rest() {
   if (std::exchange(used_, false)) return;
   if (queued() == 0) queue_.reset();
   if (inflight_ > 0) return;
+  resend_.reset();  // all of it was answered before it was its turn
   slots_.reset();
   slot_count_ = 0;
   cursor_ = 0;

@@ -179,6 +179,45 @@ TEST_F(OutboundTest, OwnWindow) {
   EXPECT_EQ(written(), "a q1 #1|b q1 #2|");
 }
 
+TEST_F(OutboundTest, WhatRestedGoesOnAsBefore) {
+  budget.inflight_max = 1;
+  attach();
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_EQ(deliver("a", 1), Outcome::sent);
+    EXPECT_EQ(deliver("b", 1), Outcome::queued);
+    session.rest();
+    session.rest();
+    EXPECT_EQ(session.outbound().queued(), 1u);
+    EXPECT_EQ(session.outbound().inflight(), 1u);
+    EXPECT_TRUE(ack(PacketType::puback, 1));
+    EXPECT_TRUE(pump());
+    EXPECT_EQ(written(), "a q1 #1|b q1 #2|");
+    EXPECT_TRUE(ack(PacketType::puback, 2));
+    session.rest();
+    session.rest();  // nothing was used since: identifiers begin again
+  }
+}
+
+TEST_F(OutboundTest, WhatNeedsNotBeSentAgainIsForgottenByRest) {
+  attach();
+  deliver("a", 1);
+  deliver("b", 1);
+  session.detach();
+  written();
+  // The client cannot take anything, and answers what it got on its last connection.
+  link.out_bytes_max = 0;
+  attach();
+  EXPECT_FALSE(pump());
+  EXPECT_TRUE(ack(PacketType::puback, 1));
+  EXPECT_TRUE(ack(PacketType::puback, 2));
+  session.rest();
+  session.rest();
+  link.out_bytes_max = 1024;
+  EXPECT_FALSE(pump());
+  EXPECT_EQ(deliver("c", 1), Outcome::sent);
+  EXPECT_EQ(written(), "c q1 #1|");
+}
+
 TEST_F(OutboundTest, SlowReader) {
   link.out_bytes_max = 10;
   attach();

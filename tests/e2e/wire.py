@@ -55,6 +55,13 @@ class Wire:
         self.input = b""
         self.version = 4
 
+    @classmethod
+    def of(cls, connected):
+        """The same for a socket that is connected, such as an accepted one."""
+        wire = cls.__new__(cls)
+        wire.socket, wire.input, wire.version = connected, b"", 4
+        return wire
+
     def __enter__(self):
         return self
 
