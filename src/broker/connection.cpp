@@ -127,7 +127,7 @@ void Connection::feed(base::Bytes bytes, base::ChunkPool::Chunk* owner) {
 // To the shard of its session, with everything that its client said.
 void Connection::move(base::Bytes said) {
   closed_ = true;
-  instance_.reactor().timers().cancel(*this);
+  if (last_wait_) instance_.reactor().timers().cancel(*last_wait_);
   instance_.reactor().remove(fd_.get());
   instance_.move(*client_.moves_to(), std::move(fd_), peer_, said);
   instance_.bury(*this);
