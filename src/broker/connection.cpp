@@ -58,7 +58,8 @@ void Connection::hang_up() {
 }
 
 void Connection::read() {
-  unread_ = false;
+  unread_ = instance_.input_full();  // until the turn's end, which makes room
+  if (unread_) return;
   const std::span<std::uint8_t> scratch = instance_.reactor().scratch();
   std::uint8_t* to = scratch.data();
   std::size_t room = scratch.size();

@@ -27,9 +27,14 @@ class Connection final : public Transport, private io::EventHandler {
   /// Breaks it off at once.
   void abort();
   Client& client() { return client_; }
-  /// It has the start of a packet whose rest does not come, since `kept_since`.
-  bool keeps_incomplete() const { return kept_ != nullptr && !held_ && !unread_ && !closed_; }
+  /// It has input that was not handled, since `kept_since`.
+  bool keeps_input() const { return kept_ != nullptr && !closed_; }
   base::Time kept_since() const { return kept_since_; }
+  /// Why it has it: how little the client could do about it.
+  enum class Blame : std::uint8_t { rest_does_not_come, rest_not_read, not_its_turn };
+  Blame blame() const {
+    return held_ ? Blame::not_its_turn : unread_ ? Blame::rest_not_read : Blame::rest_does_not_come;
+  }
   /// Ends it because of that (0x97).
   void end_input();
 

@@ -375,7 +375,9 @@ void Instance::bury(Connection& connection) {
 void Instance::keep_input(std::ptrdiff_t bytes) {
   std::uint64_t& now = shard_.counters().input_bytes_now;
   now += static_cast<std::uint64_t>(bytes);
-  if (bytes > 0 && now > shard_.input_bytes_max()) input_full_ = true;
+  if (bytes <= 0 || now <= shard_.input_bytes_max()) return;
+  input_full_ = true;
+  want_turn_end();
 }
 
 std::size_t Instance::read_bytes_max() {
@@ -383,16 +385,18 @@ std::size_t Instance::read_bytes_max() {
   return shard_.counters().input_bytes_now > shard_.input_bytes_max() / 2 ? kLittle : SIZE_MAX;
 }
 
-// Down to seven eighths, so that it does not come to this with every packet.
+// Down to seven eighths, so that it does not come to this with every packet. Whose rest does not come goes first; but
+// where many send, most of them wait in line for their turn, and what they have sent already is as large.
 void Instance::end_stale_input() {
   input_full_ = false;
   const std::uint64_t wanted = shard_.input_bytes_max() / 8 * 7;
   std::vector<Connection*> stale;
   for (const auto& connection : connections_) {
-    if (connection->keeps_incomplete()) stale.push_back(connection.get());
+    if (connection->keeps_input()) stale.push_back(connection.get());
   }
-  std::sort(stale.begin(), stale.end(),
-            [](const Connection* a, const Connection* b) { return a->kept_since() < b->kept_since(); });
+  std::sort(stale.begin(), stale.end(), [](const Connection* a, const Connection* b) {
+    return std::pair(a->blame(), a->kept_since()) < std::pair(b->blame(), b->kept_since());
+  });
   for (Connection* connection : stale) {
     if (shard_.counters().input_bytes_now <= wanted) break;
     shard_.hit(Bound::input_bytes_total, connection->client().client_id());

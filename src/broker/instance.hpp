@@ -111,6 +111,8 @@ class Instance final : private Authority, private io::TurnEnd, private io::Timer
   /// A connection keeps that many bytes more of an incomplete packet (or fewer, below 0). What is too much
   /// for all of them together ends those that keep theirs for longest.
   void keep_input(std::ptrdiff_t bytes);
+  /// Nobody may read before that was done.
+  bool input_full() const { return input_full_; }
   /// How much to read at once: little while much is kept already.
   std::size_t read_bytes_max();
   /// The connection is closed; it goes at the end of the turn.

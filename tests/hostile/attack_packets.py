@@ -113,7 +113,7 @@ def lengths(target):
 def endless_publish(target):
     """PUBLISHes of nearly 1 MiB whose last byte never comes, from clients that are connected."""
     with target.crowd() as crowd:
-        for n in range(target.many(200, 1000)):
+        for n in range(target.many(600, 1000)):
             crowd.open(p.connect(f"wild-{n}", 4) + p.publish("wild/endless", bytes(1_040_000), 4)[:-1])
         crowd.press()
 
