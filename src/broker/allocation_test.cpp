@@ -187,7 +187,7 @@ TEST_P(Allocations, NoneWhileSubscribersKeepUp) {
   EXPECT_EQ(allocations - before, 0u);
   for (const auto& subscriber : subscribers) EXPECT_EQ(subscriber->messages(), 10'400u);
   EXPECT_EQ(from_host, 10'400u);
-  EXPECT_EQ(bed->shard.stats().messages_delivered, 10'400u * (kSubscribers + 1));
+  EXPECT_EQ(bed->stats().messages_delivered, 10'400u * (kSubscribers + 1));
 }
 
 INSTANTIATE_TEST_SUITE_P(Steady, Allocations,
@@ -283,7 +283,7 @@ TEST(Memory, OfAnIdleConnection) {
     ASSERT_EQ(clients.back()->client.receive(bytes), bytes.size());
     bed.shard.turn_end();
   }
-  EXPECT_EQ(bed.shard.stats().subscriptions_now, kMany);
+  EXPECT_EQ(bed.stats().subscriptions_now, kMany);
   const double each = taken.each(kMany) + sizeof(Connection) - sizeof(Quiet);
   std::printf("idle connection with a subscription: %.0f bytes\n", each);
   EXPECT_LE(each, 760);

@@ -49,7 +49,7 @@ TEST_F(Backpressure, AFullQueueSlowsNobody) {
   publisher.skip();
   for (std::uint16_t id = 12; id <= 20; ++id) publish(id);
   EXPECT_EQ(publisher.take().size(), 9u);
-  EXPECT_EQ(bed.shard.stats().messages_dropped_queue, 9u);
+  EXPECT_EQ(bed.stats().messages_dropped_queue, 9u);
 }
 
 // Many that are connected and acknowledge nothing share what there is for such; who is away has its own.
@@ -80,7 +80,7 @@ TEST(BackpressureOfMany, ConnectedOnesShareABoundAndKeepALittle) {
     EXPECT_GE(queued(std::to_string(i)), 100u);
     EXPECT_LT(queued(std::to_string(i)), 250u);  // 20 of 24 bytes for each of 200 messages
   }
-  EXPECT_GT(bed.shard.stats().messages_dropped_queue, 10'000u);
+  EXPECT_GT(bed.stats().messages_dropped_queue, 10'000u);
 
   // Those who go leave their share to the others.
   for (int i = 1; i < 20; ++i) slow[static_cast<std::size_t>(i)]->disconnect();
@@ -107,12 +107,12 @@ TEST(BackpressureOfMany, QueuesOfSharedSubscriptionsShareItToo) {
     EXPECT_EQ(publisher.publish("t", "x", {.qos = 1, .id = 1}).got(), (std::vector<std::string>{"PUBACK #1"}));
     bed.advance(base::milliseconds(25));
   }
-  const std::uint64_t queued = bed.shard.stats().queued_messages_now;
+  const std::uint64_t queued = bed.stats().queued_messages_now;
   EXPECT_GE(queued, 50u * 50 + 500);
   EXPECT_LE(bed.shard.budget().connected_entry_bytes_now, 96'000u);  // half as much again
   EXPECT_GE(bed.shard.budget().connected_entry_bytes_now, 64'000u);
   member.disconnect();  // its groups go with it
-  EXPECT_EQ(bed.shard.stats().queued_messages_now, 500u);
+  EXPECT_EQ(bed.stats().queued_messages_now, 500u);
   EXPECT_EQ(bed.shard.budget().connected_entry_bytes_now, 0u);
   EXPECT_EQ(bed.shard.budget().connected_bytes_now, 0u);
 }
@@ -140,12 +140,12 @@ TEST(BackpressureOfMany, AFullQueueThatComesBackTakesNothingFromOthers) {
     EXPECT_EQ(queued("greedy"), 299u);
     publish("greedy", std::string(1'000, 'y'));
     EXPECT_EQ(queued("greedy"), 299u);  // one for one, or not at all
-    EXPECT_EQ(bed.shard.stats().messages_dropped_queue, 1u);
+    EXPECT_EQ(bed.stats().messages_dropped_queue, 1u);
     Peer calm(bed);
     calm.connect({.id = "calm", .receive_maximum = 1}).subscribe("calm", 1).skip();
     for (int i = 0; i < 50; ++i) publish("calm", "x");
     EXPECT_EQ(queued("calm"), 49u);
-    EXPECT_EQ(bed.shard.stats().messages_dropped_queue, 1u);
+    EXPECT_EQ(bed.stats().messages_dropped_queue, 1u);
   }
 }
 
@@ -161,7 +161,7 @@ TEST(BackpressureOfMany, TheyAreNotFullBeforeTheirPublishersAreSlowed) {
   int taken = 0;
   while (!publisher.client().paused()) publisher.publish("t", "x", {.qos = 1, .id = 1}), ++taken;
   EXPECT_GT(taken, 200);
-  EXPECT_EQ(bed.shard.stats().messages_dropped_queue, 0u);
+  EXPECT_EQ(bed.stats().messages_dropped_queue, 0u);
 }
 
 TEST_F(Backpressure, AnAbsentSubscriberSlowsNobody) {
@@ -175,7 +175,7 @@ TEST_F(Backpressure, APublisherThatGoesWhileItWaitsIsForgotten) {
   for (std::uint16_t id = 1; id <= 6; ++id) publish(id);
   publisher.drop();
   bed.advance(base::seconds(1));
-  EXPECT_EQ(bed.shard.stats().connections_now, 1u);
+  EXPECT_EQ(bed.stats().connections_now, 1u);
 }
 
 TEST(Congestion, WhoDoesNotReadAnswersIsNotRead) {

@@ -28,7 +28,7 @@ TEST(Bounds, TheOldestHalfOpenConnectionGoes) {
   bed.shard.end_oldest_half_open();
   bed.turn();
   EXPECT_TRUE(third.closed());
-  EXPECT_EQ(bed.shard.stats().hits(Bound::half_open), 2u);
+  EXPECT_EQ(bed.stats().hits(Bound::half_open), 2u);
   EXPECT_EQ(bed.shard.counters().half_open_now, 0u);
   bed.shard.end_oldest_half_open();
   EXPECT_FALSE(second.closed());
@@ -41,7 +41,7 @@ TEST(Bounds, ClientIdLength) {
   EXPECT_THAT(fits.connect({std::string(30, 'x')}).got(), ElementsAre("CONNACK 0"));
   EXPECT_THAT(not5.connect({std::string(31, 'x')}).got(), ElementsAre("CONNACK 0x85"));
   EXPECT_THAT(not4.connect({std::string(31, 'x')}).got(), ElementsAre("CONNACK 2"));
-  EXPECT_EQ(bed.shard.stats().hits(Bound::client_id_bytes), 2u);
+  EXPECT_EQ(bed.stats().hits(Bound::client_id_bytes), 2u);
 }
 
 TEST(Bounds, SubscriptionMemory) {
@@ -60,7 +60,7 @@ TEST(Bounds, SubscriptionMemory) {
   EXPECT_LT(granted, 40);
   EXPECT_LT(bed.shard.router().subscription_bytes(), 100'000u);
   EXPECT_THAT(b.subscribe(filter, 0).got(), ElementsAre("SUBACK #1 0x97"));
-  EXPECT_EQ(bed.shard.stats().hits(Bound::subscription_bytes), 2u);
+  EXPECT_EQ(bed.stats().hits(Bound::subscription_bytes), 2u);
   a.disconnect();
   EXPECT_LT(bed.shard.router().subscription_bytes(), 1'000u);
   EXPECT_THAT(b.subscribe(filter, 0).got(), ElementsAre("SUBACK #1 0"));
@@ -120,7 +120,7 @@ TEST(Bounds, OutputOfAllConnections) {
   }
   EXPECT_LT(bed.shard.counters().output_bytes_now, 2u << 20);
   EXPECT_GT(bed.shard.counters().output_bytes_now, 1u << 19);
-  EXPECT_GT(bed.shard.stats().messages_dropped_slow, 20'000u);
+  EXPECT_GT(bed.stats().messages_dropped_slow, 20'000u);
   for (auto& peer : slow) peer->stall(false);
   EXPECT_EQ(bed.shard.counters().output_bytes_now, 0u);
   EXPECT_EQ(bed.shard.output_bytes_max(), (1u << 20) / 4);
@@ -143,7 +143,7 @@ TEST(Bounds, OneTurnDoesNotPileUpItsOutput) {
   }
   source.raw(many);
   for (auto& reader : readers) EXPECT_THAT(reader->take(), SizeIs(500)) << "50 MB, no link over its 1 MiB";
-  EXPECT_EQ(bed.shard.stats().messages_dropped_slow, 0u);
+  EXPECT_EQ(bed.stats().messages_dropped_slow, 0u);
 }
 
 struct Rates : testing::TestWithParam<const char*> {
@@ -177,7 +177,7 @@ TEST_P(Rates, PublishersAreNotReadForAWhile) {
   bed.advance(base::milliseconds(1'950));
   EXPECT_THAT(reader.take(), SizeIs(19));
   EXPECT_FALSE(source.closed()) << "it is this side that did not read";
-  EXPECT_GT(bed.shard.stats().hits(Bound::rate), 20u);
+  EXPECT_GT(bed.stats().hits(Bound::rate), 20u);
   EXPECT_THAT(reader.ping().got(), ElementsAre("PINGRESP")) << "others are not held up";
 }
 

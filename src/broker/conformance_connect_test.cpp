@@ -154,7 +154,7 @@ TEST_P(Connecting, ClientIdsAreComparedByteByByte) {  // case, and a BOM that is
     EXPECT_THAT(peers.back()->connect({id}).got(), ElementsAre("CONNACK 0"));
   }
   for (const auto& peer : peers) EXPECT_FALSE(peer->closed());
-  EXPECT_EQ(bed.shard.stats().sessions_now, 5u);
+  EXPECT_EQ(bed.stats().sessions_now, 5u);
 }
 
 TEST_P(Connecting, StringsAreWellFormed) {
@@ -234,7 +234,7 @@ TEST_P(Connecting, ProcessingOfARefusedConnectLeavesNothing) {  // no session, n
   other.connect({"other"}, Last{"w", "gone"});
   EXPECT_FALSE(holder.closed());
   EXPECT_THAT(watcher.got(), IsEmpty());
-  EXPECT_EQ(bed.shard.stats().sessions_now, 2u);
+  EXPECT_EQ(bed.stats().sessions_now, 2u);
 }
 
 INSTANTIATE_TEST_SUITE_P(Versions, Connecting, testing::Values(Version::v3_1, Version::v3_1_1, Version::v5));

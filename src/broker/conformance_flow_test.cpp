@@ -60,7 +60,7 @@ TEST_P(Flow, NothingBehindARefusedConnectIsProcessed) {
   EXPECT_THAT(peer.raw(bytes).got(), ElementsAre(v5() ? "CONNACK 0x86" : "CONNACK 4"));
   EXPECT_TRUE(peer.closed());
   EXPECT_THAT(watcher.got(), IsEmpty());
-  EXPECT_EQ(bed.shard.stats().retained_now, 0u);
+  EXPECT_EQ(bed.stats().retained_now, 0u);
 }
 
 TEST_P(Flow, ASessionLastsAsLongAsItsConnection) {

@@ -236,7 +236,7 @@ TEST(SysTopics, IsForReadingOnly) {
       EXPECT_EQ(peer.closed(), !v5);
       Peer dying(bed, version);
       EXPECT_THAT(dying.connect({"d"}, Last{topic, "x"}).got(), ElementsAre(v5 ? "CONNACK 0x87" : "CONNACK 5"));
-      EXPECT_EQ(bed.shard.stats().retained_now, 0u);
+      EXPECT_EQ(bed.stats().retained_now, 0u);
     }
     Bed bed;
     Peer peer(bed, version);
@@ -263,7 +263,7 @@ TEST(SysTopics, AnswersTheFirstSubscriberAtOnceAndIsRefreshedWhileSomebodyListen
   peer.unsubscribe("$SYS/broker/clients/connected").skip();
   bed.advance(seconds(30));
   EXPECT_EQ(bed.timers.next(), base::kNever);
-  EXPECT_EQ(bed.shard.stats().retained_now, 0u);
+  EXPECT_EQ(bed.stats().retained_now, 0u);
   EXPECT_THAT(peer.subscribe("$SYS/#", 0).got(), Contains("PUBLISH $SYS/broker/clients/connected=3 q0 retain"));
 }
 

@@ -146,7 +146,7 @@ TEST(SessionState, EndsWithTheSession) {  // nothing of it is in the next one
   EXPECT_THAT(hello(peer, true, 100), ElementsAre(kNew));
   EXPECT_THAT(peer.ack(pubrel, 8).got(), ElementsAre("PUBCOMP #8 0x92"));
   EXPECT_THAT(source.publish("t", "x", {.qos = 1, .id = 1}).got(), ElementsAre("PUBACK #1 16"));
-  EXPECT_EQ(bed.shard.stats().queued_messages_now, 0u);
+  EXPECT_EQ(bed.stats().queued_messages_now, 0u);
 }
 
 TEST(SessionExpiryEcho, OnlyWhenItIsNotWhatWasAsked) {  // 3.2.2.3.2
@@ -176,7 +176,7 @@ struct DisconnectExpiry : testing::Test {
     EXPECT_TRUE(peer.closed());
     EXPECT_THAT(peer.got(), IsEmpty());
     bed.advance(seconds(after_s));
-    return bed.shard.stats().sessions_now == 1;
+    return bed.stats().sessions_now == 1;
   }
 };
 
@@ -207,7 +207,7 @@ TEST_F(DisconnectExpiry, OfZeroRaisedIsNoValidDisconnect) {  // 3.14.2.2.2: so t
   peer.connect({.id = "c", .expiry_s = 0}, Last{"w", "gone"}).skip().disconnect(ReasonCode::success, 1);
   EXPECT_THAT(peer.got(), ElementsAre("DISCONNECT 0x82"));
   EXPECT_THAT(watcher.got(), ElementsAre("PUBLISH w=gone q0"));
-  EXPECT_EQ(bed.shard.stats().sessions_now, 1u);  // the watcher's
+  EXPECT_EQ(bed.stats().sessions_now, 1u);  // the watcher's
 }
 
 TEST(SessionTime, StandsStillWhileConnected) {  // 3.1.2.11.2: from the close on
@@ -223,9 +223,9 @@ TEST(SessionTime, StandsStillWhileConnected) {  // 3.1.2.11.2: from the close on
   bed.advance(seconds(1000));
   again.drop();
   bed.advance(milliseconds(9'999));
-  EXPECT_EQ(bed.shard.stats().sessions_now, 1u);
+  EXPECT_EQ(bed.stats().sessions_now, 1u);
   bed.advance(milliseconds(1));
-  EXPECT_EQ(bed.shard.stats().sessions_now, 0u);
+  EXPECT_EQ(bed.stats().sessions_now, 0u);
 }
 
 TEST(SessionTime, EndsSubscriptionsAndQueueWithIt) {  // until then it is all kept
@@ -237,10 +237,10 @@ TEST(SessionTime, EndsSubscriptionsAndQueueWithIt) {  // until then it is all ke
   hello(peer, true, 10);
   peer.subscribe("t", 1).drop();
   source.publish("t", "x", {.qos = 1, .id = 1});
-  EXPECT_EQ(bed.shard.stats().queued_messages_now, 1u);
+  EXPECT_EQ(bed.stats().queued_messages_now, 1u);
   bed.advance(seconds(10));
-  EXPECT_EQ(bed.shard.stats().queued_messages_now, 0u);
-  EXPECT_EQ(bed.shard.stats().subscriptions_now, 0u);
+  EXPECT_EQ(bed.stats().queued_messages_now, 0u);
+  EXPECT_EQ(bed.stats().subscriptions_now, 0u);
 }
 
 TEST(TakeOver, TellsTheOlderConnectionWhereItCan) {
@@ -256,7 +256,7 @@ TEST(TakeOver, TellsTheOlderConnectionWhereItCan) {
       EXPECT_TRUE(first.closed());
       if (older == Version::v5) EXPECT_THAT(first.got(), ElementsAre("DISCONNECT 0x8e"));
       else EXPECT_THAT(first.got(), IsEmpty());
-      EXPECT_EQ(bed.shard.stats().connections_now, 1u);
+      EXPECT_EQ(bed.stats().connections_now, 1u);
     }
   }
 }
@@ -288,7 +288,7 @@ TEST(TakeOver, ByManyLeavesOne) {
   }
   for (std::size_t i = 0; i + 1 < peers.size(); ++i) EXPECT_TRUE(peers[i]->closed());
   EXPECT_FALSE(peers.back()->closed());
-  EXPECT_EQ(bed.shard.stats().sessions_now, 1u);
+  EXPECT_EQ(bed.stats().sessions_now, 1u);
 }
 
 TEST(KeepAliveOfEachVersion, OneAndAHalfTimesThenTheWill) {

@@ -70,7 +70,7 @@ TEST_P(Subscribing, TheSameFilterTwiceInOnePacketIsOneSubscription) {
   EXPECT_THAT(peer.got(), ElementsAre("SUBACK #1 2 0"));
   source.publish("t", "x", {.qos = 1, .id = 1});
   EXPECT_THAT(peer.got(), ElementsAre("PUBLISH t=x q0"));
-  EXPECT_EQ(bed.shard.stats().subscriptions_now, 1u);
+  EXPECT_EQ(bed.stats().subscriptions_now, 1u);
 }
 
 TEST_P(Subscribing, UnsubscribeIsAnsweredWithItsIdentifierInAnyCase) {
@@ -81,7 +81,7 @@ TEST_P(Subscribing, UnsubscribeIsAnsweredWithItsIdentifierInAnyCase) {
   for (const char* filter : {"never", "a", "A", "a", "b"}) mqtt::append_filter(filters, {filter, {}}, false);
   peer.send(mqtt::Unsubscribe{4000, {}, mqtt::FilterList(filters, false)});
   EXPECT_THAT(peer.got(), ElementsAre(v5() ? "UNSUBACK #4000 17 0 17 17 0" : "UNSUBACK #4000"));
-  EXPECT_EQ(bed.shard.stats().subscriptions_now, 0u);
+  EXPECT_EQ(bed.stats().subscriptions_now, 0u);
 }
 
 TEST_P(Subscribing, UnsubscribeDoesNotMatchItCompares) {
@@ -89,9 +89,9 @@ TEST_P(Subscribing, UnsubscribeDoesNotMatchItCompares) {
   covers_v311("MQTT-3.10.4-1");
   peer.subscribe("a/b", 0).subscribe("a/+", 0).skip();
   peer.unsubscribe("#").unsubscribe("a/#").unsubscribe("+/+").unsubscribe("a/b/").skip();
-  EXPECT_EQ(bed.shard.stats().subscriptions_now, 2u);
+  EXPECT_EQ(bed.stats().subscriptions_now, 2u);
   peer.unsubscribe("a/+").skip();
-  EXPECT_EQ(bed.shard.stats().subscriptions_now, 1u);
+  EXPECT_EQ(bed.stats().subscriptions_now, 1u);
 }
 
 TEST_P(Subscribing, UnsubscribeLetsWhatHasBegunFinish) {
@@ -157,7 +157,7 @@ TEST_P(Subscribing, ReservedBitsOfTheOptions) {
     else other.raw({0x82, 6, 0, 1, 0, 1, 't', it.options});
     if (v5() && !it.answer) EXPECT_THAT(other.got(), ElementsAre("SUBACK #1 0")) << it.options;
     else expect_end(other, it.answer);
-    EXPECT_EQ(bed.shard.stats().subscriptions_now, v5() && !it.answer ? 1u : 0u);
+    EXPECT_EQ(bed.stats().subscriptions_now, v5() && !it.answer ? 1u : 0u);
   }
 }
 
@@ -171,7 +171,7 @@ TEST_P(Subscribing, AMalformedEntryLeavesNothingOfItsPacket) {
   if (v5()) kept.raw({0x82, 11, 0, 1, 0, 0, 1, 'a', 0, 0, 1, 'b', 0x43});
   else kept.raw({0x82, 10, 0, 1, 0, 1, 'a', 0, 0, 1, 'b', 0x43});
   expect_end(kept, "DISCONNECT 0x81");
-  EXPECT_EQ(bed.shard.stats().subscriptions_now, 0u);
+  EXPECT_EQ(bed.stats().subscriptions_now, 0u);
 }
 
 TEST_P(Subscribing, MultiLevelWildcard) {

@@ -101,7 +101,7 @@ TEST_P(WillsOfVersion, RetainedAndEmptyClears) {  // as any message: 3.3.1.3
   source.connect({"source"}).publish("state", "on", {.retain = true});
   Peer(bed, GetParam()).connect({"c"}, Last{"state", "", 0, true}).drop();
   EXPECT_THAT(watcher.got(), ElementsAre("PUBLISH state=on q0", "PUBLISH state= q0"));
-  EXPECT_EQ(bed.shard.stats().retained_now, 0u);
+  EXPECT_EQ(bed.stats().retained_now, 0u);
 }
 
 TEST_P(WillsOfVersion, OfEveryQosReachesAnAbsentSubscriber) {
@@ -273,7 +273,7 @@ TEST_F(Wills, OfAnEndedSessionFindsNoSubscriptionOfIt) {
   peer.connect({.id = "c", .expiry_s = 0}, will).subscribe("will", 1).drop();
   Peer again(bed);
   EXPECT_THAT(again.connect({.id = "c", .clean = false}).got(), ElementsAre("CONNACK 0"));
-  EXPECT_EQ(bed.shard.stats().queued_messages_now, 0u);
+  EXPECT_EQ(bed.stats().queued_messages_now, 0u);
 }
 
 }  // namespace

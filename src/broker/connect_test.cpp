@@ -92,7 +92,7 @@ TEST(Connect, AWillTopicBeyondTheLimitHasNoReturnCodeBefore5) {
   Peer v4(bed, Version::v3_1_1);
   EXPECT_THAT(v4.connect({"b"}, {.topic = "1/2/3/4", .payload = "x"}).got(), IsEmpty());
   EXPECT_TRUE(v4.closed());
-  EXPECT_EQ(bed.shard.stats().hits(Bound::topic), 2u);
+  EXPECT_EQ(bed.stats().hits(Bound::topic), 2u);
 }
 
 TEST(Connect, UnknownLevelIsAnsweredInAFormItsSenderReads) {
@@ -236,8 +236,8 @@ TEST(Connect, RefusedCredentials) {  // 3.1.4-2; 3.1.1: return code 4
   Peer v4(bed, Version::v3_1_1);
   EXPECT_THAT(v4.connect({.id = "b", .user = "u", .password = "p"}).got(), ElementsAre("CONNACK 4"));
   EXPECT_TRUE(v4.closed());
-  EXPECT_EQ(bed.shard.stats().auth_failures, 2u);
-  EXPECT_EQ(bed.shard.stats().sessions_now, 0u);
+  EXPECT_EQ(bed.stats().auth_failures, 2u);
+  EXPECT_EQ(bed.stats().sessions_now, 0u);
 }
 
 TEST(Connect, PacketsBehindConnectWaitForThePassword) {  // 3.1.4: the client need not wait for CONNACK
@@ -283,8 +283,8 @@ TEST(Connect, GoneWhileThePasswordIsVerified) {
     peer.connect({.id = "c", .user = "u", .password = "p"}).drop();
   }
   bed.shard.authenticated(bed.authority.verifying.at(0), {auth::Decision::accepted, ""});
-  EXPECT_EQ(bed.shard.stats().sessions_now, 0u);
-  EXPECT_EQ(bed.shard.stats().connections_now, 0u);
+  EXPECT_EQ(bed.stats().sessions_now, 0u);
+  EXPECT_EQ(bed.stats().connections_now, 0u);
 }
 
 TEST(Connect, TooManyPasswordsToVerify) {
@@ -389,8 +389,8 @@ TEST(Connect, TakeOver) {
   EXPECT_THAT(next.connect({"c", true}).got(), ElementsAre("CONNACK 0"));
   EXPECT_THAT(v4.got(), IsEmpty());  // MQTT-3.1.4-2 (3.1.1)
   EXPECT_TRUE(v4.closed());
-  EXPECT_EQ(bed.shard.stats().connections_now, 1u);
-  EXPECT_EQ(bed.shard.stats().sessions_now, 1u);
+  EXPECT_EQ(bed.stats().connections_now, 1u);
+  EXPECT_EQ(bed.stats().sessions_now, 1u);
 }
 
 TEST(Connect, TakeOverOfASessionThatEndsWithItsConnection) {
@@ -409,7 +409,7 @@ TEST(Connect, AfterShutDown) {
   v5.connect({"a"}).skip();
   Peer v4(bed, Version::v3_1_1);
   v4.connect({"b"}).skip();
-  bed.shard.shut_down();
+  bed.shut_down();
   bed.turn();
   EXPECT_THAT(v5.got(), ElementsAre("DISCONNECT 0x8b"));
   EXPECT_THAT(v4.got(), IsEmpty());

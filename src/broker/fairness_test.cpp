@@ -65,7 +65,7 @@ TEST(Fairness, ManyBusyClientsShareATurnAndTheCalmOneWaitsForAFewOfThem) {
   while (bed.one_turn()) ++turns;
   EXPECT_GT(turns, 40);
   EXPECT_LT(bed.most_work, kTurnMax);
-  EXPECT_EQ(bed.shard.stats().messages_received, 200u * 5'000);
+  EXPECT_EQ(bed.stats().messages_received, 200u * 5'000);
 }
 
 TEST(Fairness, TurnsAreShorterWhereOthersShareTheThread) {
@@ -86,7 +86,7 @@ TEST(Fairness, TurnsAreShorterWhereOthersShareTheThread) {
   EXPECT_GT(turns, 10);
   // Besides what is counted while the last packet of each part is handled.
   EXPECT_LT(bed.most_work, 4 * Turns::kWorkPerSharedTurn);
-  EXPECT_EQ(bed.shard.stats().messages_delivered, 20'000u);
+  EXPECT_EQ(bed.stats().messages_delivered, 20'000u);
 }
 
 TEST(Fairness, ManySessionsThatEndAtOnceTakeSeveralTurns) {
@@ -102,7 +102,7 @@ TEST(Fairness, ManySessionsThatEndAtOnceTakeSeveralTurns) {
   bed.most_work = 0;
   bed.now += base::seconds(20);  // all are due in the same moment
   int turns = 0;
-  for (; bed.shard.stats().sessions_now > 0 && turns < 100; ++turns) {
+  for (; bed.stats().sessions_now > 0 && turns < 100; ++turns) {
     bed.shard.budget().work.add(Turns::kWorkPerTurn);  // clients keep the instance busy
     const std::uint64_t before = bed.shard.budget().work.done();
     bed.now = std::max(bed.now, bed.timers.next());
@@ -125,7 +125,7 @@ TEST(Fairness, WhoGoesAwayWhileWaitingInLineIsForgotten) {
   EXPECT_TRUE(gone->client().paused());
   gone.reset();
   bed.turn();
-  EXPECT_EQ(bed.shard.stats().messages_received, 50'000u);
+  EXPECT_EQ(bed.stats().messages_received, 50'000u);
 }
 
 TEST(Fairness, SearchingRetainedMessagesForNothingIsWork) {
@@ -198,10 +198,10 @@ TEST(Fairness, WillsThatEndTheNextOneDoNotPileUp) {
     for (int n = 0; n < 2; ++n) source.publish(std::to_string(i), "x", {.qos = 1, .id = 1});
     if (source.client().paused()) bed.advance(base::milliseconds(30));
   }
-  const std::uint64_t dropped = bed.shard.stats().connections_dropped;
+  const std::uint64_t dropped = bed.stats().connections_dropped;
   source.publish("0", "x", {.qos = 1, .id = 1});
-  EXPECT_EQ(bed.shard.stats().connections_now, 1u);
-  EXPECT_EQ(bed.shard.stats().connections_dropped, dropped + kClients);
+  EXPECT_EQ(bed.stats().connections_now, 1u);
+  EXPECT_EQ(bed.stats().connections_dropped, dropped + kClients);
 }
 
 // They have to stay behind the retained ones that a slow reader has still to get.
@@ -256,7 +256,7 @@ TEST(Fairness, AMessageForManyAbsentSessionsIsKeptOnce) {
   for (int i = 0; i < 3; ++i) {
     EXPECT_THAT(source.publish("t", large, {.qos = 1, .id = 1}).got(), ElementsAre("PUBACK #1"));
   }
-  EXPECT_EQ(bed.shard.stats().queued_messages_now, 30u);
+  EXPECT_EQ(bed.stats().queued_messages_now, 30u);
 }
 
 TEST(Fairness, Qos0BehindRetainedMessagesIsBoundByTheInstanceToo) {
@@ -269,8 +269,8 @@ TEST(Fairness, Qos0BehindRetainedMessagesIsBoundByTheInstanceToo) {
   slow.connect({.id = "slow", .receive_maximum = 1}).subscribe("#", 1).skip();
   const std::string large(1'000, 'x');
   for (int i = 0; i < 100; ++i) source.publish("t", large);
-  EXPECT_LT(bed.shard.stats().queued_bytes_now, 12'000u);
-  EXPECT_GT(bed.shard.stats().messages_dropped_slow, 85u);
+  EXPECT_LT(bed.stats().queued_bytes_now, 12'000u);
+  EXPECT_GT(bed.stats().messages_dropped_slow, 85u);
   slow.ack(PacketType::puback, 1);
   EXPECT_GT(slow.ack(PacketType::puback, 2).take().size(), 5u);
 }
@@ -298,7 +298,7 @@ TEST(Fairness, ABurstDoesNotOverflowTheHostsQueue) {
   source.raw(repeated(mqtt::Publish{"t", {}, {}, 0, 0, false, false}, 1'000));
   bed.advance(base::seconds(1));
   EXPECT_EQ(got, 1'000u);
-  EXPECT_EQ(bed.shard.stats().messages_dropped_queue, 0u);
+  EXPECT_EQ(bed.stats().messages_dropped_queue, 0u);
 }
 
 TEST(Fairness, ManySubscriptionIdentifiersCountAsQueued) {
@@ -314,8 +314,8 @@ TEST(Fairness, ManySubscriptionIdentifiersCountAsQueued) {
   Peer source(bed);
   source.connect({"source"});
   for (int i = 0; i < 20; ++i) source.publish("a/a/a/a/a/a/a/a", "x", {.qos = 1, .id = 1});
-  EXPECT_LE(bed.shard.stats().queued_bytes_now, 10'000u);
-  EXPECT_GT(bed.shard.stats().messages_dropped_queue, 5u);
+  EXPECT_LE(bed.stats().queued_bytes_now, 10'000u);
+  EXPECT_GT(bed.stats().messages_dropped_queue, 5u);
 }
 
 TEST(Fairness, AssignedClientIdsCannotBeGuessed) {

@@ -15,6 +15,10 @@ struct Head {
 
 }  // namespace
 
+Incoming incoming_of(const session::Message& message) {
+  return {message.topic(), message.payload(), message.properties(), message.qos(), true, message.expires()};
+}
+
 void write(NoteWriter& note, const Incoming& incoming) {
   Head head{};
   head.expires = incoming.expires;

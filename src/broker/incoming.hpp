@@ -6,6 +6,7 @@
 #include "base/bytes.hpp"
 #include "base/time.hpp"
 #include "broker/note.hpp"
+#include "session/message.hpp"
 
 namespace shoal::broker {
 
@@ -21,6 +22,8 @@ struct Incoming {
   std::size_t size() const { return topic.size() + properties.size() + payload.size(); }
 };
 
+/// As a retained one. The views live as long as the message.
+Incoming incoming_of(const session::Message& message);
 /// As it is in notes.
 void write(NoteWriter& note, const Incoming& incoming);
 /// The views live as long as the note.

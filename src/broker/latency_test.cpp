@@ -20,7 +20,7 @@ TEST(Latency, ATurnsDeliveriesTookUntilItsEnd) {
   ASSERT_TRUE(bed.shard.has_deliveries());
   bed.shard.time_deliveries(bed.now + milliseconds(3));
   EXPECT_FALSE(bed.shard.has_deliveries());
-  const Histogram latency = bed.shard.stats().delivery_latency;
+  const Histogram latency = bed.stats().delivery_latency;
   EXPECT_EQ(latency.count(), 2u);
   EXPECT_EQ(latency.sum_ns, 6'000'000u);
 }
@@ -35,15 +35,15 @@ TEST(Latency, RetainedMessagesAndResentOnesAreNotTimed) {
     a.connect({.id = "a", .clean = true, .expiry_s = 100}).subscribe("t", 1);
     publisher.publish("t", "live", {.qos = 1, .id = 1});
     bed.shard.time_deliveries(bed.now);
-    EXPECT_EQ(bed.shard.stats().messages_delivered, 2u);
-    EXPECT_EQ(bed.shard.stats().delivery_latency.count(), 1u);
+    EXPECT_EQ(bed.stats().messages_delivered, 2u);
+    EXPECT_EQ(bed.stats().delivery_latency.count(), 1u);
     a.drop();
   }
   Peer again(bed);
   again.connect({.id = "a", .clean = false, .expiry_s = 100});
   bed.shard.time_deliveries(bed.now + milliseconds(1));
-  EXPECT_EQ(bed.shard.stats().messages_delivered, 3u);
-  EXPECT_EQ(bed.shard.stats().delivery_latency.count(), 1u);
+  EXPECT_EQ(bed.stats().messages_delivered, 3u);
+  EXPECT_EQ(bed.stats().delivery_latency.count(), 1u);
 }
 
 TEST(Latency, AcknowledgementsAreTimedByTurns) {
@@ -55,7 +55,7 @@ TEST(Latency, AcknowledgementsAreTimedByTurns) {
   publisher.publish("t", "1", {.qos = 1, .id = 1});
   bed.advance(milliseconds(7));
   a.ack(PacketType::puback, 1);
-  const Stats stats = bed.shard.stats();
+  const Stats stats = bed.stats();
   EXPECT_EQ(stats.ack_latency.count(), 1u);
   EXPECT_EQ(stats.ack_latency.sum_ns, 7'000'000u);
 }

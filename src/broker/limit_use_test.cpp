@@ -28,7 +28,7 @@ TEST(LimitUse, CountsTheInstanceAsAWholeAndRemembersTheMost) {
     two.drop();
     bed.turn();
   }
-  const LimitUse use = bed.shard.stats().use;
+  const LimitUse use = bed.stats().use;
   EXPECT_EQ(use.connections, (Use{0, 2}));
   EXPECT_EQ(use.half_open.now, 0u);
   EXPECT_GE(use.half_open.peak, 1u);

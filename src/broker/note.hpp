@@ -31,12 +31,18 @@ enum class Note : std::uint8_t {
   enough_retained,
   /// Some of them: request (u32), whether these are the last (u8), count (u32), then `Incoming` each.
   retained,
+  /// Retained messages for a subscription of the program around: its place (u32), filter. Then each of them: its place
+  /// (u32), `Incoming`.
+  host_wants,
+  for_host,
   /// Its part of a shared subscription: members (u32), of these connected (u32), filter.
   group_part,
   /// A message for one of the members there: retain (u8), filter, `Incoming`.
   for_group,
-  /// It has handed so many (u32) of these to clients: filter.
+  /// It has handed so many (u32) of these to clients, and has some that none of its members can take (u8): filter.
   group_room,
+  /// It is to give back what waits there: filter.
+  group_recall,
   /// A message that none of its members got, before all that waits: retain (u8), filter, `Incoming`.
   from_group,
 };

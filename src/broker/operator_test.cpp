@@ -41,10 +41,10 @@ TEST(Operator, DisconnectsAClientWhoseSessionStays) {
   watcher.connect({"w"}).subscribe("will", 0).skip();
   v5.connect({.id = "v5", .expiry_s = 100}, {.topic = "will", .payload = "gone"}).skip();
   v311.connect({"v311"}).skip();
-  EXPECT_TRUE(bed.shard.disconnect("v5"));
-  EXPECT_TRUE(bed.shard.disconnect("v311"));
-  EXPECT_FALSE(bed.shard.disconnect("v5")) << "it is on its way out";
-  EXPECT_FALSE(bed.shard.disconnect("nobody"));
+  EXPECT_TRUE(bed.disconnect("v5"));
+  EXPECT_TRUE(bed.disconnect("v311"));
+  EXPECT_FALSE(bed.disconnect("v5")) << "it is on its way out";
+  EXPECT_FALSE(bed.disconnect("nobody"));
   bed.turn();
   EXPECT_THAT(v5.got(), ElementsAre("DISCONNECT 0x98"));
   EXPECT_THAT(v311.got(), IsEmpty());

@@ -39,6 +39,8 @@ class Peers {
       if (shard != number_) write(to(shard, note));
     }
   }
+  /// There is something to tell at the turn's end, before `send`.
+  void will_send();
   /// Hands over what was told.
   void send();
   bool has_mail() const { return !set_.mailbox(number_).empty(); }
@@ -92,7 +94,6 @@ class Peers {
   };
 
   void hand_over(unsigned shard);
-  void will_send();
 
   ShardSet& set_;
   const unsigned number_;

@@ -116,9 +116,9 @@ class Scenario {
       for (const auto& [key, serials] : actor.due) EXPECT_TRUE(serials.empty()) << key.first << " q" << key.second;
       for (const int serial : actor.promised) EXPECT_GE(actor.delivered[serial], 1) << "lost: " << serial;
     }
-    EXPECT_EQ(bed_.shard.stats().queued_messages_now, 0u);
-    EXPECT_EQ(bed_.shard.stats().queued_bytes_now, 0u);
-    EXPECT_EQ(bed_.shard.stats().messages_dropped_queue, 0u);
+    EXPECT_EQ(bed_.stats().queued_messages_now, 0u);
+    EXPECT_EQ(bed_.stats().queued_bytes_now, 0u);
+    EXPECT_EQ(bed_.stats().messages_dropped_queue, 0u);
     EXPECT_GT(accepted_.size(), 100u);
   }
 

@@ -81,7 +81,7 @@ TEST_F(ReadBackLogTest, BeforeAndAfterARestart) {
     publish(bed, 0, kMany);
     EXPECT_LT(bed.shard.router().messages().bytes_now(), kMany * 2'000u / 8);
     expect_all(bed, 0, kMany);
-    EXPECT_GT(bed.shard.stats().store_read_back, kMany * 3u / 4);
+    EXPECT_GT(bed.stats().store_read_back, kMany * 3u / 4);
     publish(bed, kMany, 2 * kMany);
     bed.crash();
   }
@@ -89,7 +89,7 @@ TEST_F(ReadBackLogTest, BeforeAndAfterARestart) {
   use_log(bed);
   EXPECT_LT(bed.shard.router().messages().bytes_now(), kMany * 2'000u / 8);
   expect_all(bed, kMany, 2 * kMany);
-  EXPECT_EQ(bed.shard.stats().store_lost, 0u);
+  EXPECT_EQ(bed.stats().store_lost, 0u);
   EXPECT_EQ(bed.shard.router().messages().count_now(), 0u);
   bed.crash();
 }

@@ -97,13 +97,13 @@ TEST_F(ReadBackTest, WhatIsQueuedLeavesMemoryAndComesBackInOrder) {
     EXPECT_LT(messages().bytes_now(), kAll / 8);
     EXPECT_GT(messages().absent_bytes_now(), kAll * 3 / 4);
     EXPECT_EQ(messages().bytes_now() + messages().absent_bytes_now(), kMany * session::MessagePool::cost(kPayload + 3));
-    EXPECT_EQ(bed->shard.stats().store_absent_messages_now, messages().absent_count_now());
+    EXPECT_EQ(bed->stats().store_absent_messages_now, messages().absent_count_now());
     auto peer = client("s", qos == 2 ? std::optional<std::uint16_t>(3) : std::nullopt);
     EXPECT_EQ(drain(*peer), numbers(0, kMany));
     EXPECT_EQ(messages().count_now(), 0u);
     EXPECT_EQ(messages().bytes_now(), 0u);
     EXPECT_EQ(messages().absent_bytes_now(), 0u);
-    EXPECT_GT(bed->shard.stats().store_read_back, kMany * 3u / 4);
+    EXPECT_GT(bed->stats().store_read_back, kMany * 3u / 4);
     peer.reset();
     bed.reset();
   }
@@ -299,10 +299,10 @@ TEST_F(ReadBackTest, WhatIsDamagedIsLostAndCounted) {
   rest.erase(rest.begin() + 150);
   auto peer = client("s");
   EXPECT_EQ(drain(*peer), rest);
-  EXPECT_EQ(bed->shard.stats().store_lost, 1u);
+  EXPECT_EQ(bed->stats().store_lost, 1u);
   peer = client("t", std::uint16_t{3});
   EXPECT_EQ(drain(*peer), rest);
-  EXPECT_EQ(bed->shard.stats().store_lost, 1u);
+  EXPECT_EQ(bed->stats().store_lost, 1u);
   EXPECT_EQ(bed->shard.budget().lost, 2u);
   EXPECT_EQ(messages().count_now(), 0u);
 }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <string>
 #include <utility>
 #include <vector>
@@ -86,7 +87,13 @@ struct SharedGroup final : Receiver {
   unsigned owner_shard = 0;         ///< whose group it is
   bool is_part = false;             ///< that is another one
   std::uint32_t handed = 0;          ///< of a part: messages that its owner has to be told of
+  bool stuck = false;                ///< of a part: some wait that none of its members can take
+  bool stuck_told = false;
   std::vector<SharedPart> parts{};   ///< on other shards
+  /// Whether messages given to another shard's part wait there for members that cannot take them.
+  bool any_part_stuck() const {
+    return std::any_of(parts.begin(), parts.end(), [](const SharedPart& part) { return part.stuck; });
+  }
   std::size_t connected_elsewhere() const {
     std::size_t sum = 0;
     for (const SharedPart& part : parts) sum += part.connected;
@@ -107,6 +114,7 @@ struct HostSubscriber final : Receiver {
   explicit HostSubscriber(Broker::OnMessage callback) : Receiver(Kind::host), on_message(std::move(callback)) {}
 
   Broker::OnMessage on_message;
+  std::uint8_t qos = 0;
 };
 
 }  // namespace shoal::broker

@@ -13,10 +13,6 @@ constexpr std::uint32_t kMessagesMax = 64;
 constexpr std::size_t kBytesMax = 32 * 1024;
 constexpr std::size_t kStepsMax = 5'000;
 
-Incoming incoming_of(const session::Message& message) {
-  return {message.topic(), message.payload(), message.properties(), message.qos(), true, message.expires()};
-}
-
 }  // namespace
 
 RetainedRequest::RetainedRequest(RetainedRequests& requests, unsigned shard, std::string_view filter,

@@ -48,7 +48,7 @@ TEST_F(Retained, TheLastOneIsKept) {
   retain("t", "2");
   source.publish("t", "live");  // MQTT-3.3.1-8: without RETAIN nothing is stored or replaced
   EXPECT_THAT(on_subscribe("t"), ElementsAre("PUBLISH t=2 q0 retain"));
-  EXPECT_EQ(bed.shard.stats().retained_now, 1u);
+  EXPECT_EQ(bed.stats().retained_now, 1u);
   Peer old(bed, Version::v3_1_1);
   old.connect({"old"}).publish("t", "3", {.retain = true}).publish("t", "live").publish("other", "live");
   peer.skip();
@@ -62,10 +62,10 @@ TEST_F(Retained, IsClearedByAnEmptyPayload) {
   retain("t", "");
   EXPECT_THAT(peer.got(), ElementsAre("PUBLISH t= q0"));  // delivered as any message
   EXPECT_THAT(on_subscribe("t"), IsEmpty());
-  EXPECT_EQ(bed.shard.stats().retained_now, 0u);
-  EXPECT_EQ(bed.shard.stats().retained_bytes_now, 0u);
+  EXPECT_EQ(bed.stats().retained_now, 0u);
+  EXPECT_EQ(bed.stats().retained_bytes_now, 0u);
   retain("never-set", "");
-  EXPECT_EQ(bed.shard.stats().retained_now, 0u);
+  EXPECT_EQ(bed.stats().retained_now, 0u);
 }
 
 TEST_F(Retained, OutlivesItsPublisher) {
@@ -195,7 +195,7 @@ TEST_F(Retained, WaitInConstantMemory) {
   const std::uint64_t before = bed.shard.budget().entry_bytes_now;
   for (int again = 0; again < 50; ++again) slow.subscribe("many/#", 1);
   EXPECT_EQ(bed.shard.budget().entry_bytes_now, before);
-  EXPECT_EQ(bed.shard.stats().queued_messages_now, 0u);
+  EXPECT_EQ(bed.stats().queued_messages_now, 0u);
   std::set<std::string> topics;
   std::size_t got = 0;
   for (auto packets = slow.take(); !packets.empty();) {

@@ -295,11 +295,15 @@ void Router::want_retained(ClientSession& session, std::string_view filter, mqtt
 void Router::subscribe_host(std::string_view filter, std::uint8_t qos, Broker::OnMessage on_message, base::Time now) {
   hosts_.push_back(std::make_unique<HostSubscriber>(std::move(on_message)));
   HostSubscriber& subscriber = *hosts_.back();
+  subscriber.qos = qos;
   subscriptions_.subscribe(filter, &subscriber, {.qos = qos}, 0);
   retained_.tree().each(filter, [&](const Retained& retained) {
     const session::MessageRef& message = retained.message;
     if (message->expires() > now) queue_host(subscriber, message, std::min(qos, message->qos()), true);
   });
+  if (!peers_) return;
+  const auto place = static_cast<std::uint32_t>(hosts_.size() - 1);
+  peers_->to_all(Note::host_wants, [&](NoteWriter note) { note.number(place).text(filter); });
 }
 
 void Router::queue_host(HostSubscriber& subscriber, const session::MessageRef& message, std::uint8_t qos, bool retain) {

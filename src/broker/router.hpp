@@ -55,6 +55,9 @@ class Router final : private topic::FilterListener {
   void message_from(const Incoming& incoming, const ClientSession* publisher, base::Time now);
   /// A message on a topic whose retained messages are here, from a publisher there. It goes on to everybody.
   void message_through(unsigned from, const Incoming& incoming, std::string_view publisher, base::Time now);
+  /// What is retained here for a subscription of the program around another shard, and one of these for it here.
+  void host_wants(unsigned from, std::uint32_t place, std::string_view filter, base::Time now);
+  void for_host(std::uint32_t place, const Incoming& incoming, base::Time now);
   void for_group(unsigned from, std::string_view filter, const Incoming& incoming, bool retain, base::Time now);
   void from_group(unsigned from, std::string_view filter, const Incoming& incoming, bool retain, base::Time now);
   /// Null: there are no other shards.

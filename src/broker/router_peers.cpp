@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "broker/router.hpp"
 
 // Messages from and to the other shards of the instance.
@@ -65,6 +67,25 @@ void Router::message_through(unsigned from, const Incoming& incoming, std::strin
   route_here(incoming, nullptr);
   tell(incoming, &from, publisher);
   peers_->pass(from);
+}
+
+// No more than its queue takes.
+void Router::host_wants(unsigned from, std::uint32_t place, std::string_view filter, base::Time now) {
+  std::uint32_t left = limits_.queued_messages;
+  retained_.tree().each(filter, [&](const Retained& retained) {
+    const session::Message& message = *retained.message;
+    if (left == 0 || message.expires() <= now) return;
+    --left;
+    NoteWriter note = peers_->to(from, Note::for_host);
+    note.number(place);
+    write(note, incoming_of(message));
+  });
+}
+
+void Router::for_host(std::uint32_t place, const Incoming& incoming, base::Time now) {
+  start(incoming, now);
+  queue_host(*hosts_[place], publication_.message(), std::min(hosts_[place]->qos, incoming.qos), true);
+  publication_.finish();
 }
 
 void Router::for_group(unsigned from, std::string_view filter, const Incoming& incoming, bool retain, base::Time now) {

@@ -178,7 +178,7 @@ TEST_P(SendFlow, ACleanStartForgetsWhatWasInFlight) {
   peer->drop();
   Peer clean(bed, GetParam());
   EXPECT_THAT(clean.connect({"c", true}).got(), ElementsAre("CONNACK 0"));
-  EXPECT_EQ(bed.shard.stats().queued_messages_now, 0u);
+  EXPECT_EQ(bed.stats().queued_messages_now, 0u);
 }
 
 INSTANTIATE_TEST_SUITE_P(Versions, SendFlow, testing::Values(Version::v3_1, Version::v3_1_1, Version::v5));
@@ -251,7 +251,7 @@ TEST_F(Window, MaximumPacketSize) {  // MQTT-3.1.2-24, -25: discarded, and as if
   publish(large, 2);
   publish("small", 1);
   EXPECT_THAT(peer.got(), ElementsAre("PUBLISH t=small q1 #3"));
-  EXPECT_EQ(bed.shard.stats().messages_dropped_size, 3u);
+  EXPECT_EQ(bed.stats().messages_dropped_size, 3u);
 }
 
 TEST_F(Window, MaximumPacketSizeToTheByte) {
@@ -280,7 +280,7 @@ TEST(AnswerSize, ConnackHasToFit) {
     }
     EXPECT_EQ(packets[0].text(), "CONNACK 0x95");
     EXPECT_TRUE(peer.closed());
-    EXPECT_EQ(bed.shard.stats().sessions_now, 0u);
+    EXPECT_EQ(bed.stats().sessions_now, 0u);
   }
   Peer tiny(bed);
   EXPECT_THAT(tiny.connect({.id = "d", .packet_size_max = 4}).got(), IsEmpty());
@@ -307,7 +307,7 @@ TEST_F(Window, ASlowReaderLosesQos0AndKeepsTheRest) {
   publish(payload, 0);
   publish("lost", 0);
   publish("kept", 1);
-  EXPECT_EQ(bed.shard.stats().messages_dropped_slow, 1u);
+  EXPECT_EQ(bed.stats().messages_dropped_slow, 1u);
   peer.stall(false);
   EXPECT_THAT(peer.got(), ElementsAre("PUBLISH t=" + payload + " q0", "PUBLISH t=kept q1 #1"));
 }
@@ -363,13 +363,13 @@ struct FullQueue : testing::Test {
 
 TEST_F(FullQueue, DropNew) {
   fill(QueueFull::drop_new, false);
-  EXPECT_EQ(bed->shard.stats().messages_dropped_queue, 1u);
+  EXPECT_EQ(bed->stats().messages_dropped_queue, 1u);
   EXPECT_THAT(rest(), ElementsAre("PUBLISH t=b q1 #2", "PUBLISH t=c q1 #3"));
 }
 
 TEST_F(FullQueue, DropOld) {
   fill(QueueFull::drop_old, false);
-  EXPECT_EQ(bed->shard.stats().messages_dropped_queue, 1u);
+  EXPECT_EQ(bed->stats().messages_dropped_queue, 1u);
   EXPECT_THAT(rest(), ElementsAre("PUBLISH t=c q1 #2", "PUBLISH t=d q1 #3"));
 }
 
@@ -377,7 +377,7 @@ TEST_F(FullQueue, Disconnect) {
   fill(QueueFull::disconnect, true);
   EXPECT_THAT(peer->got(), ElementsAre("PUBLISH t=a q1 #1", "DISCONNECT 0x97"));
   EXPECT_TRUE(peer->closed());
-  EXPECT_EQ(bed->shard.stats().messages_dropped_queue, 1u);
+  EXPECT_EQ(bed->stats().messages_dropped_queue, 1u);
   EXPECT_THAT(rest(), ElementsAre("PUBLISH t=b q1 #2", "PUBLISH t=c q1 #3"));
 }
 

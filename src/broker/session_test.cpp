@@ -32,7 +32,7 @@ TEST(SessionExpiry, ToTheSecond) {
   bed.advance(milliseconds(9'999));
   EXPECT_TRUE(present(bed, 10));
   bed.advance(seconds(10));
-  EXPECT_EQ(bed.shard.stats().sessions_now, 0u);
+  EXPECT_EQ(bed.stats().sessions_now, 0u);
   EXPECT_FALSE(present(bed));
 }
 
@@ -50,8 +50,8 @@ TEST(SessionExpiry, ZeroEndsWithTheConnection) {  // 3.1.2.11.2
   Bed bed;
   Peer peer(bed);
   peer.connect({"c"}).subscribe("t", 1).drop();
-  EXPECT_EQ(bed.shard.stats().sessions_now, 0u);
-  EXPECT_EQ(bed.shard.stats().subscriptions_now, 0u);
+  EXPECT_EQ(bed.stats().sessions_now, 0u);
+  EXPECT_EQ(bed.stats().subscriptions_now, 0u);
 }
 
 TEST(SessionExpiry, NeverWhenTheLimitSaysSo) {
@@ -68,12 +68,12 @@ TEST(SessionExpiry, OfEarlierVersionsIsTheLimit) {
   Peer peer(bed, Version::v3_1_1);
   peer.connect({"c", false});
   bed.advance(seconds(100));  // counts from the end of the connection
-  EXPECT_EQ(bed.shard.stats().sessions_now, 1u);
+  EXPECT_EQ(bed.stats().sessions_now, 1u);
   peer.disconnect();
   bed.advance(milliseconds(59'999));
-  EXPECT_EQ(bed.shard.stats().sessions_now, 1u);
+  EXPECT_EQ(bed.stats().sessions_now, 1u);
   bed.advance(milliseconds(1));
-  EXPECT_EQ(bed.shard.stats().sessions_now, 0u);
+  EXPECT_EQ(bed.stats().sessions_now, 0u);
 }
 
 TEST(SessionExpiry, ChangedByDisconnect) {  // 3.14.2.2.2
@@ -82,7 +82,7 @@ TEST(SessionExpiry, ChangedByDisconnect) {  // 3.14.2.2.2
     Peer peer(bed);
     peer.connect({.id = "c", .expiry_s = connect_s}).disconnect(ReasonCode::success, disconnect_s);
     unsigned left_s = 0;
-    for (; bed.shard.stats().sessions_now != 0; ++left_s) bed.advance(seconds(1));
+    for (; bed.stats().sessions_now != 0; ++left_s) bed.advance(seconds(1));
     return left_s;
   };
   EXPECT_EQ(left_after(10, 20), 20u);
@@ -98,7 +98,7 @@ TEST(SessionExpiry, OfZeroCannotBeRaisedByDisconnect) {  // 3.14.2.2.2: protocol
   Peer peer(bed);
   peer.connect({"c"}, Last{"will", "gone"}).skip();
   EXPECT_THAT(peer.disconnect(ReasonCode::success, 10).got(), ElementsAre("DISCONNECT 0x82"));
-  EXPECT_EQ(bed.shard.stats().sessions_now, 1u);
+  EXPECT_EQ(bed.stats().sessions_now, 1u);
   EXPECT_THAT(watcher.got(), ElementsAre("PUBLISH will=gone q0"));  // the DISCONNECT did not count
 }
 
@@ -150,7 +150,7 @@ TEST_F(MessageExpiry, IsReducedByTheTimeInTheQueue) {
   ASSERT_EQ(packets.size(), 2u);
   EXPECT_EQ(packets[1].text(), "PUBLISH t=long q1 #2");
   EXPECT_EQ(left(packets), 55u);
-  EXPECT_EQ(bed.shard.stats().messages_expired, 1u);
+  EXPECT_EQ(bed.stats().messages_expired, 1u);
 }
 
 TEST_F(MessageExpiry, PassesUnchangedWithoutWaiting) {

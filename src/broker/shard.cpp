@@ -112,7 +112,7 @@ void Shard::turn_end() {
     commit_if_due();
   }
   if (peers_) {
-    router_.shared().tell_room();
+    router_.shared().tell_room(now());
     tell_backlogs();
     tell_figures();
   }

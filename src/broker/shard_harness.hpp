@@ -95,6 +95,10 @@ struct Bed {
   static void hear(Shard& shard) {
     if (shard.has_mail()) shard.hear();
   }
+  // Of all shards, as `Broker` does it.
+  Stats stats() const;
+  bool disconnect(std::string_view client_id);
+  void shut_down();
   Shard& shard_at(unsigned number) { return number == 0 ? shard : others[number - 1]->shard; }
 
   std::unique_ptr<ShardSet> set;  ///< null: there is one shard

@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include "broker/stats_sum.hpp"
 #include "mqtt/decode.hpp"
 #include "mqtt/encode.hpp"
 #include "store/describe.hpp"
@@ -181,6 +182,23 @@ bool Bed::one_turn_of_all() {
   return left;
 }
 
+Stats Bed::stats() const {
+  Stats sum = shard.stats();
+  for (const auto& other : others) add(sum, other->shard.stats());
+  return sum;
+}
+
+bool Bed::disconnect(std::string_view client_id) {
+  bool there = shard.disconnect(client_id);
+  for (const auto& other : others) there = other->shard.disconnect(client_id) || there;
+  return there;
+}
+
+void Bed::shut_down() {
+  shard.shut_down();
+  for (const auto& other : others) other->shard.shut_down();
+}
+
 bool Bed::one_turn() {
   if (set) return one_turn_of_all();
   wants_turn = false;
@@ -192,6 +210,8 @@ bool Bed::one_turn() {
 }
 
 void Bed::turn() {
+  wants_turn = true;  // as any event makes it
+  for (const auto& other : others) other->wants_turn = true;
   while (one_turn()) {
   }
 }
@@ -348,6 +368,7 @@ Peer& Peer::drop() {
 Peer& Peer::stall(bool on) {
   stalled_ = on;
   if (!on && client_) flush();
+  if (!on && bed_.set) bed_.turn();  // what other shards have for it follows
   return *this;
 }
 

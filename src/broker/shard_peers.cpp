@@ -37,6 +37,14 @@ void Shard::hear(unsigned from, Note note, NoteReader& reader) {
     case Note::retained:
       if (ClientSession* const session = retained.came(reader)) go_on(*session);
       return;
+    case Note::host_wants: {
+      const auto place = reader.number<std::uint32_t>();
+      return router_.host_wants(from, place, reader.text(), now());
+    }
+    case Note::for_host: {
+      const auto place = reader.number<std::uint32_t>();
+      return router_.for_host(place, read_incoming(reader), now());
+    }
     case Note::group_part: {
       const auto members = reader.number<std::uint32_t>();
       const auto connected = reader.number<std::uint32_t>();
@@ -44,8 +52,10 @@ void Shard::hear(unsigned from, Note note, NoteReader& reader) {
     }
     case Note::group_room: {
       const auto count = reader.number<std::uint32_t>();
-      return shared.has_room(from, reader.text(), count, now());
+      const auto stuck = reader.number<bool>();
+      return shared.has_room(from, reader.text(), count, stuck, now());
     }
+    case Note::group_recall: return shared.recalled(reader.text());
   }
 }
 

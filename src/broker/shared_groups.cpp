@@ -110,6 +110,7 @@ SharedGroup& SharedGroups::make(std::string_view filter, std::uint32_t number) {
   auto group = std::make_unique<SharedGroup>(*this, std::string(filter));
   group->owner_shard = peers_ ? peers_->owner(filter) : 0;
   group->is_part = peers_ && group->owner_shard != peers_->number();
+  if (group->is_part) ++parts_;
   // Each member's own options decide; the group has to get the message as it is.
   if (!group->is_part) {
     group->handle = tree_.subscribe(parts->filter, group.get(), {.qos = 2, .retain_as_published = true}, 0);
@@ -209,7 +210,9 @@ void SharedGroups::end(SharedGroup& group) {
   while (!group.queue.empty()) discard(group);
   if (journal_ && group.stored) journal_->group_gone(group);
   if (!group.is_part) tree_.unsubscribe(group.handle);
+  if (group.is_part) --parts_;
   std::erase(handing_, &group);
+  std::erase(stuck_, &group);
   by_number_.erase(group.number);
   groups_.erase(groups_.find(group.filter));
 }
@@ -285,11 +288,14 @@ bool SharedGroups::offer(SharedGroup& group, session::Publication& publication, 
   for (std::size_t asked = std::min(all, kAskedMax); asked > 0; --asked) {
     const std::size_t at = group.turn++ % all;
     if (at < group.connected ? offer_here(group, at, publication, retain)
-                             : offer_part(group, at - group.connected, publication, retain)) {
+                             : offer_part(group, part_at(group, at - group.connected), publication, retain)) {
       return true;
     }
   }
-  return false;
+  // Who has room here fetches what waits; nobody fetches it from another shard.
+  return std::any_of(group.parts.begin(), group.parts.end(), [&](SharedPart& part) {
+    return part.connected > 0 && offer_part(group, part, publication, retain);
+  });
 }
 
 bool SharedGroups::offer_here(SharedGroup& group, std::size_t at, session::Publication& publication, bool retain) {
@@ -337,6 +343,7 @@ unsigned SharedGroups::deliver(SharedGroup& group, session::Publication& publica
   };
   if (group.share.make_room(budget_, size, drop)) {
     push(group, publication.message(), retain, false);
+    if (group.is_part) is_stuck(group);
   } else {
     handed(group);
     dropped();

@@ -36,6 +36,8 @@ struct SharedPart {
   std::uint32_t members = 0;
   std::uint32_t connected = 0;
   std::uint32_t waiting = 0;  ///< messages that it was given and has not handed to clients
+  bool stuck = false;         ///< some of these none of its members can take: it gets no more
+  bool recalled = false;      ///< and it was told to give them back
 };
 
 /// One session's shared subscription.
@@ -127,14 +129,18 @@ class SharedGroups {
   unsigned deliver_from(unsigned shard, std::string_view filter, session::Publication& publication, bool retain);
   /// A message that this gave to a part, and none of its members got.
   void came_back(unsigned shard, std::string_view filter, session::Publication& publication, bool retain);
-  /// That part has handed so many on.
-  void has_room(unsigned shard, std::string_view filter, std::uint32_t count, base::Time now);
-  /// Before what was told is sent: owners hear what parts here have handed on.
-  void tell_room();
+  /// That part has handed so many on, and has or has none that its members cannot take.
+  void has_room(unsigned shard, std::string_view filter, std::uint32_t count, bool stuck, base::Time now);
+  /// What waits in this part is wanted back: others have room.
+  void recalled(std::string_view filter);
+  /// Before what was told is sent: owners hear what parts here have handed on and where they are stuck, and get back
+  /// what others could have.
+  void tell_room(base::Time now);
 
   /// Memberships of all sessions.
   std::size_t size() const { return memberships_; }
-  std::size_t groups() const { return groups_.size(); }
+  /// Groups that are owned here.
+  std::size_t groups() const { return groups_.size() - parts_; }
 
  private:
   friend class SharedMember;
@@ -151,12 +157,17 @@ class SharedGroups {
   SharedGroup* find_group(std::string_view filter) const;
   SharedPart* part_of(SharedGroup& group, unsigned shard) const;
   bool offer_here(SharedGroup& group, std::size_t at, session::Publication& publication, bool retain);
-  bool offer_part(SharedGroup& group, std::size_t at, session::Publication& publication, bool retain);
+  SharedPart& part_at(SharedGroup& group, std::size_t at);
+  bool offer_part(SharedGroup& group, SharedPart& part, session::Publication& publication, bool retain);
   void take_back(SharedGroup& group, session::Publication& publication, bool retain);
   void tell_part(SharedGroup& group);
   void send_back(SharedGroup& group);
   void send_back(unsigned owner, std::string_view filter, const session::Message& message, bool retain);
   void handed(SharedGroup& group);
+  bool anybody_free(const SharedGroup& group) const;
+  void is_stuck(SharedGroup& group);
+  bool still_stuck(SharedGroup& group, base::Time now);
+  void recall(SharedGroup& group);
   void store(SharedGroup& group);
   void store_member(ClientSession& session);
   void push(SharedGroup& group, session::MessageRef message, bool retain, bool first);
@@ -171,6 +182,8 @@ class SharedGroups {
   Peers* const peers_;
   StoreJournal* journal_ = nullptr;
   std::vector<SharedGroup*> handing_;  // parts of others' groups that have handed something on
+  std::vector<SharedGroup*> stuck_;    // parts here that are, and groups with such parts elsewhere
+  std::size_t parts_ = 0;              // of others' groups
   std::unordered_map<std::string, std::unique_ptr<SharedGroup>, base::TextHash, std::equal_to<>> groups_;
   std::unordered_map<std::uint32_t, SharedGroup*> by_number_;
   std::uint32_t last_number_ = 0;

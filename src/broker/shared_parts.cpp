@@ -12,6 +12,8 @@ namespace {
 
 // For each connected member of a part: what is on its way to it, or waits there.
 constexpr std::uint32_t kWaitingMax = 256;
+// Members of a part that are asked whether they could take a message.
+constexpr std::size_t kAskedMax = 32;
 
 Incoming incoming_of(const session::Publication& publication) {
   return {publication.topic(),     publication.payload(), publication.properties(), publication.qos(), false,
@@ -26,13 +28,17 @@ SharedPart* SharedGroups::part_of(SharedGroup& group, unsigned shard) const {
   return found == group.parts.end() ? nullptr : &*found;
 }
 
-// To the part that the `at`-th connected member elsewhere is in.
-bool SharedGroups::offer_part(SharedGroup& group, std::size_t at, session::Publication& publication, bool retain) {
+// That the `at`-th connected member elsewhere is in.
+SharedPart& SharedGroups::part_at(SharedGroup& group, std::size_t at) {
   auto part = group.parts.begin();
   while (at >= part->connected) at -= (part++)->connected;
-  if (part->waiting >= kWaitingMax * part->connected) return false;
-  ++part->waiting;
-  NoteWriter note = peers_->to(part->shard, Note::for_group);
+  return *part;
+}
+
+bool SharedGroups::offer_part(SharedGroup& group, SharedPart& part, session::Publication& publication, bool retain) {
+  if (part.stuck || part.waiting >= kWaitingMax * part.connected) return false;
+  ++part.waiting;
+  NoteWriter note = peers_->to(part.shard, Note::for_group);
   note.number(retain).text(group.filter);
   write(note, incoming_of(publication));
   return true;
@@ -52,6 +58,7 @@ void SharedGroups::part_changed(unsigned shard, std::string_view filter, std::ui
   if (!part) part = &group.parts.emplace_back(SharedPart{.shard = shard});
   part->members = members;
   part->connected = connected;
+  if (connected == 0) part->stuck = part->recalled = false;
   group.share.set_connected(budget_, group.connected + group.connected_elsewhere() > 0);
   hand_out(group, now);
 }
@@ -64,12 +71,19 @@ unsigned SharedGroups::deliver_from(unsigned shard, std::string_view filter, ses
   return 0;
 }
 
-void SharedGroups::has_room(unsigned shard, std::string_view filter, std::uint32_t count, base::Time now) {
+void SharedGroups::has_room(unsigned shard, std::string_view filter, std::uint32_t count, bool stuck, base::Time now) {
   SharedGroup* const group = find_group(filter);
   SharedPart* const part = group ? part_of(*group, shard) : nullptr;
   if (!part) return;
   part->waiting -= std::min(part->waiting, count);
+  part->stuck = stuck && part->connected > 0;
+  part->recalled = false;
+  if (part->stuck) is_stuck(*group);
   hand_out(*group, now);
+}
+
+void SharedGroups::recalled(std::string_view filter) {
+  if (SharedGroup* const group = find_group(filter); group && group->is_part) send_back(*group);
 }
 
 void SharedGroups::came_back(unsigned shard, std::string_view filter, session::Publication& publication, bool retain) {
@@ -80,14 +94,18 @@ void SharedGroups::came_back(unsigned shard, std::string_view filter, session::P
     if (!offer(*group, publication, retain) && group->connected > 0) ++budget_.dropped_slow;
     return;
   }
-  // It is older than what waits already.
-  if (!group->queue.empty() || !offer(*group, publication, retain)) push(*group, publication.message(), retain, true);
+  // It is older than what waits already. Others follow, the newest first: who has room gets them when all are there.
+  push(*group, publication.message(), retain, true);
+  is_stuck(*group);
 }
 
 // The owner hears of every change. When nobody of a part is connected, others may have what waits in it.
 void SharedGroups::tell_part(SharedGroup& group) {
   if (!group.is_part) return;
-  if (group.connected == 0) send_back(group);
+  if (group.connected == 0) {
+    send_back(group);
+    group.stuck_told = false;
+  }
   peers_->to(group.owner_shard, Note::group_part)
       .number(static_cast<std::uint32_t>(group.members.size()))
       .number(static_cast<std::uint32_t>(group.connected))
@@ -108,18 +126,68 @@ void SharedGroups::send_back(SharedGroup& group) {
 void SharedGroups::send_back(unsigned owner, std::string_view filter, const session::Message& message, bool retain) {
   NoteWriter note = peers_->to(owner, Note::from_group);
   note.number(retain).text(filter);
-  write(note, {message.topic(), message.payload(), message.properties(), message.qos(), false, message.expires()});
+  write(note, incoming_of(message));
 }
 
 void SharedGroups::handed(SharedGroup& group) {
   if (!group.is_part) return;
-  if (group.handed++ == 0) handing_.push_back(&group);
+  if (group.handed++ != 0) return;
+  handing_.push_back(&group);
+  peers_->will_send();
 }
 
-void SharedGroups::tell_room() {
+void SharedGroups::is_stuck(SharedGroup& group) {
+  if (std::exchange(group.stuck, true)) return;
+  stuck_.push_back(&group);
+  peers_->will_send();
+}
+
+// Not all are asked, as with every message.
+bool SharedGroups::anybody_free(const SharedGroup& group) const {
+  const auto end = group.members.begin() + static_cast<std::ptrdiff_t>(std::min(group.connected, kAskedMax));
+  return std::any_of(group.members.begin(), end,
+                     [](const Membership* one) { return one->member.session().protocol.can_take(1); });
+}
+
+// Of a part: its owner hears of it when it begins and when it is over. Of a group with such parts: what waits there
+// comes back when somebody else has room, and nothing waits here for the same.
+bool SharedGroups::still_stuck(SharedGroup& group, base::Time now) {
+  if (!group.is_part) {
+    hand_out(group, now);
+    if (group.queue.empty()) recall(group);
+    return group.stuck = group.any_part_stuck();
+  }
+  group.stuck = !group.queue.empty() || !anybody_free(group);
+  if (group.connected == 0) return group.stuck = false;
+  if (group.stuck != group.stuck_told) {
+    group.stuck_told = group.stuck;
+    peers_->to(group.owner_shard, Note::group_room)
+        .number(std::exchange(group.handed, 0))
+        .number(group.stuck)
+        .text(group.filter);
+  }
+  return group.stuck;
+}
+
+void SharedGroups::recall(SharedGroup& group) {
+  const bool room = anybody_free(group) || std::any_of(group.parts.begin(), group.parts.end(), [](const auto& part) {
+                      return part.connected > 0 && !part.stuck;
+                    });
+  if (!room) return;
+  for (SharedPart& part : group.parts) {
+    if (!part.stuck || part.waiting == 0 || std::exchange(part.recalled, true)) continue;
+    peers_->to(part.shard, Note::group_recall).text(group.filter);
+  }
+}
+
+void SharedGroups::tell_room(base::Time now) {
+  std::erase_if(stuck_, [&](SharedGroup* group) { return !still_stuck(*group, now); });
   for (SharedGroup* const group : handing_) {
     if (group->handed == 0) continue;
-    peers_->to(group->owner_shard, Note::group_room).number(std::exchange(group->handed, 0)).text(group->filter);
+    peers_->to(group->owner_shard, Note::group_room)
+        .number(std::exchange(group->handed, 0))
+        .number(group->stuck_told)
+        .text(group->filter);
   }
   handing_.clear();
 }

@@ -50,7 +50,7 @@ TEST(SharedAndStored, WhatACleanMemberHasNotAcknowledgedIsThereForTheOthersAfter
   }
   Bed bed(options, &disk);
   bed.advance({});  // those two end
-  EXPECT_EQ(bed.shard.stats().sessions_now, 1u);
+  EXPECT_EQ(bed.stats().sessions_now, 1u);
   Peer kept(bed);
   kept.connect({.id = "kept", .clean = false, .expiry_s = 1000});
   std::multiset<std::string> got;
@@ -74,7 +74,7 @@ TEST_F(Shared, MembersTakeTurns) {
     all += got;
   }
   EXPECT_EQ(all, 30u);
-  EXPECT_EQ(bed.shard.stats().subscriptions_now, 3u);
+  EXPECT_EQ(bed.stats().subscriptions_now, 3u);
   c.disconnect();
   for (int i = 0; i < 10; ++i) publish(std::to_string(i), 0);
   EXPECT_EQ(a.take().size(), 5u);
@@ -114,7 +114,7 @@ TEST_F(Shared, OptionsAndIdentifierAreTheMembers) {
   a.subscribe("$share/g/t", mqtt::SubscriptionOptions{.qos = 0}).skip();
   source.publish("t", "y", {.retain = true});
   EXPECT_THAT(a.got(), ElementsAre("PUBLISH t=y q0"));
-  EXPECT_EQ(bed.shard.stats().subscriptions_now, 1u);
+  EXPECT_EQ(bed.stats().subscriptions_now, 1u);
 }
 
 TEST_F(Shared, NoRetainedMessages) {  // 3.8.4
@@ -142,7 +142,7 @@ TEST_F(Shared, Unsubscribe) {
   EXPECT_THAT(a.unsubscribe("$share/g/t").got(), ElementsAre("UNSUBACK #1 0"));
   publish("x", 0);
   EXPECT_THAT(a.got(), IsEmpty());
-  EXPECT_EQ(bed.shard.stats().subscriptions_now, 0u);
+  EXPECT_EQ(bed.stats().subscriptions_now, 0u);
 }
 
 TEST_F(Shared, ABusyMemberIsPassedOver) {
@@ -152,10 +152,10 @@ TEST_F(Shared, ABusyMemberIsPassedOver) {
   for (const char* payload : {"1", "2", "3", "4", "5"}) publish(payload);
   EXPECT_THAT(a.got(), ElementsAre("PUBLISH t=1 q1 #1"));
   EXPECT_THAT(b.got(), ElementsAre("PUBLISH t=2 q1 #1", "PUBLISH t=3 q1 #2"));
-  EXPECT_EQ(bed.shard.stats().queued_messages_now, 2u);
+  EXPECT_EQ(bed.stats().queued_messages_now, 2u);
   EXPECT_THAT(b.ack(PacketType::puback, 2).got(), ElementsAre("PUBLISH t=4 q1 #3"));
   EXPECT_THAT(a.ack(PacketType::puback, 1).got(), ElementsAre("PUBLISH t=5 q1 #2"));
-  EXPECT_EQ(bed.shard.stats().queued_messages_now, 0u);
+  EXPECT_EQ(bed.stats().queued_messages_now, 0u);
 }
 
 TEST_F(Shared, WaitsOnceForTheGroupWhileAllAreAbsent) {
@@ -167,7 +167,7 @@ TEST_F(Shared, WaitsOnceForTheGroupWhileAllAreAbsent) {
   publish("1", 1);
   publish("2", 2);
   EXPECT_THAT(source.got(), ElementsAre("PUBACK #1", "PUBREC #2", "PUBCOMP #2")) << "they are subscribers";
-  EXPECT_EQ(bed.shard.stats().queued_messages_now, 2u);
+  EXPECT_EQ(bed.stats().queued_messages_now, 2u);
   Peer back(bed);
   back.connect({.id = "b", .clean = false, .expiry_s = 100, .receive_maximum = 1});
   EXPECT_THAT(back.got(), ElementsAre("CONNACK 0 present", "PUBLISH t=1 q1 #1"));
@@ -175,7 +175,7 @@ TEST_F(Shared, WaitsOnceForTheGroupWhileAllAreAbsent) {
   too.connect({.id = "a", .clean = false, .expiry_s = 100});
   EXPECT_THAT(too.got(), ElementsAre("CONNACK 0 present", "PUBLISH t=2 q1 #1"));
   EXPECT_THAT(back.ack(PacketType::puback, 1).got(), IsEmpty());
-  EXPECT_EQ(bed.shard.stats().queued_messages_now, 0u);
+  EXPECT_EQ(bed.stats().queued_messages_now, 0u);
 }
 
 TEST_F(Shared, QueueOfTheGroupIsBounded) {
@@ -252,7 +252,7 @@ TEST_F(Shared, Qos2IsCompletedWithItsMemberOrNobody) {
   again.drop();
   bed.advance(base::seconds(11));
   EXPECT_THAT(b.got(), IsEmpty());
-  EXPECT_EQ(bed.shard.stats().sessions_now, 2u);
+  EXPECT_EQ(bed.stats().sessions_now, 2u);
 }
 
 TEST_F(Shared, WhatAMemberRefusesIsDiscarded) {
@@ -275,10 +275,10 @@ TEST_F(Shared, TheLastMemberTakesTheQueueWithIt) {
   Peer a(bed);
   a.connect({.id = "a", .expiry_s = 10}).subscribe("$share/g/t", 1).drop();
   publish("1");
-  EXPECT_EQ(bed.shard.stats().queued_messages_now, 1u);
+  EXPECT_EQ(bed.stats().queued_messages_now, 1u);
   bed.advance(base::seconds(11));
-  EXPECT_EQ(bed.shard.stats().queued_messages_now, 0u);
-  EXPECT_EQ(bed.shard.stats().subscriptions_now, 0u);
+  EXPECT_EQ(bed.stats().queued_messages_now, 0u);
+  EXPECT_EQ(bed.stats().subscriptions_now, 0u);
   source.skip();
   publish("2");
   EXPECT_THAT(source.got(), ElementsAre("PUBACK #2 16"));

@@ -56,7 +56,7 @@ TEST_F(Subscribe, RefusedFiltersLeaveTheOthersAlone) {  // 3.9.3
   covers_v311("MQTT-2.3.1-7 MQTT-3.8.4-1 MQTT-3.8.4-2 MQTT-3.8.4-4 MQTT-3.8.4-5 MQTT-3.9.3-1 MQTT-3.9.3-2");
   EXPECT_THAT(subscribe(peer, {{"a", {}}, {"a/#/b", {}}, {"", {}}, {"a+", {}}, {"$share/g+/a", {}}, {"b", {}}}).got(),
               ElementsAre("SUBACK #5 0 0x8f 0x8f 0x8f 0x8f 0"));
-  EXPECT_EQ(bed.shard.stats().subscriptions_now, 2u);
+  EXPECT_EQ(bed.stats().subscriptions_now, 2u);
   bed.options.limits.subscriptions = 1;
   Peer old(bed, Version::v3_1_1);
   EXPECT_THAT(subscribe(old.connect({"old"}).skip(), {{"a", {}}, {"b", {.qos = 1}}}).got(),
@@ -65,7 +65,7 @@ TEST_F(Subscribe, RefusedFiltersLeaveTheOthersAlone) {  // 3.9.3
   Peer oldest(bed, Version::v3_1);
   EXPECT_THAT(subscribe(oldest.connect({"oldest"}).skip(), {{"a", {}}, {"b", {.qos = 1}}}).got(),
               ElementsAre("SUBACK #5 0 1"));
-  EXPECT_EQ(bed.shard.stats().subscriptions_now, 4u);
+  EXPECT_EQ(bed.stats().subscriptions_now, 4u);
 }
 
 // 3.1.1, 4.8.0-1: what is no filter violates the protocol, and there is no code for it.
@@ -79,7 +79,7 @@ TEST_F(Subscribe, WhatIsNoFilterEndsOlderConnections) {
     EXPECT_THAT(leaver.connect({"leaver"}).skip().unsubscribe(filter).got(), IsEmpty());
     EXPECT_TRUE(leaver.closed()) << filter;
   }
-  EXPECT_EQ(bed.shard.stats().subscriptions_now, 0u);
+  EXPECT_EQ(bed.stats().subscriptions_now, 0u);
 }
 
 TEST_F(Subscribe, QosIsTheLowerOfBoth) {
@@ -129,7 +129,7 @@ TEST_F(Subscribe, AgainReplacesOptionsAndIdentifier) {
   packets = peer.take();
   ASSERT_EQ(packets.size(), 1u);
   EXPECT_THAT(ids(packets[0]), IsEmpty());
-  EXPECT_EQ(bed.shard.stats().subscriptions_now, 1u);
+  EXPECT_EQ(bed.stats().subscriptions_now, 1u);
 }
 
 TEST_F(Subscribe, NoLocal) {
@@ -175,7 +175,7 @@ TEST_F(Subscribe, SurvivesWithItsSession) {
   ASSERT_EQ(packets.size(), 1u);
   EXPECT_THAT(ids(packets[0]), ElementsAre(4u));
   second.disconnect(ReasonCode::success, 0);
-  EXPECT_EQ(bed.shard.stats().subscriptions_now, 0u);
+  EXPECT_EQ(bed.stats().subscriptions_now, 0u);
 }
 
 TEST_F(Subscribe, UnsubscribeIsAnsweredInOrder) {
@@ -251,6 +251,7 @@ struct Host : Subscribe {
 
 TEST_F(Host, HearsClientsAndItself) {
   ASSERT_TRUE(bed.shard.subscribe("t/#", Qos::at_least_once, record()));
+  bed.turn();
   source.publish("t/a", "1", {.qos = 2, .id = 1});
   source.publish("other", "2");
   ASSERT_TRUE(bed.shard.publish({.topic = "t/b", .payload = "3"}));
@@ -269,6 +270,7 @@ TEST_F(Host, PublishesToClients) {
 TEST_F(Host, GetsRetainedMessagesFirst) {
   source.publish("t", "old", {.retain = true});
   ASSERT_TRUE(bed.shard.subscribe("t", Qos::at_most_once, record()));
+  bed.turn();
   source.publish("t", "new", {.retain = true});
   EXPECT_THAT(heard, ElementsAre("t=old q0 retain", "t=new q0"));
 }
@@ -278,6 +280,7 @@ TEST_F(Host, MayPublishFromItsCallback) {
   ASSERT_TRUE(bed.shard.subscribe("question", Qos::at_most_once, [&](const Message& m) {
     ASSERT_TRUE(bed.shard.publish({.topic = "answer", .payload = m.payload}));
   }));
+  bed.turn();
   source.publish("question", "42");
   bed.turn();
   EXPECT_THAT(peer.got(), ElementsAre("PUBLISH answer=42 q0"));

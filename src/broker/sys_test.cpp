@@ -45,7 +45,7 @@ TEST_F(Sys, TheFirstSubscriberIsAnsweredAtOnce) {
                            "bytes/sent", "subscriptions/count", "store/messages/bytes", "heap/current"}) {
     EXPECT_THAT(seen, Contains(Key("$SYS/broker/" + std::string(name))));
   }
-  EXPECT_EQ(bed.shard.stats().retained_now, 1u) << "its own are not counted";
+  EXPECT_EQ(bed.stats().retained_now, 1u) << "its own are not counted";
 }
 
 TEST_F(Sys, RefreshedWhileSomebodyListens) {

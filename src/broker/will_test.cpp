@@ -70,9 +70,9 @@ TEST_F(Will, IsSentWhenTheInstanceShutsDown) {
   peer.connect({.id = "c", .expiry_s = 100}, plain);
   Peer absent(bed);
   absent.connect({.id = "absent", .expiry_s = 100}).subscribe("will", 1).disconnect();
-  bed.shard.shut_down();
+  bed.shut_down();
   bed.turn();
-  EXPECT_EQ(bed.shard.stats().messages_received, 1u);
+  EXPECT_EQ(bed.stats().messages_received, 1u);
 }
 
 TEST_F(Will, IsDiscardedByANormalDisconnect) {
