@@ -95,10 +95,11 @@ bool FakeAuthority::verify(std::uint64_t client, std::string_view, std::string_v
   return takes_more;
 }
 
-std::unique_ptr<ShardSet> shards_as_wanted(const store::MemoryStore::Disk* disk) {
+std::unique_ptr<ShardSet> shards_as_wanted(unsigned threads, const store::MemoryStore::Disk* disk) {
   const char* const wanted = std::getenv("SHOAL_TEST_SHARDS");
-  if (!wanted || disk || std::getenv("SHOAL_TEST_STORE")) return nullptr;
-  return std::make_unique<ShardSet>(static_cast<unsigned>(std::atoi(wanted)), base::TextHash());
+  if (threads == 1 && wanted) threads = static_cast<unsigned>(std::atoi(wanted));
+  if (threads == 1 || disk || std::getenv("SHOAL_TEST_STORE")) return nullptr;
+  return std::make_unique<ShardSet>(threads, base::TextHash());
 }
 
 Bed::OtherShard::OtherShard(Bed& bed, unsigned number)
@@ -115,7 +116,7 @@ Bed::OtherShard::OtherShard(Bed& bed, unsigned number)
 Bed::Bed(BrokerOptions o, store::MemoryStore::Disk* given, std::uint64_t segment_bytes)
     : options(std::move(o)),
       log(std::make_unique<base::Log>()),
-      set(shards_as_wanted(given)),
+      set(shards_as_wanted(options.threads, given)),
       shard(options, {.now = now,
                       .timers = timers,
                       .chunks = chunks,

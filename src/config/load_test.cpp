@@ -290,7 +290,7 @@ TEST_F(Load, ProblemsOfAllFilesAreCollectedInOrder) {
           HasSubstr("instances.d/broken.toml:1:5: "),
           R"(instances.d/lab.toml: instance lab is already defined (shoal.toml:1); remove one of them)",
           HasSubstr(
-              R"(instances.d/ok.toml:1:1: unknown key "wrong"; there are: template, engine, worker, enabled, listeners, auth, )")));
+              R"(instances.d/ok.toml:1:1: unknown key "wrong"; there are: template, engine, worker, enabled, listeners, threads, auth, )")));
 }
 
 struct Case {
