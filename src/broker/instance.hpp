@@ -93,6 +93,7 @@ class Instance final : private Authority, private io::TurnEnd, private io::Timer
   EdgeCounters& counters() { return counters_; }
   /// What happens is for this instance, and it has something to do when the turn ends.
   void want_turn_end() {
+    if (!self_) return;
     reactor_.serve(&guest_);
     reactor_.at_turn_end(*this);
   }

@@ -112,7 +112,8 @@ void Shard::turn_end() {
     commit_if_due();
   }
   if (peers_) {
-    router_.shared().tell_room(now());
+    if (const base::Time again = router_.shared().tell_room(now()); again != base::kNever)
+      context_.timers.arm(group_delay_, again);
     tell_backlogs();
     tell_figures();
   }

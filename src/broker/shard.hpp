@@ -231,6 +231,17 @@ class Shard final : private Deliveries, private io::Timer {
     Shard& shard_;
   };
 
+  /// When what waits where nobody can take it goes to other members of its group.
+  class GroupDelay final : public io::Timer {
+   public:
+    explicit GroupDelay(Shard& shard) : shard_(shard) {}
+
+   private:
+    void on_deadline(base::Time) override { shard_.context_.want_turn_end(); }
+
+    Shard& shard_;
+  };
+
   std::uint64_t figure(Figure figure) const;
   void tell_figures();
   void hear(unsigned from, Note note, NoteReader& reader);
@@ -266,6 +277,7 @@ class Shard final : private Deliveries, private io::Timer {
   SessionTable sessions_;
   std::unique_ptr<StoreJournal> journal_;  // null: nothing survives
   CommitDelay commit_delay_{*this};
+  GroupDelay group_delay_{*this};
   std::unique_ptr<StoreReadBack> read_back_;  // these with it
   std::unique_ptr<StoreEviction> eviction_;
   std::unique_ptr<StoreClearing> clearing_;

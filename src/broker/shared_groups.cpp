@@ -53,7 +53,10 @@ SharedGroups::SharedGroups(session::QueueBudget& budget, topic::SubscriptionTree
 
 SharedGroups::~SharedGroups() {
   for (auto& [filter, group] : groups_) {
-    while (!group->queue.empty()) discard(*group);
+    while (!group->queue.empty()) {
+      const GroupWaiting waiting = group->queue.pop();
+      group->share.remove(budget_, waiting.message->size(), sizeof(GroupWaiting));
+    }
   }
 }
 

@@ -38,6 +38,7 @@ struct SharedPart {
   std::uint32_t waiting = 0;  ///< messages that it was given and has not handed to clients
   bool stuck = false;         ///< some of these none of its members can take: it gets no more
   bool recalled = false;      ///< and it was told to give them back
+  base::Time stuck_since{};
 };
 
 /// One session's shared subscription.
@@ -133,9 +134,9 @@ class SharedGroups {
   void has_room(unsigned shard, std::string_view filter, std::uint32_t count, bool stuck, base::Time now);
   /// What waits in this part is wanted back: others have room.
   void recalled(std::string_view filter);
-  /// Before what was told is sent: owners hear what parts here have handed on and where they are stuck, and get back
-  /// what others could have.
-  void tell_room(base::Time now);
+  /// Before what was told is sent: owners hear what parts here have handed on and where they are stuck, and after a
+  /// while get back what others could have. Returns when it is to be called again, at the latest.
+  base::Time tell_room(base::Time now);
 
   /// Memberships of all sessions.
   std::size_t size() const { return memberships_; }
@@ -166,8 +167,8 @@ class SharedGroups {
   void handed(SharedGroup& group);
   bool anybody_free(const SharedGroup& group) const;
   void is_stuck(SharedGroup& group);
-  bool still_stuck(SharedGroup& group, base::Time now);
-  void recall(SharedGroup& group);
+  bool still_stuck(SharedGroup& group);
+  base::Time recall(SharedGroup& group, base::Time now);
   void store(SharedGroup& group);
   void store_member(ClientSession& session);
   void push(SharedGroup& group, session::MessageRef message, bool retain, bool first);

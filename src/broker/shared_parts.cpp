@@ -12,6 +12,8 @@ namespace {
 
 // For each connected member of a part: what is on its way to it, or waits there.
 constexpr std::uint32_t kWaitingMax = 256;
+// So long it keeps what its members cannot take while others could.
+constexpr base::Duration kStuckFor = base::milliseconds(100);
 // Members of a part that are asked whether they could take a message.
 constexpr std::size_t kAskedMax = 32;
 
@@ -76,6 +78,7 @@ void SharedGroups::has_room(unsigned shard, std::string_view filter, std::uint32
   SharedPart* const part = group ? part_of(*group, shard) : nullptr;
   if (!part) return;
   part->waiting -= std::min(part->waiting, count);
+  if (stuck && !part->stuck) part->stuck_since = now;
   part->stuck = stuck && part->connected > 0;
   part->recalled = false;
   if (part->stuck) is_stuck(*group);
@@ -149,39 +152,48 @@ bool SharedGroups::anybody_free(const SharedGroup& group) const {
                      [](const Membership* one) { return one->member.session().protocol.can_take(1); });
 }
 
-// Of a part: its owner hears of it when it begins and when it is over. Of a group with such parts: what waits there
-// comes back when somebody else has room, and nothing waits here for the same.
-bool SharedGroups::still_stuck(SharedGroup& group, base::Time now) {
-  if (!group.is_part) {
-    hand_out(group, now);
-    if (group.queue.empty()) recall(group);
-    return group.stuck = group.any_part_stuck();
-  }
-  group.stuck = !group.queue.empty() || !anybody_free(group);
-  if (group.connected == 0) return group.stuck = false;
-  if (group.stuck != group.stuck_told) {
-    group.stuck_told = group.stuck;
-    peers_->to(group.owner_shard, Note::group_room)
-        .number(std::exchange(group.handed, 0))
-        .number(group.stuck)
-        .text(group.filter);
-  }
+// Of a part: its owner hears when it begins and when it is over.
+bool SharedGroups::still_stuck(SharedGroup& group) {
+  group.stuck = group.connected > 0 && (!group.queue.empty() || !anybody_free(group));
+  if (group.connected == 0 || group.stuck == group.stuck_told) return group.stuck;
+  group.stuck_told = group.stuck;
+  peers_->to(group.owner_shard, Note::group_room)
+      .number(std::exchange(group.handed, 0))
+      .number(group.stuck)
+      .text(group.filter);
   return group.stuck;
 }
 
-void SharedGroups::recall(SharedGroup& group) {
+// What waits in parts elsewhere, when somebody else has room and nothing waits here for the same. Who gets it may have
+// had later messages already; so not because of clients that are merely busy.
+base::Time SharedGroups::recall(SharedGroup& group, base::Time now) {
+  base::Time next = base::kNever;
+  if (!group.queue.empty()) return next;
   const bool room = anybody_free(group) || std::any_of(group.parts.begin(), group.parts.end(), [](const auto& part) {
                       return part.connected > 0 && !part.stuck;
                     });
-  if (!room) return;
   for (SharedPart& part : group.parts) {
-    if (!part.stuck || part.waiting == 0 || std::exchange(part.recalled, true)) continue;
-    peers_->to(part.shard, Note::group_recall).text(group.filter);
+    if (!part.stuck || part.waiting == 0 || part.recalled) continue;
+    const base::Time due = part.stuck_since + kStuckFor;
+    if (due > now) {
+      next = std::min(next, due);
+    } else if (room) {
+      part.recalled = true;
+      peers_->to(part.shard, Note::group_recall).text(group.filter);
+    }
   }
+  return next;
 }
 
-void SharedGroups::tell_room(base::Time now) {
-  std::erase_if(stuck_, [&](SharedGroup* group) { return !still_stuck(*group, now); });
+base::Time SharedGroups::tell_room(base::Time now) {
+  base::Time next = base::kNever;
+  std::erase_if(stuck_, [&](SharedGroup* group) {
+    if (group->is_part) return !still_stuck(*group);
+    hand_out(*group, now);
+    next = std::min(next, recall(*group, now));
+    group->stuck = group->any_part_stuck();
+    return !group->stuck;
+  });
   for (SharedGroup* const group : handing_) {
     if (group->handed == 0) continue;
     peers_->to(group->owner_shard, Note::group_room)
@@ -190,6 +202,7 @@ void SharedGroups::tell_room(base::Time now) {
         .text(group->filter);
   }
   handing_.clear();
+  return next;
 }
 
 }  // namespace shoal::broker
