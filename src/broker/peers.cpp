@@ -22,6 +22,7 @@ Peers::Peers(ShardSet& set, unsigned number, std::function<void()> want_turn_end
       elsewhere_(set.count()),
       through_(set.count()),
       passed_(set.count()),
+      told_messages_(set.count()),
       backlogs_(set.count()) {
   for (unsigned i = 0; i < count(); ++i) elsewhere_[i].shard = i;
 }
@@ -46,6 +47,8 @@ NoteWriter Peers::to(unsigned shard, Note note) {
 }
 
 void Peers::hand_over(unsigned shard) {
+  if (const std::uint32_t messages = std::exchange(told_messages_[shard], 0); messages != 0)
+    set_.on_the_way(shard, static_cast<std::int32_t>(messages));
   if (letters_[shard]) set_.mailbox(shard).put(*std::exchange(letters_[shard], nullptr));
 }
 
@@ -60,6 +63,8 @@ void Peers::send() {
     hand_over(shard);
   }
   told_ = false;
+  // After it was told how full queues are here.
+  if (heard_messages_ != 0) set_.on_the_way(number_, -static_cast<std::int32_t>(std::exchange(heard_messages_, 0)));
   unread_percent_ = static_cast<unsigned>(
       std::min<std::uint64_t>(100, 100 * set_.mailbox(number_).unread_bytes() / kUnreadBytesMax));
 }
@@ -72,9 +77,12 @@ void Peers::unsubscribed(unsigned shard, std::string_view filter) {
   wanted_.unsubscribe(wanted_.find(filter, &elsewhere_[shard]));
  }
 
-unsigned Peers::backlog_percent(unsigned shard, base::Time now) const {
+unsigned Peers::backlog_percent(unsigned shard, std::uint32_t queue_max, base::Time now) const {
+  // An eighth on the way slows publishers as a queue that is half full does.
+  const std::uint64_t way = set_.on_the_way(shard) + told_messages_[shard];
+  const auto way_percent = static_cast<unsigned>(std::min<std::uint64_t>(99, way * 400 / std::max(queue_max, 1u)));
   const Backlog& backlog = backlogs_[shard];
-  return std::max(unread_percent_, now - backlog.at < kBacklogHolds ? backlog.percent : 0u);
+  return std::max({unread_percent_, way_percent, now - backlog.at < kBacklogHolds ? backlog.percent : 0u});
 }
 
 }  // namespace shoal::broker

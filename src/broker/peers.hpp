@@ -32,6 +32,16 @@ class Peers {
 
   /// Begins a note to another shard; what is in it is written behind, before anything else is told.
   NoteWriter to(unsigned shard, Note note);
+  /// Begins a note with a message for subscribers there.
+  NoteWriter message_to(unsigned shard, Note note) {
+    ++told_messages_[shard];
+    return to(shard, note);
+  }
+  /// One of those that were told here is in its queues.
+  void heard_message() {
+    ++heard_messages_;
+    will_send();
+  }
   /// The same to all others.
   template <class Write>
   void to_all(Note note, Write write) {
@@ -80,8 +90,9 @@ class Peers {
   /// A message of that shard has gone on from here; it is told when those it went to have it.
   void pass(unsigned from);
 
-  /// How full queues are over there, in percent, as was told lately; or how much that shard has not read.
-  unsigned backlog_percent(unsigned shard, base::Time now) const;
+  /// How full queues are over there, in percent, as was told lately; or how near to that is what is on its way, as if
+  /// it all was for one queue, that takes `queue_max`. Below 100.
+  unsigned backlog_percent(unsigned shard, std::uint32_t queue_max, base::Time now) const;
   void set_backlog(unsigned shard, unsigned percent, base::Time now) { backlogs_[shard] = {percent, now}; }
 
  private:
@@ -104,6 +115,8 @@ class Peers {
   std::vector<Elsewhere> elsewhere_;
   std::vector<std::uint32_t> through_;
   std::vector<std::uint32_t> passed_;
+  std::vector<std::uint32_t> told_messages_;  // by shard, in its letter
+  std::uint32_t heard_messages_ = 0;
   std::uint64_t through_all_ = 0;
   std::vector<Backlog> backlogs_;
   unsigned unread_percent_ = 0;

@@ -18,11 +18,12 @@ void Router::filter_removed(std::string_view filter) {
 // here from, where `publisher` is.
 bool Router::tell(const Incoming& incoming, const unsigned* origin, std::string_view publisher) {
   return peers_->each_wanting(incoming.topic, [&](unsigned shard) {
-    NoteWriter note = peers_->to(shard, Note::message);
+    NoteWriter note = peers_->message_to(shard, Note::message);
     write(note, incoming);
     note.text(origin && *origin == shard ? publisher : std::string_view());
     budget_.work.add(1);
-    backlog_percent_ = std::max(backlog_percent_, peers_->backlog_percent(shard, publication_.now()));
+    backlog_percent_ =
+        std::max(backlog_percent_, peers_->backlog_percent(shard, limits_.queued_messages, publication_.now()));
   });
 }
 
@@ -37,12 +38,13 @@ bool Router::goes_through(const Incoming& incoming) {
 bool Router::send_through(const Incoming& incoming, const ClientSession* publisher) {
   const unsigned owner = peers_->owner(incoming.topic);
   if (incoming.retain && !incoming.payload.empty()) peers_->set().note_retained();
-  NoteWriter note = peers_->to(owner, Note::through);
+  NoteWriter note = peers_->message_to(owner, Note::through);
   write(note, incoming);
   note.text(publisher ? std::string_view(publisher->protocol.client_id()) : std::string_view());
   peers_->gone_through(owner);
   budget_.work.add(1);
-  backlog_percent_ = std::max(backlog_percent_, peers_->backlog_percent(owner, publication_.now()));
+  backlog_percent_ =
+      std::max(backlog_percent_, peers_->backlog_percent(owner, limits_.queued_messages, publication_.now()));
   publication_.finish();
   bool anybody = !subscriptions_.match(incoming.topic).list.empty();
   peers_->each_wanting(incoming.topic, [&](unsigned) { anybody = true; });

@@ -66,6 +66,7 @@ void Shard::hear_message(unsigned from, Note note, NoteReader& reader) {
   const Incoming incoming = read_incoming(reader);
   budget_.work.add_bytes(incoming.size());
   budget_.work.add(1);
+  peers_->heard_message();
   switch (note) {
     case Note::message: {
       const std::string_view publisher = reader.text();

@@ -64,6 +64,14 @@ class ShardSet {
   unsigned owner(std::string_view text) const;
   io::Mailbox& mailbox(unsigned shard) { return shards_[shard].mailbox; }
 
+  /// Messages that were told to that shard and are not in the queues there yet: so many more, or fewer.
+  void on_the_way(unsigned shard, std::int32_t more) {
+    shards_[shard].on_the_way.fetch_add(more, std::memory_order_acq_rel);
+  }
+  std::uint32_t on_the_way(unsigned shard) const {
+    return static_cast<std::uint32_t>(shards_[shard].on_the_way.load(std::memory_order_acquire));
+  }
+
   void set(unsigned shard, Figure figure, std::uint64_t value) {
     shards_[shard].figures[static_cast<std::size_t>(figure)].store(value, std::memory_order_relaxed);
   }
@@ -80,6 +88,7 @@ class ShardSet {
     explicit One(unsigned number) : mailbox(number) {}
 
     io::Mailbox mailbox;
+    std::atomic<std::int32_t> on_the_way = 0;
     std::array<std::atomic<std::uint64_t>, kFigures> figures{};
   };
 

@@ -38,9 +38,11 @@ SharedPart& SharedGroups::part_at(SharedGroup& group, std::size_t at) {
 }
 
 bool SharedGroups::offer_part(SharedGroup& group, SharedPart& part, session::Publication& publication, bool retain) {
-  if (part.stuck || part.waiting >= kWaitingMax * part.connected) return false;
+  // Half of what its queue takes: some of it may come back and wait there again.
+  const std::uint32_t most = std::min(kWaitingMax * part.connected, budget_.messages_max / 2);
+  if (part.stuck || part.waiting >= most) return false;
   ++part.waiting;
-  NoteWriter note = peers_->to(part.shard, Note::for_group);
+  NoteWriter note = peers_->message_to(part.shard, Note::for_group);
   note.number(retain).text(group.filter);
   write(note, incoming_of(publication));
   return true;
@@ -127,7 +129,7 @@ void SharedGroups::send_back(SharedGroup& group) {
 }
 
 void SharedGroups::send_back(unsigned owner, std::string_view filter, const session::Message& message, bool retain) {
-  NoteWriter note = peers_->to(owner, Note::from_group);
+  NoteWriter note = peers_->message_to(owner, Note::from_group);
   note.number(retain).text(filter);
   write(note, incoming_of(message));
 }
