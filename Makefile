@@ -2,7 +2,7 @@
 MAKEFLAGS += --no-print-directory
 .PHONY: help build run test conformance soak bench bench-full bench-micro fuzz fmt fresh deps
 help:  ## This list
-	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1#\2/p' Makefile | awk -F'#' '{ printf "%-14s %s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1#\2/p' Makefile | awk -F'#' '{ printf "%-18s %s\n", $$1, $$2 }'
 
 build: deps  ## Build the release: build/release/shoal and build/release/shoal-worker
 	@tools/build release shoal shoal-worker
@@ -24,7 +24,7 @@ bench:  ## Shoal beside mosquitto, measured by `shoal bench`: one round, on a qu
 	@tools/build release shoal shoal-worker
 	@bench/compare.py
 
-bench-full:  ## The same in 5 rounds, also with two reactors and with a store; into bench/results (an hour)
+bench-full:  ## The same in 5 rounds, also with two reactors and with a store; into bench/results (half an hour)
 	@tools/install-deps build check
 	@tools/build release shoal shoal-worker
 	@bench/compare.py --full --rounds 5 --threads 1,2 --persistence crash_safe --write bench/results

@@ -371,10 +371,10 @@ def run(options, load, broker):
 
 
 def fits(load, broker):
-    """Other numbers of reactors are for messages and memory, other persistences for messages."""
-    if not broker.shoal or broker.persistence == "none":
+    """What is not as by default is measured under load only: other persistences by messages, more reactors by all loads."""
+    if not broker.shoal:
         return True
-    return load in MESSAGE_LOADS
+    return (broker.persistence == "none" or load in MESSAGE_LOADS) and (broker.threads == 1 or LOADS[load] is not None)
 
 
 def measure(options, brokers, loads):

@@ -25,7 +25,7 @@ signal.pause()
 
 def compare(*words, code=0):
     done = subprocess.run([sys.executable, ROOT / "bench/compare.py", "--build", BUILD, "--seconds", "0.2", *map(str, words)],
-                          capture_output=True, text=True, timeout=120)
+                          capture_output=True, text=True, timeout=500)
     assert done.returncode == code, done.stdout + done.stderr
     lines = [line for line in done.stdout.splitlines() if line.startswith("|")]
     return done.stdout, [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
@@ -68,3 +68,10 @@ def test_a_run_that_does_not_hold_is_no_figure(tmp_path):
 def test_what_does_not_start_is_said(tmp_path):
     out, (_, _, row) = compare("--rows", "connect", "--mosquitto", "/bin/false", code=1)
     assert row[1] == "failed" and "ended with 1" in out
+
+
+@pytest.mark.soak
+def test_every_row_can_be_measured():
+    out, (_, _, *rows) = compare("--full")
+    assert len(rows) > 25 and "failed" not in out
+    assert all(row[2] != "–" for row in rows), "a figure of Shoal in every row"
