@@ -5,6 +5,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <thread>
 
 namespace shoal::bench {
 namespace {
@@ -49,6 +50,7 @@ TEST_F(BrokerMeterTest, AProcessThatIsGoneIsAnError) {
 }
 
 TEST(BrokerMeter, ReadsThisProcess) {
+  std::this_thread::sleep_for(std::chrono::milliseconds(1));  // a wake-up
   const auto reading = BrokerMeter({::getpid()}).read();
   ASSERT_TRUE(reading) << reading.error().message;
   EXPECT_GT(reading->cpu_us, 0);
