@@ -10,11 +10,12 @@
 
 namespace shoal::bench {
 
-/// CPU time and memory of a broker's processes, from /proc. A value.
+/// CPU time, memory and wake-ups of a broker's processes, from /proc. A value.
 class BrokerMeter {
  public:
   struct Reading {
-    double cpu_us = 0;  ///< of all threads
+    double cpu_us = 0;           ///< of all threads
+    std::uint64_t wake_ups = 0;  ///< how often a thread waited for something
     std::uint64_t pss_bytes = 0;
   };
 

@@ -5,6 +5,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <thread>
 
 namespace shoal::bench {
 namespace {
@@ -28,6 +29,8 @@ class BrokerMeterTest : public testing::Test {
 TEST_F(BrokerMeterTest, AddsAllThreadsOfAllProcesses) {
   write("10/task/10/schedstat", "5000 1 2\n");
   write("10/task/11/schedstat", "3000 1 2\n");
+  write("10/task/10/status", "Name:\tbroker\nvoluntary_ctxt_switches:\t30\nnonvoluntary_ctxt_switches:\t500\n");
+  write("10/task/11/status", "voluntary_ctxt_switches:\t4\n");
   write("10/smaps_rollup", "00400000-7fff ---p 00000000 00:00 0 [rollup]\nRss:  90 kB\nPss:  40 kB\nPss_Anon: 7 kB\n");
   write("20/task/20/schedstat", "2000 1 2\n");
   write("20/smaps_rollup", "Pss: 2 kB\n");
@@ -35,6 +38,7 @@ TEST_F(BrokerMeterTest, AddsAllThreadsOfAllProcesses) {
   ASSERT_TRUE(reading);
   EXPECT_EQ(reading->cpu_us, 10.0);
   EXPECT_EQ(reading->pss_bytes, 42u * 1024);
+  EXPECT_EQ(reading->wake_ups, 34u);
 }
 
 TEST_F(BrokerMeterTest, AProcessThatIsGoneIsAnError) {
@@ -46,10 +50,12 @@ TEST_F(BrokerMeterTest, AProcessThatIsGoneIsAnError) {
 }
 
 TEST(BrokerMeter, ReadsThisProcess) {
+  std::this_thread::sleep_for(std::chrono::milliseconds(1));  // a wake-up
   const auto reading = BrokerMeter({::getpid()}).read();
   ASSERT_TRUE(reading) << reading.error().message;
   EXPECT_GT(reading->cpu_us, 0);
   EXPECT_GT(reading->pss_bytes, 0u);
+  EXPECT_GT(reading->wake_ups, 0u);
   EXPECT_GT(own_cpu_us(), 0);
 }
 

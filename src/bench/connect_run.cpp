@@ -14,6 +14,9 @@ namespace shoal::bench {
 namespace {
 
 constexpr base::Duration kCloseLimit = base::seconds(10);
+constexpr base::Duration kSettle =
+    base::milliseconds(500);                // for the broker to let go what it needed only for a moment
+constexpr std::uint64_t kBranches = 1'000;  // that the filters are below
 
 void show_connects(Stage& stage, const Roll& roll, std::uint64_t count) {
   stage.show([&roll, count, rate = Rate()](double seconds) mutable {
@@ -96,34 +99,45 @@ void pass(Stage& stage, std::uint64_t count, Report& report) {
   conclude(stage, report, {});
 }
 
+/// Subscribes as soon as it stands, as devices do.
+class Holder final : public Peer {
+ public:
+  Holder(Stage& stage, Roll& roll, std::vector<std::string> filters)
+      : Peer(stage, roll, stage.settings().connection), filters_(std::move(filters)) {}
+
+ private:
+  void on_connected(const mqtt::Connack& connack) override {
+    Peer::on_connected(connack);
+    if (!filters_.empty()) subscribe(std::exchange(filters_, {}), 0);
+  }
+
+  std::vector<std::string> filters_;
+};
+
 void hold(Stage& stage, const ConnectOptions& options, std::uint64_t count, Report& report) {
   const auto& brokers = stage.settings().brokers;
   Roll roll;
   std::vector<std::unique_ptr<Peer>> peers;
   std::vector<Call> calls;
   for (std::uint64_t i = 0; i < count; ++i) {
-    peers.push_back(std::make_unique<Peer>(stage, roll, stage.settings().connection));
+    std::vector<std::string> filters;
+    for (std::uint32_t k = 0; k < options.subscriptions; ++k) {
+      filters.push_back(fmt::format("{}/{}/{}", stage.root(), i % kBranches, i * options.subscriptions + k));
+    }
+    peers.push_back(std::make_unique<Holder>(stage, roll, std::move(filters)));
     calls.push_back({peers.back().get(), &brokers[i % brokers.size()]});
   }
   show_connects(stage, roll, count);
   Usage usage(stage);
   Usage connecting(stage);
-  bool stands = connect_all(stage, roll, calls);
+  const bool stands = connect_all(stage, roll, calls) && await_subscriptions(stage, roll);
   connecting.end();
-  if (stands && options.subscriptions != 0) {
-    std::uint64_t number = 0;
-    for (const auto& peer : peers) {
-      std::vector<std::string> filters;
-      for (std::uint32_t i = 0; i < options.subscriptions; ++i) {
-        filters.push_back(fmt::format("{}/{}", stage.root(), number++));
-      }
-      peer->subscribe(filters, 0);
-    }
-    stands = await_subscriptions(stage, roll);
-  }
+  if (stands) stage.linger(kSettle);
   usage.end();
   stage.show([&roll](double) { return fmt::format("{} connections held", roll.connected - roll.ended); });
+  Usage holding(stage);
   if (stands) stage.wait([] { return false; }, io::Reactor::read_clock() + options.held);
+  holding.end();
   report.add("connected", roll.connected);
   report.add("subscriptions", roll.connected * options.subscriptions);
   report.add("seconds", connecting.seconds());
@@ -131,6 +145,7 @@ void hold(Stage& stage, const ConnectOptions& options, std::uint64_t count, Repo
   report.add("connack", roll.connack);
   connecting.add_cpu(report, "connection", roll.connected);
   usage.add_memory(report, "connection", roll.connected);
+  if (options.held > base::Duration::zero()) holding.add_wake_ups(report);
   connecting.add_cores(report);
   conclude(stage, report, calls);
 }

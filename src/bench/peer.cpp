@@ -1,23 +1,56 @@
 #include "bench/peer.hpp"
 
 #include <algorithm>
+#include <array>
+#include <memory>
+#include <span>
 #include <utility>
 
 namespace shoal::bench {
 namespace {
 
-client::Options named(client::Options options, std::string client_id) {
-  options.client_id = std::move(client_id);
+client::Options named(client::Options options, Stage& stage) {
+  if (options.client_id.empty()) options.client_id = stage.new_client_id();
   return options;
 }
 
-constexpr std::size_t kFiltersPerPacket = 100;
+constexpr std::size_t kFiltersPerPacket = 10;
+constexpr std::uint32_t kSubscribesMax = 8;  // without an answer
 constexpr base::Duration kLeaveLimit = base::seconds(3);
+
+/// Connects without a session, which ends the one that there was, and leaves.
+class Remover final : public Peer {
+ public:
+  using Peer::Peer;
+
+ private:
+  void on_connected(const mqtt::Connack&) override { leave(); }
+};
+
+void remove_sessions(Stage& stage, Report& report, const std::vector<Call>& calls) {
+  Roll roll;
+  roll.collects = true;  // whatever happens to them, the run is over
+  client::Options options = stage.settings().connection;
+  options.clean_start = true;
+  options.session_expiry_s = 0;
+  std::vector<std::unique_ptr<Remover>> removers;
+  const base::Time limit = io::Reactor::read_clock() + stage.settings().setup_limit;
+  while (roll.ended < calls.size() && io::Reactor::read_clock() < limit) {
+    while (removers.size() < calls.size() && removers.size() - roll.ended < stage.settings().concurrency) {
+      const Call& call = calls[removers.size()];
+      options.client_id = call.peer->client_id();
+      removers.push_back(std::make_unique<Remover>(stage, roll, options));
+      removers.back()->dial(*call.broker);
+    }
+    stage.reactor().turn();
+  }
+  if (roll.ended < calls.size() || roll.lost != 0) report.warn("some sessions were not removed from the broker");
+}
 
 }  // namespace
 
 Peer::Peer(Stage& stage, Roll& roll, const client::Options& options)
-    : stage_(stage), roll_(roll), client_(stage.reactor(), named(options, stage.new_client_id()), *this) {}
+    : stage_(stage), roll_(roll), client_(stage.reactor(), named(options, stage), *this) {}
 
 void Peer::dial(const Broker& broker) {
   broker_ = &broker;
@@ -28,18 +61,26 @@ void Peer::dial(const Broker& broker) {
   }
 }
 
-void Peer::subscribe(const std::vector<std::string>& filters, unsigned qos) {
-  std::vector<mqtt::FilterEntry> entries;
-  for (std::size_t i = 0; i < filters.size(); ++i) {
-    entries.push_back({filters[i], {.qos = static_cast<std::uint8_t>(qos)}});
-    if (entries.size() < kFiltersPerPacket && i + 1 < filters.size()) continue;
-    if (const auto sent = client_.subscribe(entries); !sent) {
-      return stage_.fail(broker_->name + ": cannot subscribe: " + sent.error().message);
-    }
-    ++asked_;
-    ++roll_.subscribing;
-    entries.clear();
+void Peer::subscribe(std::vector<std::string> filters, unsigned qos) {
+  const auto packets = static_cast<std::uint32_t>((filters.size() + kFiltersPerPacket - 1) / kFiltersPerPacket);
+  asked_ += packets;
+  roll_.subscribing += packets;
+  filters_ = std::move(filters);
+  next_filter_ = 0;
+  filter_qos_ = static_cast<std::uint8_t>(qos);
+  for (std::uint32_t i = 0; i < kSubscribesMax; ++i) subscribe_more();
+}
+
+void Peer::subscribe_more() {
+  if (filters_.empty()) return;
+  std::array<mqtt::FilterEntry, kFiltersPerPacket> entries;
+  const std::size_t count = std::min(kFiltersPerPacket, filters_.size() - next_filter_);
+  for (std::size_t i = 0; i < count; ++i) entries[i] = {filters_[next_filter_ + i], {.qos = filter_qos_}};
+  if (const auto sent = client_.subscribe(std::span(entries).first(count)); !sent) {
+    return stage_.fail(broker_->name + ": cannot subscribe: " + sent.error().message);
   }
+  next_filter_ += count;
+  if (next_filter_ == filters_.size()) filters_ = {};
 }
 
 std::optional<std::uint16_t> Peer::publish(const client::Outgoing& message) {
@@ -61,7 +102,7 @@ void Peer::on_subscribed(std::uint16_t, base::Bytes codes) {
   --roll_.subscribing;
   const auto refused = [](std::uint8_t code) { return mqtt::is_error(static_cast<mqtt::ReasonCode>(code)); };
   const auto first = std::find_if(codes.begin(), codes.end(), refused);
-  if (first == codes.end()) return;
+  if (first == codes.end()) return subscribe_more();
   roll_.refused_filters += static_cast<std::uint64_t>(std::count_if(first, codes.end(), refused));
   stage_.fail(broker_->name + ": the broker refused to subscribe: " +
               std::string(mqtt::to_string(static_cast<mqtt::ReasonCode>(*first))));
@@ -122,6 +163,7 @@ void conclude(Stage& stage, Report& report, const std::vector<Call>& calls) {
     if (leaving[gone]->ended()) ++gone;
     else stage.reactor().turn();
   }
+  if (!stage.settings().connection.clean_start) remove_sessions(stage, report, calls);
 }
 
 }  // namespace shoal::bench

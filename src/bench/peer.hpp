@@ -31,6 +31,7 @@ struct Roll {
 /// One of many clients: connects, subscribes, leaves, and counts that. Not to be destroyed within a turn.
 class Peer : protected client::Events {
  public:
+  /// Without a client id it has a new one.
   Peer(Stage& stage, Roll& roll, const client::Options& options);
   virtual ~Peer() = default;
   Peer(const Peer&) = delete;
@@ -38,12 +39,14 @@ class Peer : protected client::Events {
 
   /// Once. `broker` outlives it.
   void dial(const Broker& broker);
-  /// Asks for these, in packets of up to 100; each packet's answer is counted.
-  void subscribe(const std::vector<std::string>& filters, unsigned qos);
+  /// Asks for these, in packets of up to 10, a few of them at a time; each packet's answer is counted. Not while others
+  /// are unanswered.
+  void subscribe(std::vector<std::string> filters, unsigned qos);
   void leave() { client_.disconnect(); }
   /// Has what arrived acknowledged by TCP without a delay: a broker with Nagle's algorithm may wait for that.
   void hurry() { client_.acknowledge_now(); }
   bool connected() const { return client_.connected(); }
+  const std::string& client_id() const { return client_.client_id(); }
   bool ended() const { return ended_; }
 
  protected:
@@ -60,8 +63,13 @@ class Peer : protected client::Events {
   base::Time received_at_{};  ///< when the bytes came that are being handled
 
  private:
+  void subscribe_more();
+
   const Broker* broker_ = nullptr;
   base::Time dialed_at_{};
+  std::vector<std::string> filters_;  // empty when all are asked for
+  std::size_t next_filter_ = 0;
+  std::uint8_t filter_qos_ = 0;
   std::uint32_t asked_ = 0;  // SUBSCRIBEs without an answer
   bool ended_ = false;
 };
@@ -78,7 +86,7 @@ bool connect_all(Stage& stage, Roll& roll, const std::vector<Call>& calls);
 bool await_subscriptions(Stage& stage, Roll& roll);
 
 /// The end of a run: says in `report` whether it was interrupted and why it failed; those who are connected say
-/// goodbye, and the brokers have at most 3 s to close.
+/// goodbye, and the brokers have at most 3 s to close. Sessions that would stay are removed.
 void conclude(Stage& stage, Report& report, const std::vector<Call>& calls);
 
 }  // namespace shoal::bench

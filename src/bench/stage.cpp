@@ -26,13 +26,13 @@ Stage::Stage(io::Reactor& reactor, const Settings& settings)
     : reactor_(reactor),
       settings_(settings),
       run_(draw_run(io::Reactor::read_clock())),
-      root_(fmt::format("bench-{:08x}", run_)) {
+      root_(fmt::format("b{:08x}", run_)) {
   reactor_.adopt_thread();
   shown_ = io::Reactor::read_clock();
   next_line_ = shown_ + kLineEvery;
 }
 
-std::string Stage::new_client_id() { return fmt::format("{}-{}", root_, client_ids_++); }
+std::string Stage::new_client_id() { return fmt::format("{}{:05x}", root_, client_ids_++); }
 
 void Stage::fail(const std::string& why) {
   if (failure_.empty()) failure_ = why;

@@ -19,6 +19,8 @@ constexpr base::Duration kQuietStep = base::milliseconds(200);
 constexpr unsigned kQuietSteps = 5;  // so many without anything: nothing comes any more
 constexpr base::Duration kDrainLimit = base::seconds(60);
 constexpr base::Duration kLinger = base::milliseconds(50);  // for late duplicates
+constexpr base::Duration kSettle =
+    base::milliseconds(500);  // for the broker to let go what it needed only for a moment
 constexpr base::Duration kNap = std::chrono::microseconds(200);
 constexpr std::uint64_t kNapOutstanding = 500;  // with fewer on their way a nap could be what limits the rate
 
@@ -71,9 +73,12 @@ class Traffic final : private io::Timer {
     if (!await_subscriptions(stage_, roll_)) return false;
     usage.end();
     if (options_.mapping.kind != Mapping::Kind::cells) return true;
+    const double seconds = usage.seconds();
+    stage_.linger(kSettle);
+    usage.end();
     const std::uint64_t count = std::uint64_t{options_.cells} * lanes_.size();
     report_.add("subscriptions", count);
-    report_.add("subscribe_seconds", usage.seconds());
+    report_.add("subscribe_seconds", seconds);
     usage.add_cpu(report_, "subscription", count);
     usage.add_memory(report_, "subscription", count);
     return true;

@@ -39,6 +39,11 @@ void Usage::add_memory(Report& report, std::string_view unit, std::uint64_t coun
   report.add("pss_bytes_per_" + std::string(unit), per(grown, count));
 }
 
+void Usage::add_wake_ups(Report& report) const {
+  if (!stage_.settings().meter.given()) return;
+  report.add("wake_ups_per_s", static_cast<double>(after_.wake_ups - before_.wake_ups) / seconds());
+}
+
 void Usage::add_cores(Report& report) const {
   const double own = own_us_ / 1e6 / seconds();
   double broker = 0;

@@ -20,6 +20,8 @@ class Usage {
   void add_cpu(Report& report, std::string_view unit, std::uint64_t count) const;
   /// `pss_bytes_per_UNIT`.
   void add_memory(Report& report, std::string_view unit, std::uint64_t count) const;
+  /// `wake_ups_per_s`.
+  void add_wake_ups(Report& report) const;
   /// `broker_cores` and `own_cores`; warns when this program was the bottleneck.
   void add_cores(Report& report) const;
 

@@ -126,7 +126,10 @@ ClientInfo Client::info() const {
           .in_flight = outbound.inflight()};
 }
 
-void Client::keep_input(std::ptrdiff_t bytes) { shard_.counters().input_bytes_now += static_cast<std::size_t>(bytes); }
+void Client::keep_input(std::ptrdiff_t bytes) {
+  shard_.counters().input_bytes_now += static_cast<std::size_t>(bytes);
+  shard_.counters().lasting_input_now += static_cast<std::size_t>(bytes);
+}
 
 void Client::account_output(bool sent) {
   const std::size_t bytes = link_.memory();
@@ -256,7 +259,7 @@ Client::Outcome Client::take_properties(const mqtt::Publish& packet, Incoming& i
 Client::Outcome Client::set_alias(std::uint16_t alias, std::string_view topic) {
   // A topic that is refused is the alias's all the same; as much of it as is needed to refuse it again.
   keep_input(aliases_->set(alias, topic.substr(0, std::size_t{shard_.limits().topic_bytes} + 1)));
-  if (shard_.counters().input_bytes_now <= shard_.input_bytes_max()) return kFine;
+  if (shard_.counters().lasting_input_now <= shard_.lasting_input_max()) return kFine;
   shard_.hit(Bound::input_bytes_total, client_id());
   return {ReasonCode::quota_exceeded, "limits.input_bytes_total", "no memory for topic aliases"};
 }

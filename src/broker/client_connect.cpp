@@ -78,7 +78,7 @@ void Client::on_connect(const mqtt::Frame& frame) {
       return refuse(ReasonCode::bad_user_name_or_password, verdict.reason, packet.client_id);
     case auth::Decision::needs_hash: break;
   }
-  const bool room = shard_.counters().input_bytes_now + frame.body.size() <= shard_.input_bytes_max();
+  const bool room = shard_.counters().lasting_input_now + frame.body.size() <= shard_.lasting_input_max();
   const std::uint64_t number = shard_.verify_later(*this);
   verifying_.reset(new Verifying{number, {}});
   if (!room || !shard_.context().authority.verify(number, *packet.user_name, *packet.password)) {

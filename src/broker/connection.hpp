@@ -30,6 +30,7 @@ class Connection final : public Transport, private io::EventHandler {
   /// It has input that was not handled, since `kept_since`.
   bool keeps_input() const { return kept_ != nullptr && !closed_; }
   base::Time kept_since() const { return kept_since_; }
+  std::size_t kept_bytes() const { return kept_->capacity; }
   /// Why it has it: how little the client could do about it.
   enum class Blame : std::uint8_t { rest_does_not_come, rest_not_read, not_its_turn };
   Blame blame() const {

@@ -385,8 +385,9 @@ std::size_t Instance::read_bytes_max() {
   return shard_.counters().input_bytes_now > shard_.input_bytes_max() / 2 ? kLittle : SIZE_MAX;
 }
 
-// Down to seven eighths, so that it does not come to this with every packet. Whose rest does not come goes first; but
-// where many send, most of them wait in line for their turn, and what they have sent already is as large.
+// Down to seven eighths, so that it does not come to this with every packet. Whose rest does not come goes first, the
+// oldest before others. But where many send, most of them wait in line for their turn, and what they have sent already
+// is as large: of these who has sent most.
 void Instance::end_stale_input() {
   input_full_ = false;
   const std::uint64_t wanted = shard_.input_bytes_max() / 8 * 7;
@@ -395,7 +396,9 @@ void Instance::end_stale_input() {
     if (connection->keeps_input()) stale.push_back(connection.get());
   }
   std::sort(stale.begin(), stale.end(), [](const Connection* a, const Connection* b) {
-    return std::pair(a->blame(), a->kept_since()) < std::pair(b->blame(), b->kept_since());
+    if (a->blame() != b->blame()) return a->blame() < b->blame();
+    if (a->blame() == Connection::Blame::rest_does_not_come) return a->kept_since() < b->kept_since();
+    return a->kept_bytes() > b->kept_bytes();
   });
   for (Connection* connection : stale) {
     if (shard_.counters().input_bytes_now <= wanted) break;

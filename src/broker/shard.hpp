@@ -72,11 +72,12 @@ struct ShardCounters {
   std::uint64_t refused = 0;
   std::uint64_t dropped = 0;
   std::uint64_t auth_failures = 0;
-  std::uint64_t half_open_now = 0;     ///< before CONNECT
-  std::uint64_t packets_received = 0;  ///< of any type
-  std::uint64_t packets_sent = 0;      ///< without PUBLISH and acknowledgements
-  std::uint64_t input_bytes_now = 0;   ///< incomplete packets, waiting CONNECTs, topic aliases
-  std::uint64_t output_bytes_now = 0;  ///< memory of what was not sent at once
+  std::uint64_t half_open_now = 0;      ///< before CONNECT
+  std::uint64_t packets_received = 0;   ///< of any type
+  std::uint64_t packets_sent = 0;       ///< without PUBLISH and acknowledgements
+  std::uint64_t input_bytes_now = 0;    ///< incomplete packets, waiting CONNECTs, topic aliases
+  std::uint64_t lasting_input_now = 0;  ///< of these waiting CONNECTs and topic aliases
+  std::uint64_t output_bytes_now = 0;   ///< memory of what was not sent at once
   std::array<std::uint64_t, kBounds> limit_hits{};
 };
 
@@ -191,6 +192,8 @@ class Shard final : private Deliveries, private io::Timer {
   std::uint64_t input_bytes_max() const {
     return std::max<std::uint64_t>(limits().input_bytes_total / shards(), 2ull * limits().packet_size_bytes);
   }
+  /// What only goes with its client leaves a quarter for packets that are on their way.
+  std::uint64_t lasting_input_max() const { return input_bytes_max() / 4 * 3; }
   /// Closes the connection that has been without a CONNECT for longest.
   void end_oldest_half_open();
   /// Back-pressure: a publisher whose message went into the queue of a connected subscriber that is

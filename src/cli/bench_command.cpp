@@ -105,7 +105,7 @@ void add_conn(CLI::App& bench, Context& context) {
 }
 
 /// What `throughput` and `latency` share.
-void add_traffic(CLI::App& command, bench::TrafficOptions& own) {
+void add_traffic(CLI::App& command, BenchOptions& common, bench::TrafficOptions& own) {
   command
       .add_option_function<std::string>(
           "--map",
@@ -126,6 +126,7 @@ void add_traffic(CLI::App& command, bench::TrafficOptions& own) {
             "Subscribers (default: 10; fanin: 1; fanout and --filters: 100)");
   add_qos(command, own.qos);
   add_payload(command, own.payload_bytes);
+  command.add_flag("--persistent", common.persistent, "Sessions that outlive their connections; removed at the end");
   add_seconds(command, "--seconds", own.length, 86'400, "Measure for so long");
   add_seconds(command, "--warmup", own.warmup, 3'600, "Leave out so much at the beginning");
 }
@@ -151,7 +152,7 @@ void add_throughput(CLI::App& bench, Context& context) {
   const auto chosen = add_kind<bench::TrafficOptions>(
       bench, "throughput", "As many messages as get through with a window (closed loop)", command);
   bench::TrafficOptions& own = chosen->own;
-  add_traffic(*command, own);
+  add_traffic(*command, chosen->common, own);
   add_count(*command, "--window", own.window, client::Options::kInflightMax,
             "Messages of each publisher that may be on their way");
   CLI::Option* count = add_count(*command, "--count", own.count, UINT64_MAX,
@@ -193,7 +194,7 @@ void add_latency(CLI::App& bench, Context& context) {
       add_kind<bench::TrafficOptions>(bench, "latency", "How long messages take at a steady rate (open loop)", command);
   bench::TrafficOptions& own = chosen->own;
   own.rate = 1'000;
-  add_traffic(*command, own);
+  add_traffic(*command, chosen->common, own);
   command->add_option("--rate", own.rate, "Messages a second of all publishers together")
       ->type_name("N")
       ->check(CLI::Range(0.001, 10'000'000.0))

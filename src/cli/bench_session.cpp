@@ -4,9 +4,11 @@
 
 #include <algorithm>
 #include <boost/json.hpp>
+#include <optional>
 #include <ostream>
 #include <utility>
 
+#include "api/limits.hpp"
 #include "bench/descriptors.hpp"
 #include "cli/stop_signals.hpp"
 #include "cli/table.hpp"
@@ -40,6 +42,26 @@ bool find_brokers(Context& context, const BenchOptions& options, bench::Settings
   return true;
 }
 
+/// How often an instance was asked to accept more than its rate allows; nothing when nobody knows.
+std::optional<api::Limit> connect_rate(const Context& context, const std::string& instance) {
+  const auto answer = context.request("GET", "/v1/instances/" + instance + "/limits");
+  if (!answer || answer->status != 200) return {};
+  const auto limits = api::limits_from_json(answer->body);
+  if (!limits) return {};
+  for (const api::Limit& limit : *limits) {
+    if (limit.key == "limits.connects_per_second") return limit;
+  }
+  return {};
+}
+
+/// Who asks for more connections a second than an instance takes measures its limit.
+void warn_of_connect_rate(const api::Limit& before, const api::Limit& now, const std::string& instance,
+                          bench::Report& report) {
+  if (now.hits.value_or(0) <= before.hits.value_or(0)) return;
+  report.warn("instance " + instance + " accepts " + std::to_string(now.limit.value_or(0)) +
+              " connections a second at most (limits.connects_per_second), and that was reached");
+}
+
 void print_report(Context& context, const bench::Report& report, bool json) {
   if (json) {
     context.out << to_json_object(report) << '\n';
@@ -69,6 +91,10 @@ void run_bench(Context& context, const BenchOptions& options, std::uint64_t conn
                const std::function<bench::Report(bench::Stage&)>& run) {
   auto connection = client_options(context, options.connection);
   if (!connection) return;
+  if (options.persistent) {
+    connection->clean_start = false;
+    connection->session_expiry_s = 3'600;  // should this program not get to remove them
+  }
   connection->receive_maximum = UINT16_MAX;  // what the broker sends at a time is the broker's to decide
   bench::Settings settings;
   settings.connection = *std::move(connection);
@@ -86,7 +112,14 @@ void run_bench(Context& context, const BenchOptions& options, std::uint64_t conn
   if (!reactor) return context.fail(kFailed, reactor.error().message);
   bench::Stage stage(**reactor, settings);
   const StopSignals signals(**reactor, [&stage] { stage.interrupt(); });
-  print_report(context, run(stage), options.json);
+  std::vector<std::optional<api::Limit>> rates;
+  for (const std::string& instance : options.instances) rates.push_back(connect_rate(context, instance));
+  bench::Report report = run(stage);
+  for (std::size_t i = 0; i < rates.size(); ++i) {
+    const auto now = rates[i] ? connect_rate(context, options.instances[i]) : std::nullopt;
+    if (now) warn_of_connect_rate(*rates[i], *now, options.instances[i], report);
+  }
+  print_report(context, report, options.json);
 }
 
 }  // namespace shoal::cli

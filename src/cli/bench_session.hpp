@@ -20,6 +20,7 @@ struct BenchOptions {
   std::vector<pid_t> pids{};             ///< of the broker's processes; of instances they are found
   std::uint32_t concurrency = 64;
   std::uint32_t setup_limit_s = 30;
+  bool persistent = false;  ///< the sessions outlive their connections, until the end of the run
   bool json = false;
   bool quiet = false;
 };

@@ -26,6 +26,7 @@ class Client final : private io::EventHandler, private io::TurnEnd, private io::
   Result<void> connect(std::vector<io::Endpoint> endpoints);
 
   bool connected() const { return protocol_.connected(); }
+  const std::string& client_id() const { return options_.client_id; }
   /// See Protocol for these.
   Result<std::uint16_t> publish(const Outgoing& message);
   Result<std::uint16_t> subscribe(std::span<const mqtt::FilterEntry> filters);

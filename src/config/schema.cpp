@@ -342,9 +342,9 @@ std::vector<Key> make_schema() {
                                      "`output_bytes` a connection that does not read may use."),
        limit<&L::input_bytes_total>(
            "limits.input_bytes_total", size, 64 * 1'024, kTiB,
-           "Memory of incomplete packets, waiting CONNECTs and topic aliases; then the "
-           "connections that keep a packet incomplete for longest are closed (0x97). Never less than two of "
-           "`packet_size`."),
+           "Memory of incomplete packets, waiting CONNECTs and topic aliases, the last two in no more than three "
+           "quarters of it; then the connections that keep a packet incomplete for longest are closed (0x97). "
+           "Never less than two of `packet_size`."),
        limit<&L::store_queue_bytes>("limits.store_queue_bytes", size, 64 * 1'024, kTiB,
                                     "What the store was told and has not written yet; then publishers are not read "
                                     "for a while."),

@@ -8,18 +8,18 @@ import wire
 
 
 class LyingBroker:
-    """Serves on `port` until closed. `lies` has what to do with the n-th PUBLISH, from 1, on the first topic that it
+    """Serves on `port`, a free one unless given, until closed. `lies` has what to do with the n-th PUBLISH, from 1, on the first topic that it
     hears of (so it does not depend on whose turn it is): `lose`, `twice`, `hold` (until the next one on that topic is
     out), `damage`, `astray` (to everybody), `drop` (the publisher)."""
 
-    def __init__(self, lies):
+    def __init__(self, lies, port=0):
         self.lies = lies
         self.topic = None
         self.count = 0
         self.held = []
         self.subscribers = []  # (connection, filter)
         self.lock = threading.Lock()
-        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.listener = socket.create_server(("127.0.0.1", port))
         self.port = self.listener.getsockname()[1]
         self.threads = [threading.Thread(target=self._accept, daemon=True)]
         self.threads[0].start()

@@ -78,7 +78,43 @@ def test_connections(fleet):
     assert result["ok"] and result["connected"] == 100 and "cpu_us_per_connection" in result
     result = bench(fleet, "conn", "lab", "--count", 50, "--hold", "--subscribe", 2)
     assert result["ok"] and result["subscriptions"] == 100 and "pss_bytes_per_connection" in result
+    assert "wake_ups_per_s" not in result, "of no time"
+    result = bench(fleet, "conn", "lab", "--count", 50, "--hold", "--keepalive", 0, "--seconds", "0.3")
+    assert result["ok"] and "wake_ups_per_s" in result
     wait_until(lambda: stats(fleet, "lab")["connections_now"] == 0, "all have left")
+
+
+def test_who_asks_for_more_connections_than_an_instance_accepts_is_told(make_fleet):
+    fleet = make_fleet("""
+        [instances.slow]
+        listeners = ["mqtt://127.0.0.1:auto"]
+        auth = { anonymous = true }
+        persistence = "none"
+        limits = { connects_per_second = 50 }
+        """).start()
+    assert bench(fleet, "conn", "slow", "--count", 20)["warnings"] == []
+    warning, = bench(fleet, "conn", "slow", "--count", 100)["warnings"]
+    assert "50 connections a second" in warning and "limits.connects_per_second" in warning
+
+
+@pytest.mark.parametrize("version", ["3", "5"])
+def test_persistent_sessions_are_gone_afterwards(make_fleet, version):
+    fleet = make_fleet("""
+        [instances.lab]
+        listeners = ["mqtt://127.0.0.1:auto"]
+        auth = { anonymous = true }
+        persistence = "crash_safe"
+        """).start()
+    words = ["lab", "--pubs", 2, "--subs", 3, "-q", 1, "--proto", version, "--persistent"]
+    run = subprocess.Popen([SHOAL, "bench", "latency", *map(str, words), "--seconds", "20", "--json"], env=fleet.env,
+                           stdout=subprocess.PIPE, text=True)
+    wait_until(lambda: stats(fleet, "lab")["messages_received"] > 10, "under way")
+    kept = json.loads(fleet.cli("store", "inspect", "lab", "--json").stdout)
+    run.send_signal(signal.SIGINT)
+    assert json.loads(run.communicate(timeout=20)[0])["warnings"] == []
+    assert kept["sessions"] == 5 and stats(fleet, "lab")["sessions_now"] == 0
+    result = bench(fleet, "throughput", *words, "--count", 50)
+    assert result["ok"] and result["delivered"] == 150 and stats(fleet, "lab")["sessions_now"] == 0
 
 
 def test_instances_get_their_own_only(fleet):
