@@ -27,14 +27,11 @@ class Connection final : public Transport, private io::EventHandler {
   /// Breaks it off at once.
   void abort();
   Client& client() { return client_; }
-  /// It has input that was not handled, since `kept_since`.
+  /// It has input that was not handled: because the rest does not come, or because it is not its turn.
   bool keeps_input() const { return kept_ != nullptr && !closed_; }
-  base::Time kept_since() const { return kept_since_; }
-  std::size_t kept_bytes() const { return kept_->capacity; }
-  /// Why it has it: how little the client could do about it.
-  enum class Blame : std::uint8_t { rest_does_not_come, rest_not_read, not_its_turn };
-  Blame blame() const {
-    return held_ ? Blame::not_its_turn : unread_ ? Blame::rest_not_read : Blame::rest_does_not_come;
+  /// What that costs others: its memory, by how long it took it.
+  double kept_cost(base::Time now) const {
+    return static_cast<double>(kept_->capacity) * static_cast<double>((now - kept_since_).count());
   }
   /// Ends it because of that (0x97).
   void end_input();

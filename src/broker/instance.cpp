@@ -385,21 +385,18 @@ std::size_t Instance::read_bytes_max() {
   return shard_.counters().input_bytes_now > shard_.input_bytes_max() / 2 ? kLittle : SIZE_MAX;
 }
 
-// Down to seven eighths, so that it does not come to this with every packet. Whose rest does not come goes first, the
-// oldest before others. But where many send, most of them wait in line for their turn, and what they have sent already
-// is as large: of these who has sent most.
+// Down to seven eighths, so that it does not come to this with every packet. Most of those who make it full may wait in
+// line for their turn, and only then for the rest; somebody's few bytes that are on their way right now may stay.
 void Instance::end_stale_input() {
   input_full_ = false;
   const std::uint64_t wanted = shard_.input_bytes_max() / 8 * 7;
+  const base::Time now = reactor_.now();
   std::vector<Connection*> stale;
   for (const auto& connection : connections_) {
     if (connection->keeps_input()) stale.push_back(connection.get());
   }
-  std::sort(stale.begin(), stale.end(), [](const Connection* a, const Connection* b) {
-    if (a->blame() != b->blame()) return a->blame() < b->blame();
-    if (a->blame() == Connection::Blame::rest_does_not_come) return a->kept_since() < b->kept_since();
-    return a->kept_bytes() > b->kept_bytes();
-  });
+  std::sort(stale.begin(), stale.end(),
+            [now](const Connection* a, const Connection* b) { return a->kept_cost(now) > b->kept_cost(now); });
   for (Connection* connection : stale) {
     if (shard_.counters().input_bytes_now <= wanted) break;
     shard_.hit(Bound::input_bytes_total, connection->client().client_id());
