@@ -238,9 +238,10 @@ void Shard::wait_in_line(Client& client) {
   turns_.wait(client);
 }
 
+// Who waits again meanwhile has the next turn: it may be for something that only the end of this one brings.
 void Shard::run_line() {
   turns_.begin();
-  while (turns_.waiting() != 0 && !turns_.over()) {
+  for (std::size_t left = turns_.waiting(); left > 0 && !turns_.over(); --left) {
     Client* const client = turns_.next();
     if (!client) continue;
     client->throttled = false;
