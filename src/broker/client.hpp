@@ -152,6 +152,7 @@ class Client final : public base::ListLink<Client>, private io::Timer {
  public:                       // in the middle, where there is room for them: there are many clients
   bool holding : 1 = false;    ///< in the shard's list of clients with something that waits for the store
   bool dirty : 1 = false;      ///< in the shard's list of clients to flush
+  std::uint8_t burst = 0;      ///< messages since the last pause that went where it is getting full
   bool throttled : 1 = false;  ///< in one of the shard's lists of clients that are not read for a moment
 
  private:

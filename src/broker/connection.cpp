@@ -35,12 +35,13 @@ void Connection::on_events(std::uint32_t events) {
   if (lingering_) return discard();
   if (client_.paused()) {
     if ((events & (EPOLLHUP | EPOLLERR)) != 0) hang_up();
+    else if ((events & EPOLLIN) != 0) ignore_input();
   } else if ((events & ~EPOLLOUT) != 0 && !client_.ended()) {
     if (client_.its_turn()) {
       read();
     } else {
       unread_ = true;
-      watch();
+      ignore_input();
     }
   }
   if (!closed_ && ((events & EPOLLOUT) != 0 || client_.ended())) flush();
@@ -122,7 +123,6 @@ void Connection::feed(base::Bytes bytes, base::ChunkPool::Chunk* owner) {
     if (!client_.ended() && used < bytes.size()) keep(bytes.subspan(used));
     if (owner) instance_.reactor().chunks().give(owner);
   }
-  if (held_) watch();
 }
 
 // To the shard of its session, with everything that its client said.
@@ -206,13 +206,19 @@ void Connection::flush() {
   if (held_ && !client_.ended() && !client_.paused()) client_.wait_in_line();
 }
 
+// What a client that pauses says is ignored when there is something: mostly it goes on before.
 void Connection::watch() {
-  if (hung_up_) return;
   std::uint8_t wanted = 0;
-  if (!client_.paused() && !client_.ended()) wanted |= EPOLLIN;
-  if (!client_.link().out.empty()) wanted |= EPOLLOUT;
-  if (wanted == events_) return;
-  events_ = wanted;
+  if (!client_.ended() && (!client_.paused() || (events_ & EPOLLIN) != 0)) wanted |= EPOLLIN;
+  if (!client_.link().out.empty() && !client_.dirty) wanted |= EPOLLOUT;
+  watch(wanted);
+}
+
+void Connection::ignore_input() { watch(events_ & static_cast<std::uint8_t>(~EPOLLIN)); }
+
+void Connection::watch(std::uint8_t events) {
+  if (hung_up_ || events == events_) return;
+  events_ = events;
   instance_.reactor().modify(fd_.get(), events_, *this);
 }
 

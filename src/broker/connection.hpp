@@ -67,6 +67,8 @@ class Connection final : public Transport, private io::EventHandler {
   void close();
   void hang_up();
   void watch();
+  void watch(std::uint8_t events);
+  void ignore_input();
 
   Instance& instance_;
   base::UniqueFd fd_;
