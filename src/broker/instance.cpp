@@ -92,7 +92,7 @@ Instance::Instance(io::Reactor& reactor, auth::PasswordPool& pool, io::TaskPool&
       guest_(reactor, pulse_id(options_.name)),
       background_(reactor, files),
       shard_(options_, {reactor.now(), reactor.timers(), reactor.chunks(), log_, counters_, *this,
-                        [this] { want_turn_end(); }, random_hash()}),
+                        [this] { want_turn_end(); }, [this] { free_memory(); }, random_hash()}),
       verifying_(std::make_shared<std::atomic<base::Duration::rep>>(0)),
       self_(std::make_shared<Instance*>(this)) {}
 
@@ -347,6 +347,12 @@ void Instance::bury(Connection& connection) {
   }
   connections_.pop_back();
   want_turn_end();
+}
+
+void Instance::free_memory() {
+  connections_.shrink_to_fit();
+  buried_.shrink_to_fit();
+  reactor_.release_memory();
 }
 
 void Instance::keep_input(std::ptrdiff_t bytes) {

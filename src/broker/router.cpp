@@ -34,6 +34,17 @@ void Router::set_journal(StoreJournal* journal) {
   retained_.set_journal(journal);
 }
 
+void Router::shrink() {
+  subscriptions_.shrink();
+  shared_.shrink();
+  retained_.tree().shrink();
+  host_queue_.shrink();
+  publication_ = session::Publication(messages_);
+  scratch_ = session::Publication(messages_);
+  own_ = {};
+  messages_.trim();
+}
+
 bool Router::topic_within_limits(std::string_view topic) const {
   return topic.size() <= limits_.topic_bytes && mqtt::level_count(topic) <= limits_.topic_levels;
 }

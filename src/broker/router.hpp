@@ -82,6 +82,11 @@ class Router {
   /// Forgets what the host has not got yet; also from one of its callbacks.
   void stop_host() { host_queue_.clear(); }
 
+  /// What it keeps for the next messages only.
+  std::uint64_t spare_bytes() const { return messages_.kept_bytes() + subscriptions_.cache_bytes(); }
+  /// Gives back what it took when there was more of everything.
+  void shrink();
+
   session::MessagePool& messages() { return messages_; }
   const session::MessagePool& messages() const { return messages_; }
   /// For sending again and for queues; not during `publish`.

@@ -35,7 +35,7 @@ Shard::Shard(const BrokerOptions& options, ShardContext context)
     : options_(options),
       context_(std::move(context)),
       router_(options.limits, budget_, *this, context_.hash),
-      sessions_(budget_, router_, context_.timers, context_.now, context_.hash),
+      sessions_(budget_, router_, context_.timers, context_.now, context_.hash, context_.want_turn_end),
       sys_(*this) {
   router_.messages().set_storable(false);
   options_changed();
@@ -114,7 +114,33 @@ void Shard::turn_end() {
   if (journal_ && !journal_->empty() && !commit_delay_.armed())
     context_.timers.arm(commit_delay_, now() + kCommitDelay);
   peaks_ = use();
+  memory_release_.note(needed_bytes(), now());
   turns_.begin();
+}
+
+// By what was counted for `peaks_`; pools are for those who are there.
+std::uint64_t Shard::needed_bytes() const {
+  constexpr std::uint64_t kConnection = 512;
+  constexpr std::uint64_t kSession = 256;
+  const LimitUse& use = peaks_;
+  std::uint64_t bytes = (use.connections.now + use.half_open.now) * kConnection + use.sessions.now * kSession +
+                        use.queued_bytes_total.now + use.subscription_bytes.now + use.retained_bytes.now +
+                        use.output_bytes_total.now + use.input_bytes_total.now + use.store_queue_bytes.now;
+  if (use.connections.now != 0) bytes += router_.spare_bytes() + context_.chunks.kept_bytes();
+  return bytes;
+}
+
+void Shard::release_memory() {
+  router_.shrink();
+  sessions_.shrink();
+  verifying_.rehash(0);
+  if (journal_) journal_->shrink();
+  for (auto* list : {&overflowed_, &holding_, &dirty_, &flushing_}) list->shrink_to_fit();
+  paused_.shrink_to_fit();
+  turns_.shrink();
+  packet_scratch_ = std::vector<std::uint8_t>();
+  property_scratch_ = {};
+  context_.memory_freed();
 }
 
 // One look at the clock for all of a turn: what a message costs by itself is far below what can be told.

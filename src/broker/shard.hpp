@@ -13,6 +13,7 @@
 #include "base/intrusive_list.hpp"
 #include "base/log.hpp"
 #include "broker/client.hpp"
+#include "broker/memory_release.hpp"
 #include "broker/rate_limit.hpp"
 #include "broker/restore.hpp"
 #include "broker/router.hpp"
@@ -56,6 +57,8 @@ struct ShardContext {
   Authority& authority;
   /// Asks for `Shard::turn_end` at the end of this turn.
   std::function<void()> want_turn_end;
+  /// What the shard does not need any more is freed: whatever else was there for that may go, too.
+  std::function<void()> memory_freed = [] {};
   /// For tables whose keys clients choose; random in a program that strangers reach.
   base::TextHash hash = base::TextHash();
 };
@@ -211,6 +214,8 @@ class Shard final : private Deliveries, private io::Timer {
     Shard& shard_;
   };
 
+  std::uint64_t needed_bytes() const;
+  void release_memory();
   void wait_in_line(Client& client);
   void run_line();
   void flush_dirty();
@@ -234,6 +239,7 @@ class Shard final : private Deliveries, private io::Timer {
   Turns turns_{budget_.work};
   ShardCounters counters_;
   LimitUse peaks_;  // as of the last turn's end
+  MemoryRelease memory_release_{context_.timers, [this] { release_memory(); }};
   Router router_;
   SessionTable sessions_;
   std::unique_ptr<StoreJournal> journal_;  // null: nothing survives

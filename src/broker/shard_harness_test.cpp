@@ -103,7 +103,8 @@ Bed::Bed(BrokerOptions o, store::MemoryStore::Disk* given, std::uint64_t segment
                       .log = *log,
                       .edge = edge,
                       .authority = authority,
-                      .want_turn_end = [this] { wants_turn = true; }}) {
+                      .want_turn_end = [this] { wants_turn = true; },
+                      .memory_freed = [this] { ++memory_freed; }}) {
   disk = given;
   if (!disk && std::getenv("SHOAL_TEST_STORE")) disk = &own_disk;
   if (!disk) return;

@@ -106,6 +106,11 @@ class SharedGroups {
   /// percent, when members are connected and none could take it; otherwise 0.
   unsigned deliver(SharedGroup& group, session::Publication& publication, bool retain);
 
+  /// Gives back what it took when there were more groups.
+  void shrink() {
+    groups_.rehash(0);
+    by_number_.rehash(0);
+  }
   /// Memberships of all sessions.
   std::size_t size() const { return memberships_; }
   std::size_t groups() const { return groups_.size(); }

@@ -57,6 +57,24 @@ void SubscriptionTree::unsubscribe(Handle handle) {
   ++generation_;
 }
 
+void SubscriptionTree::shrink() {
+  while (!entries_.empty() && !entries_.back().subscriber) entries_.pop_back();
+  entries_.shrink_to_fit();
+  free_ = kNone;
+  for (std::size_t i = entries_.size(); i-- > 0;) {
+    if (entries_[i].subscriber) continue;
+    entries_[i].next = free_;
+    free_ = static_cast<Handle>(i);
+  }
+  tree_.shrink();
+  cache_ = std::vector<Cached>();  // `{}` would only clear it
+  cache_weight_ = cache_text_ = cache_conflicts_ = 0;
+  uncached_ = {};
+  frontier_ = std::vector<Node>();
+  next_frontier_ = std::vector<Node>();
+  found_ = std::vector<Handle>();
+}
+
 // Finds the entries of all matching nodes, level by level: the frontier holds the nodes whose path
 // matches the levels read so far.
 void SubscriptionTree::collect(std::string_view topic) {
@@ -133,7 +151,7 @@ SubscriptionTree::Cached& SubscriptionTree::cached(std::string_view topic) {
   if (++cache_conflicts_ > cache_.size() && cache_.size() < kCacheSizeMax) {
     const std::size_t size = cache_.size() * 2;
     cache_ = std::vector<Cached>(size);
-    cache_weight_ = 0;
+    cache_weight_ = cache_text_ = 0;
     cache_conflicts_ = 0;
     return cache_[hash & (size - 1)];
   }
@@ -146,7 +164,7 @@ const Matches& SubscriptionTree::match(std::string_view topic) {
   if (slot.generation == generation_ && slot.topic == topic) return slot.matches;
   collect(topic);
   if (cache_weight_ + found_.size() * 2 > kCacheWeightMax) {
-    cache_weight_ = 0;
+    cache_weight_ = cache_text_ = 0;
     for (Cached& other : cache_) other = Cached{};
     if (found_.size() * 2 > kCacheWeightMax) {
       merge(uncached_);
@@ -155,6 +173,7 @@ const Matches& SubscriptionTree::match(std::string_view topic) {
   }
   cache_weight_ -= slot.matches.weight();
   slot.generation = generation_;
+  cache_text_ = cache_text_ - slot.topic.size() + topic.size();
   slot.topic.assign(topic);
   merge(slot.matches);
   cache_weight_ += slot.matches.weight();

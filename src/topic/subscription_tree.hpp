@@ -71,6 +71,12 @@ class SubscriptionTree {
   std::size_t size() const { return size_; }
   /// Memory of the subscriptions and of the tree they are in.
   std::size_t bytes() const { return size_ * sizeof(Entry) + tree_.bytes(); }
+  /// What the remembered results take.
+  std::size_t cache_bytes() const {
+    return cache_.size() * sizeof(Cached) + cache_weight_ * sizeof(Match) + cache_text_;
+  }
+  /// Gives back what it took when there were more subscriptions, and forgets results. Handles stay.
+  void shrink();
   /// True when some filter starts with this level.
   bool any_below(std::string_view level) const {
     return tree_.child(LevelTree<First>::kRoot, tree_.names().find(level)) != LevelTree<First>::kNone;
@@ -127,6 +133,7 @@ class SubscriptionTree {
 
   std::vector<Cached> cache_;  // direct-mapped, a power of two
   std::size_t cache_weight_ = 0;
+  std::size_t cache_text_ = 0;  // bytes of topics
   std::size_t cache_conflicts_ = 0;
   Matches uncached_;
   std::size_t match_work_ = 0;
