@@ -110,8 +110,15 @@ void Router::publish_own(std::string_view topic, std::string_view value, base::T
   route(incoming, nullptr);
 }
 
-bool Router::heard(std::string_view topic) {
+// Everybody who subscribes to that.
+const topic::Matches& Router::match(std::string_view topic) {
   const topic::Matches& matches = subscriptions_.match(topic);
+  budget_.work.add(subscriptions_.match_work());
+  return matches;
+}
+
+bool Router::heard(std::string_view topic) {
+  const topic::Matches& matches = match(topic);
   return std::any_of(matches.list.begin(), matches.list.end(), [](const topic::Match& match) {
     const auto& receiver = static_cast<const Receiver&>(*match.subscriber);
     switch (receiver.kind) {
@@ -127,7 +134,7 @@ bool Router::heard(std::string_view topic) {
 bool Router::must_survive(const Incoming& incoming) {
   if (incoming.retain && !incoming.payload.empty()) return true;
   if (incoming.qos == 0) return false;
-  const topic::Matches& matches = subscriptions_.match(incoming.topic);
+  const topic::Matches& matches = match(incoming.topic);
   return std::any_of(matches.list.begin(), matches.list.end(), [](const topic::Match& match) {
     const auto& receiver = static_cast<const Receiver&>(*match.subscriber);
     if (receiver.kind == Receiver::Kind::group) return static_cast<const SharedGroup&>(receiver).stored;
@@ -137,9 +144,9 @@ bool Router::must_survive(const Incoming& incoming) {
 
 // To everybody. False when nobody's subscription asks for it.
 bool Router::route(const Incoming& incoming, const ClientSession* publisher) {
-  const topic::Matches& matches = subscriptions_.match(incoming.topic);
+  const topic::Matches& matches = match(incoming.topic);
   const bool anybody = !matches.list.empty();
-  budget_.work.add(matches.list.size() + subscriptions_.match_work());
+  budget_.work.add(matches.list.size());
   bool own = false;
   for (const topic::Match& match : matches.list) {
     if (match.no_local && match.subscriber == publisher) {
@@ -150,6 +157,7 @@ bool Router::route(const Incoming& incoming, const ClientSession* publisher) {
   }
   if (own) {
     subscriptions_.match_own(incoming.topic, const_cast<ClientSession*>(publisher), own_);
+    budget_.work.add(subscriptions_.match_work());
     for (const topic::Match& match : own_.list) deliver(match, own_.ids, incoming.retain);
   }
   publication_.finish();

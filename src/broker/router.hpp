@@ -96,6 +96,13 @@ class Router {
   /// Memory of all subscriptions, and what one with this filter may add to it at most.
   std::uint64_t subscription_bytes() const;
   static std::uint64_t subscription_bytes(std::string_view filter);
+  /// Whether a subscription with this filter leaves the search for any topic within what a client may ask for at a
+  /// time: a search is not divided.
+  bool search_fits(std::string_view filter) const {
+    const std::size_t added = subscriptions_.search_added(filter);
+    return added == 0 || subscriptions_.search_max(limits_.topic_levels) + added <= kSearchMax;
+  }
+  static constexpr std::size_t kSearchMax = 20'000;
   /// True when somebody subscribes to filters that start with `$SYS`.
   bool own_wanted() const { return subscriptions_.any_below("$SYS"); }
   /// True when somebody who is there now gets messages on that topic.
@@ -133,6 +140,7 @@ class Router {
   /// Where a session's subscription at this node is among its others, or would be.
   Handles::const_iterator place(const Handles& handles, topic::SubscriptionTree::Node node) const;
   void start(const Incoming& incoming, base::Time now);
+  const topic::Matches& match(std::string_view topic);
   bool retain_fits(const Incoming& incoming, base::Time now);
   void retain(const Incoming& incoming, const ClientSession* publisher);
   bool route(const Incoming& incoming, const ClientSession* publisher);
