@@ -48,18 +48,19 @@ enum class Bound : std::uint8_t {
   client_id_bytes,
   rate,
   input_bytes_total,
-  passwords,    ///< too many wait for being verified
-  descriptors,  ///< the process has no more
-  disk,         ///< full, or cannot be written
-  store_queue,  ///< it is written too slowly
+  passwords,      ///< too many wait for being verified
+  descriptors,    ///< the process has no more
+  disk,           ///< full, or cannot be written
+  store_queue,    ///< it is written too slowly
+  filter_shapes,  ///< filters with `+` in too many different places: each search would look at all of them
 };
 inline constexpr std::string_view kBoundNames[] = {
-    "connections", "connects_per_second", "half_open", "connect_timeout",   "packet_size",        "receive_maximum",
-    "queue",       "queued_bytes_total",  "sessions",  "subscriptions",     "subscription_bytes", "retained",
-    "topic",       "client_id_bytes",     "rate",      "input_bytes_total", "passwords",          "descriptors",
-    "disk",        "store_queue"};
+    "connections", "connects_per_second", "half_open",    "connect_timeout",   "packet_size",        "receive_maximum",
+    "queue",       "queued_bytes_total",  "sessions",     "subscriptions",     "subscription_bytes", "retained",
+    "topic",       "client_id_bytes",     "rate",         "input_bytes_total", "passwords",          "descriptors",
+    "disk",        "store_queue",         "filter_shapes"};
 inline constexpr std::size_t kBounds = std::size(kBoundNames);
-static_assert(static_cast<std::size_t>(Bound::store_queue) + 1 == kBounds);
+static_assert(static_cast<std::size_t>(Bound::filter_shapes) + 1 == kBounds);
 /// As in the enumeration.
 constexpr std::string_view to_string(Bound bound) { return kBoundNames[static_cast<std::size_t>(bound)]; }
 

@@ -37,7 +37,9 @@ class ChunkPool {
   /// A chunk with room for `size` bytes; 0 for one that only refers to shared bytes.
   Chunk* take(std::size_t size);
   void give(Chunk* chunk);
-  /// Frees what is kept.
+  /// What is free and kept.
+  std::size_t kept_bytes() const { return kept_bytes_; }
+  /// Frees it.
   void trim();
 
  private:

@@ -66,6 +66,50 @@ TEST(Bounds, SubscriptionMemory) {
   EXPECT_THAT(b.subscribe(filter, 0).got(), ElementsAre("SUBACK #1 0"));
 }
 
+// A search is not divided, so what one may come to is bounded: filters that would make it more are refused. With all
+// that are granted a turn does no more than it may, and what one packet can ask for.
+TEST(Bounds, SearchesAreBounded) {
+  Bed bed(with([](BrokerOptions& o) { o.limits.subscriptions = 100'000; }));
+  Peer hostile(bed), calm(bed), source(bed);
+  hostile.connect({"hostile"}).skip();
+  calm.connect({"calm"}).skip();
+  source.connect({"source"}).skip();
+  const std::uint64_t most = Router::kSearchMax;
+  std::string topic;
+  for (int level = 0; level < 20; ++level) topic += "a/";
+  unsigned granted = 0;
+  for (unsigned combination = 0; combination < 1u << 14; ++combination) {
+    std::string filter;
+    for (unsigned level = 0; level < 20; ++level) filter += combination >> level % 14 & 1 ? "+/" : "a/";
+    granted += hostile.subscribe(filter + "no", 0).got() == std::vector<std::string>{"SUBACK #1 0"};
+  }
+  EXPECT_GT(granted, 500u);
+  EXPECT_LT(granted, 1u << 14);
+  EXPECT_EQ(bed.shard.stats().hits(Bound::filter_shapes), (1u << 14) - granted);
+
+  const std::uint64_t before = bed.shard.budget().work.done();
+  source.publish(topic + "yes", "x");
+  EXPECT_GT(bed.shard.budget().work.done() - before, most / 10) << "it is expensive";
+  EXPECT_LT(bed.shard.budget().work.done() - before, most + 1'000);
+  EXPECT_LE(most, Turns::kSliceMax);
+  // Topics that nobody asked for before: each is searched for, and a turn does not do them all.
+  bed.most_work = 0;
+  std::vector<std::uint8_t> burst;
+  for (int i = 0; i < 50; ++i) {
+    const std::string one = topic + std::to_string(i);
+    mqtt::encode(mqtt::Publish{one, {}, {}, 0, 0, false, false}, Version::v5, burst);
+  }
+  source.give(burst);
+  bed.turn();
+  EXPECT_LT(bed.most_work, 3 * Turns::kWorkPerTurn);
+
+  // Who asks for what everybody asks for is not concerned.
+  EXPECT_EQ(calm.subscribe("+/a/#", 0).got().at(0), "SUBACK #1 0");
+  EXPECT_EQ(calm.subscribe("a/b/c/d/e/f/g", 0).got().at(0), "SUBACK #1 0");
+  hostile.disconnect();
+  EXPECT_EQ(bed.shard.router().search_fits("+/b/+/c/+/d/+/e/+/f/+/g/+/h"), true);
+}
+
 TEST(Bounds, TopicAliasesTakeMemory) {
   Bed bed(with([](BrokerOptions& o) { o.limits.input_bytes_total = 2'000, o.limits.packet_size_bytes = 750; }));
   Peer a(bed), b(bed);

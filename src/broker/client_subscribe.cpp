@@ -55,6 +55,10 @@ ReasonCode Client::subscribe_one(const mqtt::FilterEntry& entry, std::uint32_t i
       shard_.hit(Bound::subscription_bytes, client_id());
       return ReasonCode::quota_exceeded;
     }
+    if (!router.search_fits(inner)) {
+      shard_.hit(Bound::filter_shapes, client_id());
+      return ReasonCode::quota_exceeded;
+    }
   }
   if (mqtt::is_server_topic(inner)) shard_.sys().wanted();
   router.subscribe(*session_, entry.filter, entry.options, id);

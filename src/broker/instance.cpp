@@ -54,8 +54,7 @@ Result<Instance::Users> Instance::load_users(const AuthOptions& options) {
 
 Result<std::unique_ptr<Instance>> Instance::open(io::Reactor& reactor, auth::PasswordPool& pool, io::TaskPool& files,
                                                  BrokerOptions options, Together together, Survived* survived) {
-  std::unique_ptr<Instance> instance(
-      new Instance(reactor, pool, files, std::move(options), std::move(together)));
+  std::unique_ptr<Instance> instance(new Instance(reactor, pool, files, std::move(options), std::move(together)));
   if (survived) {
     if (auto opened = instance->open_store(*survived); !opened) return std::move(opened).error();
   }
@@ -89,9 +88,9 @@ Instance::Instance(io::Reactor& reactor, auth::PasswordPool& pool, io::TaskPool&
       accepts_(options_.limits.connects_per_second),
       guest_(reactor, pulse_id(options_.name)),
       background_(reactor, files),
-      shard_(options_, {reactor.now(), reactor.timers(), reactor.chunks(), log_, counters_, *this,
-                        [this] { want_turn_end(); }, set_ ? set_->hash() : random_hash(), set_.get(),
-                        together.number}),
+      shard_(options_,
+             {reactor.now(), reactor.timers(), reactor.chunks(), log_, counters_, *this, [this] { want_turn_end(); },
+              [this] { free_memory(); }, set_ ? set_->hash() : random_hash(), set_.get(), together.number}),
       verifying_(std::make_shared<std::atomic<base::Duration::rep>>(0)),
       self_(std::make_shared<Instance*>(this)) {
   if (!set_) return;
@@ -370,6 +369,12 @@ void Instance::bury(Connection& connection) {
   }
   connections_.pop_back();
   want_turn_end();
+}
+
+void Instance::free_memory() {
+  connections_.shrink_to_fit();
+  buried_.shrink_to_fit();
+  reactor_.release_memory();
 }
 
 void Instance::keep_input(std::ptrdiff_t bytes) {

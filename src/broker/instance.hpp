@@ -131,6 +131,7 @@ class Instance final : private Authority, private io::TurnEnd, private io::Timer
   bool verify(std::uint64_t client, std::string_view user, std::string_view password) override;
   void on_turn_end() override;
   void end_stale_input();
+  void free_memory();
   void on_deadline(base::Time now) override;
   void finish_drain();
   Result<void> open_store(Survived& survived);

@@ -40,6 +40,17 @@ void Router::set_journal(StoreJournal* journal) {
   retained_.set_journal(journal);
 }
 
+void Router::shrink() {
+  subscriptions_.shrink();
+  shared_.shrink();
+  retained_.tree().shrink();
+  host_queue_.shrink();
+  publication_ = session::Publication(messages_);
+  scratch_ = session::Publication(messages_);
+  own_ = {};
+  messages_.trim();
+}
+
 bool Router::topic_within_limits(std::string_view topic) const {
   return topic.size() <= limits_.topic_bytes && mqtt::level_count(topic) <= limits_.topic_levels;
 }
@@ -107,8 +118,15 @@ void Router::publish_own(std::string_view topic, std::string_view value, base::T
   route(incoming, nullptr);
 }
 
-bool Router::heard(std::string_view topic) {
+// Everybody who subscribes to that.
+const topic::Matches& Router::match(std::string_view topic) {
   const topic::Matches& matches = subscriptions_.match(topic);
+  budget_.work.add(subscriptions_.match_work());
+  return matches;
+}
+
+bool Router::heard(std::string_view topic) {
+  const topic::Matches& matches = match(topic);
   return std::any_of(matches.list.begin(), matches.list.end(), [](const topic::Match& match) {
     const auto& receiver = static_cast<const Receiver&>(*match.subscriber);
     switch (receiver.kind) {
@@ -124,7 +142,7 @@ bool Router::heard(std::string_view topic) {
 bool Router::must_survive(const Incoming& incoming) {
   if (incoming.retain && !incoming.payload.empty()) return true;
   if (incoming.qos == 0) return false;
-  const topic::Matches& matches = subscriptions_.match(incoming.topic);
+  const topic::Matches& matches = match(incoming.topic);
   return std::any_of(matches.list.begin(), matches.list.end(), [](const topic::Match& match) {
     const auto& receiver = static_cast<const Receiver&>(*match.subscriber);
     if (receiver.kind == Receiver::Kind::group) return static_cast<const SharedGroup&>(receiver).stored;
@@ -140,9 +158,9 @@ bool Router::route(const Incoming& incoming, const ClientSession* publisher) {
 
 // To everybody whose session is here.
 bool Router::route_here(const Incoming& incoming, const ClientSession* publisher) {
-  const topic::Matches& matches = subscriptions_.match(incoming.topic);
+  const topic::Matches& matches = match(incoming.topic);
   const bool anybody = !matches.list.empty();
-  budget_.work.add(matches.list.size() + subscriptions_.match_work());
+  budget_.work.add(matches.list.size());
   bool own = false;
   for (const topic::Match& match : matches.list) {
     if (match.no_local && match.subscriber == publisher) {
@@ -153,6 +171,7 @@ bool Router::route_here(const Incoming& incoming, const ClientSession* publisher
   }
   if (own) {
     subscriptions_.match_own(incoming.topic, const_cast<ClientSession*>(publisher), own_);
+    budget_.work.add(subscriptions_.match_work());
     for (const topic::Match& match : own_.list) deliver(match, own_.ids, incoming.retain);
   }
   publication_.finish();

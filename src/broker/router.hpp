@@ -90,6 +90,11 @@ class Router final : private topic::FilterListener {
   /// Forgets what the host has not got yet; also from one of its callbacks.
   void stop_host() { host_queue_.clear(); }
 
+  /// What it keeps for the next messages only.
+  std::uint64_t spare_bytes() const { return messages_.kept_bytes() + subscriptions_.cache_bytes(); }
+  /// Gives back what it took when there was more of everything.
+  void shrink();
+
   session::MessagePool& messages() { return messages_; }
   const session::MessagePool& messages() const { return messages_; }
   /// For sending again and for queues; not during `publish`.
@@ -100,6 +105,13 @@ class Router final : private topic::FilterListener {
   /// Memory of all subscriptions, and what one with this filter may add to it at most.
   std::uint64_t subscription_bytes() const;
   static std::uint64_t subscription_bytes(std::string_view filter);
+  /// Whether a subscription with this filter leaves the search for any topic within what a client may ask for at a
+  /// time: a search is not divided.
+  bool search_fits(std::string_view filter) const {
+    const std::size_t added = subscriptions_.search_added(filter);
+    return added == 0 || subscriptions_.search_max(limits_.topic_levels) + added <= kSearchMax;
+  }
+  static constexpr std::size_t kSearchMax = 20'000;
   /// True when somebody subscribes to filters that start with `$SYS`.
   bool own_wanted() const {
     return subscriptions_.any_below("$SYS") || (peers_ && peers_->any_wanted_below("$SYS"));
@@ -141,6 +153,7 @@ class Router final : private topic::FilterListener {
   /// Where a session's subscription at this node is among its others, or would be.
   Handles::const_iterator place(const Handles& handles, topic::SubscriptionTree::Node node) const;
   void start(const Incoming& incoming, base::Time now);
+  const topic::Matches& match(std::string_view topic);
   bool retain_fits(const Incoming& incoming, base::Time now);
   bool accept(const Incoming& incoming, const ClientSession* publisher, bool retain);
   void retain(const Incoming& incoming, std::uint64_t publisher);

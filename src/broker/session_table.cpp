@@ -78,6 +78,7 @@ bool SessionTable::may_end_more() {
 }
 
 void SessionTable::due(ClientSession& session, base::Time now) {
+  on_due_();
   if (!may_end_more()) return timers_.arm(*session.absence, now + kMomentLater);
   if (!end_due(session, now)) arm(session);
 }

@@ -1,9 +1,11 @@
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
 #include <unordered_set>
+#include <utility>
 
 #include "base/text_hash.hpp"
 #include "broker/receiver.hpp"
@@ -15,9 +17,15 @@ namespace shoal::broker {
 /// included. Pure; the shard's thread.
 class SessionTable {
  public:
+  /// `on_due`: called before a deadline ends a session or publishes a will.
   SessionTable(session::QueueBudget& budget, Router& router, io::TimerQueue& timers, const base::Time& now,
-               base::TextHash hash)
-      : budget_(budget), router_(router), timers_(timers), now_(now), sessions_(8, IdHash{hash}) {}
+               base::TextHash hash, std::function<void()> on_due)
+      : budget_(budget),
+        router_(router),
+        timers_(timers),
+        now_(now),
+        on_due_(std::move(on_due)),
+        sessions_(8, IdHash{hash}) {}
   ~SessionTable();
   SessionTable(const SessionTable&) = delete;
   SessionTable& operator=(const SessionTable&) = delete;
@@ -28,6 +36,8 @@ class SessionTable {
   void restored(ClientSession& session, base::Time since);
 
   std::size_t size() const { return sessions_.size(); }
+  /// Gives back what it took when there were more.
+  void shrink() { sessions_.rehash(0); }
   /// Sessions whose expiry passed.
   std::uint64_t expired() const { return expired_; }
   ClientSession* find(std::string_view client_id);
@@ -83,6 +93,7 @@ class SessionTable {
   StoreJournal* journal_ = nullptr;
   io::TimerQueue& timers_;
   const base::Time& now_;
+  std::function<void()> on_due_;
   std::unordered_set<std::unique_ptr<ClientSession>, IdHash, SameId> sessions_;
 };
 

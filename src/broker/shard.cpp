@@ -38,7 +38,7 @@ Shard::Shard(const BrokerOptions& options, ShardContext context)
       peers_(context_.set ? std::make_unique<Peers>(*context_.set, context_.number, context_.want_turn_end) : nullptr),
       backlogs_(context_.set ? context_.set->count() : 0),
       router_(options.limits, budget_, *this, context_.hash, peers_.get()),
-      sessions_(budget_, router_, context_.timers, context_.now, context_.hash),
+      sessions_(budget_, router_, context_.timers, context_.now, context_.hash, context_.want_turn_end),
       sys_(*this) {
   router_.messages().set_storable(false);
   options_changed();
@@ -123,7 +123,33 @@ void Shard::turn_end() {
   if (journal_ && !journal_->empty() && !commit_delay_.armed())
     context_.timers.arm(commit_delay_, now() + kCommitDelay);
   peaks_ = use();
+  memory_release_.note(needed_bytes(), now());
   turns_.begin();
+}
+
+// By what was counted for `peaks_`; pools are for those who are there.
+std::uint64_t Shard::needed_bytes() const {
+  constexpr std::uint64_t kConnection = 512;
+  constexpr std::uint64_t kSession = 256;
+  const LimitUse& use = peaks_;
+  std::uint64_t bytes = (use.connections.now + use.half_open.now) * kConnection + use.sessions.now * kSession +
+                        use.queued_bytes_total.now + use.subscription_bytes.now + use.retained_bytes.now +
+                        use.output_bytes_total.now + use.input_bytes_total.now + use.store_queue_bytes.now;
+  if (use.connections.now != 0) bytes += router_.spare_bytes() + context_.chunks.kept_bytes();
+  return bytes;
+}
+
+void Shard::release_memory() {
+  router_.shrink();
+  sessions_.shrink();
+  verifying_.rehash(0);
+  if (journal_) journal_->shrink();
+  for (auto* list : {&overflowed_, &holding_, &dirty_, &flushing_}) list->shrink_to_fit();
+  paused_.shrink_to_fit();
+  turns_.shrink();
+  packet_scratch_ = std::vector<std::uint8_t>();
+  property_scratch_ = {};
+  context_.memory_freed();
 }
 
 // One look at the clock for all of a turn: what a message costs by itself is far below what can be told.
@@ -304,10 +330,11 @@ void Shard::spend_now(Client& client, std::size_t bytes) {
     const std::uint64_t all = total(of);
     return rate.spend(static_cast<double>(all - std::exchange(seen, all)), now());
   };
-  const base::Duration wait = std::max({spend(messages_in_, Figure::rate_messages_in, seen_messages_in_),
-                                        spend(bytes_in_, Figure::rate_bytes_in, seen_bytes_in_),
-                                        spend(messages_out_, Figure::rate_messages_out, seen_messages_out_),
-                                        spend(bytes_out_, Figure::rate_bytes_out, seen_bytes_out_), client.spend(bytes)});
+  const base::Duration wait =
+      std::max({spend(messages_in_, Figure::rate_messages_in, seen_messages_in_),
+                spend(bytes_in_, Figure::rate_bytes_in, seen_bytes_in_),
+                spend(messages_out_, Figure::rate_messages_out, seen_messages_out_),
+                spend(bytes_out_, Figure::rate_bytes_out, seen_bytes_out_), client.spend(bytes)});
   if (wait == base::Duration{}) return;
   hit(Bound::rate, client.client_id());
   pause(client, wait);

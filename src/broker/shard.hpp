@@ -13,6 +13,7 @@
 #include "base/intrusive_list.hpp"
 #include "base/log.hpp"
 #include "broker/client.hpp"
+#include "broker/memory_release.hpp"
 #include "broker/peers.hpp"
 #include "broker/rate_limit.hpp"
 #include "broker/restore.hpp"
@@ -57,6 +58,8 @@ struct ShardContext {
   Authority& authority;
   /// Asks for `Shard::turn_end` at the end of this turn.
   std::function<void()> want_turn_end;
+  /// What the shard does not need any more is freed: whatever else was there for that may go, too.
+  std::function<void()> memory_freed = [] {};
   /// For tables whose keys clients choose; random in a program that strangers reach.
   base::TextHash hash = base::TextHash();
   /// What it shares with the instance's other shards, among which it is the n-th; null: there are none.
@@ -251,6 +254,8 @@ class Shard final : private Deliveries, private io::Timer {
   void hear_message(unsigned from, Note note, NoteReader& reader);
   void tell_backlogs();
   void go_on(ClientSession& session);
+  std::uint64_t needed_bytes() const;
+  void release_memory();
   void wait_in_line(Client& client);
   void run_line();
   void flush_dirty();
@@ -276,6 +281,7 @@ class Shard final : private Deliveries, private io::Timer {
   LimitUse peaks_;  // as of the last turn's end
   std::unique_ptr<Peers> peers_;              // null: no other shards
   std::vector<std::uint8_t> backlogs_;        // by shard: how full the queues are that its messages came to
+  MemoryRelease memory_release_{context_.timers, [this] { release_memory(); }};
   Router router_;
   SessionTable sessions_;
   std::unique_ptr<StoreJournal> journal_;  // null: nothing survives

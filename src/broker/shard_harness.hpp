@@ -80,6 +80,7 @@ struct Bed {
   std::vector<std::string> log_lines;
   EdgeCounters edge;
   bool wants_turn = false;
+  int memory_freed = 0;         ///< times
   std::uint64_t most_work = 0;  ///< that a turn's end did, in units of `session::Work`
   FakeAuthority authority;
   std::vector<class Peer*> peers;

@@ -124,6 +124,7 @@ Bed::Bed(BrokerOptions o, store::MemoryStore::Disk* given, std::uint64_t segment
                       .edge = edge,
                       .authority = authority,
                       .want_turn_end = [this] { wants_turn = true; },
+                      .memory_freed = [this] { ++memory_freed; },
                       .set = set.get()}) {
   for (unsigned i = 1; set && i < set->count(); ++i) others.push_back(std::make_unique<OtherShard>(*this, i));
   disk = given;

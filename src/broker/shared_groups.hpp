@@ -122,6 +122,12 @@ class SharedGroups {
   /// percent, when members are connected and none could take it; otherwise 0.
   unsigned deliver(SharedGroup& group, session::Publication& publication, bool retain);
 
+  /// Gives back what it took when there were more groups.
+  void shrink() {
+    groups_.rehash(0);
+    by_number_.rehash(0);
+  }
+
   // With other shards: shared_parts.cpp.
   /// That shard's part has so many members, of these connected; none: it is gone.
   void part_changed(unsigned shard, std::string_view filter, std::uint32_t members, std::uint32_t connected,

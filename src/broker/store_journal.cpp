@@ -300,6 +300,21 @@ void StoreJournal::alive() {
   if (now_ - last_batch_at_ >= kAliveEvery) store_->batch().put(store::Alive{});
 }
 
+void StoreJournal::shrink() {
+  while (!slots_.empty() && !slots_.back()) slots_.pop_back();
+  slots_.shrink_to_fit();
+  free_.clear();
+  for (std::size_t slot = slots_.size(); slot-- > 0;) {
+    if (!slots_[slot]) free_.push_back(static_cast<std::uint32_t>(slot));
+  }
+  free_.shrink_to_fit();
+  for (Segment& segment : segments_) {
+    segment.sessions.shrink_to_fit();
+    segment.retained.shrink_to_fit();
+  }
+  store_->batch().shrink();
+}
+
 void StoreJournal::restore_numbers(std::uint64_t last_session, std::uint64_t last_message) {
   last_session_ = last_session;
   last_message_ = last_message;

@@ -104,6 +104,8 @@ class StoreJournal final : public session::Journal {
   /// A large message that is there has come back into memory.
   void note_resident(session::Place place);
   ClientSession* session_at(std::uint32_t slot) { return slot < slots_.size() ? slots_[slot] : nullptr; }
+  /// Gives back what it took when there were more sessions. Slots stay.
+  void shrink();
   std::size_t sessions() const { return slots_.size() - free_.size(); }
   const Segment& oldest() const { return segments_.front(); }
   /// The oldest segment, whose things are to be told again.

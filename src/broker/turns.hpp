@@ -38,6 +38,8 @@ class Turns {
 
   std::size_t waiting() const { return line_.size(); }
   void wait(Client& client) { line_.push(&client); }
+  /// Gives back what it took when there were more.
+  void shrink() { line_.shrink(); }
   /// Takes the first in line, of whom there is one; null when it went away meanwhile.
   Client* next() { return line_.pop(); }
   void forget(const Client& client) {

@@ -1,7 +1,9 @@
 #include "io/reactor.hpp"
 
+#include <malloc.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -127,6 +129,23 @@ void Reactor::end_turn() {
 
 void Reactor::dispose(std::shared_ptr<void> object) {
   if (dispatching_) disposed_.push_back(std::move(object));
+}
+
+void Reactor::release_memory() {
+  if (!release_.armed()) timers_.arm(release_, std::max(now_, release_.next));
+}
+
+// Not more often: it takes the longer the more pieces the free memory is in, and others of the process may do the same.
+void Reactor::Release::on_deadline(base::Time now) {
+  next = now + base::seconds(1);
+  reactor_.chunks_.trim();
+  reactor_.timers_.shrink();
+  // Whole pages of the buffer, which nobody reads from now.
+  const auto page = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
+  const auto begin = (reinterpret_cast<std::uintptr_t>(reactor_.scratch_.get()) + page - 1) / page * page;
+  const auto end = (reinterpret_cast<std::uintptr_t>(reactor_.scratch_.get()) + kScratchBytes) / page * page;
+  ::madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);
+  ::malloc_trim(0);
 }
 
 void Reactor::forget(TurnEnd& who) {

@@ -129,6 +129,8 @@ class Reactor {
   static base::Time read_clock();
   TimerQueue& timers() { return timers_; }
   base::ChunkPool& chunks() { return chunks_; }
+  /// Somebody freed much: when this turn ends, or a second after the last time, the memory goes back to the system.
+  void release_memory();
   /// The buffer everybody reads into: its content lives until the next read of anybody.
   std::span<std::uint8_t> scratch() { return {scratch_.get(), kScratchBytes}; }
   /// Calls `who` once when this turn ends.
@@ -146,6 +148,18 @@ class Reactor {
  private:
   static constexpr std::size_t kScratchBytes = 256 * 1024;
 
+  /// Asks the allocator for what is free: one wake-up for everybody who freed something.
+  class Release final : public Timer {
+   public:
+    explicit Release(Reactor& reactor) : reactor_(reactor) {}
+    base::Time next{};  ///< not before
+
+   private:
+    void on_deadline(base::Time now) override;
+
+    Reactor& reactor_;
+  };
+
   Reactor() = default;
   bool may_sleep();
   void run_mailbox(bool last = false);
@@ -158,6 +172,7 @@ class Reactor {
   std::atomic<std::thread::id> thread_;
   base::Time now_{};
   TimerQueue timers_;
+  Release release_{*this};  // gone before the timers
   base::ChunkPool chunks_;
   std::unique_ptr<std::uint8_t[]> scratch_;
   std::size_t guests_ = 0;

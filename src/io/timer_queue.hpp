@@ -48,6 +48,8 @@ class TimerQueue {
   /// Arms or moves a timer.
   void arm(Timer& timer, base::Time deadline);
   void cancel(Timer& timer);
+  /// Gives back what it took when there were more.
+  void shrink() { heap_.shrink_to_fit(); }
   /// The earliest deadline, or `base::kNever`.
   base::Time next() const { return heap_.empty() ? base::kNever : heap_.front()->deadline_; }
   /// Calls everything that is due. A timer armed meanwhile for `now` or earlier waits for the next call.

@@ -28,10 +28,13 @@ constexpr std::size_t class_of(std::size_t size) {
 
 }  // namespace
 
-MessagePool::~MessagePool() {
-  for (Free* free : free_) {
+MessagePool::~MessagePool() { trim(); }
+
+void MessagePool::trim() {
+  for (Free*& free : free_) {
     while (free) ::operator delete(std::exchange(free, free->next));
   }
+  kept_bytes_ = 0;
 }
 
 void* MessagePool::take(std::size_t size, std::size_t size_class) {

@@ -203,6 +203,11 @@ class MessagePool {
   /// Whether a store may have what is made from now on; it takes 24 bytes more then. True before the first call.
   void set_storable(bool storable) { storable_ = storable; }
 
+  /// What is free and kept.
+  std::size_t kept_bytes() const { return kept_bytes_; }
+  /// Frees it.
+  void trim();
+
   std::size_t count_now() const { return count_now_; }
   /// What a message of `size()` bytes takes.
   static constexpr std::size_t cost(std::size_t size) {

@@ -106,7 +106,7 @@ void RecordWriter::clear() {
   small_ = memory_.size() > kSmall && size_ < memory_.size() / 8 ? small_ + 1 : 0;
   size_ = front_;
   if (small_ < kSmallMax) return;
-  memory_ = {};
+  shrink();
   small_ = 0;
 }
 

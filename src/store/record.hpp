@@ -237,6 +237,10 @@ class RecordWriter {
   std::span<std::uint8_t> bytes() { return std::span(memory_).first(empty() ? 0 : size_); }
   /// Forgets the records. Their memory stays while as much is needed again and again.
   void clear();
+  /// Gives that memory back, too, when there are no records.
+  void shrink() {
+    if (empty()) memory_ = std::vector<std::uint8_t>();  // `{}` would only clear it
+  }
 
  private:
   class Out;

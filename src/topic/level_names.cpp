@@ -26,7 +26,7 @@ std::uint32_t LevelNames::acquire(std::string_view text) {
   std::size_t slot = slot_of(text, hash);
   if (slots_[slot] == kNone) {
     if ((used_ + 1) * 4 > slots_.size() * 3) {
-      grow();
+      rehash(slots_.size() * 2);
       slot = slot_of(text, hash);
     }
     std::uint32_t id;
@@ -67,8 +67,21 @@ void LevelNames::release(std::uint32_t id) {
   --used_;
 }
 
-void LevelNames::grow() {
-  std::vector<std::uint32_t> old(slots_.size() * 2, kNone);
+void LevelNames::shrink() {
+  while (names_.back().uses == 0) names_.pop_back();  // the wildcards stay
+  names_.shrink_to_fit();
+  free_.clear();
+  for (std::size_t id = names_.size(); id-- > 0;) {
+    if (names_[id].uses == 0) free_.push_back(static_cast<std::uint32_t>(id));
+  }
+  free_.shrink_to_fit();
+  std::size_t slots = 8;
+  while (used_ * 2 > slots) slots *= 2;
+  if (slots < slots_.size()) rehash(slots);
+}
+
+void LevelNames::rehash(std::size_t size) {
+  std::vector<std::uint32_t> old(size, kNone);
   old.swap(slots_);
   for (const std::uint32_t id : old) {
     if (id == kNone) continue;

@@ -28,6 +28,8 @@ class LevelNames {
 
   std::string_view text(std::uint32_t id) const { return names_[id].text.view(); }
   std::size_t size() const { return used_; }
+  /// Gives back what it took when there were more. Numbers stay.
+  void shrink();
   /// Memory: entries and the texts they own.
   std::size_t bytes() const { return used_ * (sizeof(Name) + 2 * sizeof(std::uint32_t)) + text_bytes_; }
 
@@ -43,7 +45,7 @@ class LevelNames {
     return static_cast<std::uint32_t>(hash ^ hash >> 32);
   }
   std::size_t slot_of(std::string_view text, std::uint32_t hash) const;
-  void grow();
+  void rehash(std::size_t size);
 
   base::TextHash hash_;
   std::vector<Name> names_;

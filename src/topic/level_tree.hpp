@@ -83,6 +83,24 @@ class LevelTree {
     prune(node, [](Node) {});
   }
 
+  /// Gives back what it took when there was more in it. Nodes stay where they are: what goes is free behind the last.
+  void shrink() {
+    std::size_t end = nodes_.size();
+    while (end > 1 && is_free(nodes_[end - 1])) --end;
+    nodes_.resize(end);
+    nodes_.shrink_to_fit();
+    free_ = kNone;
+    for (std::size_t i = end; i-- > 1;) {
+      if (!is_free(nodes_[i])) continue;
+      nodes_[i].next = free_;
+      free_ = static_cast<Node>(i);
+    }
+    std::size_t edges = 8;
+    while (size_ * 2 > edges) edges *= 2;
+    if (edges < edges_.size()) rehash(edges);
+    names_.shrink();
+  }
+
   /// The name or filter that leads to `node`.
   std::string path(Node node) const {
     std::vector<std::uint32_t> levels;
@@ -107,6 +125,9 @@ class LevelTree {
     Value value{};
   };
 
+  // But for the root, whoever is there has a parent.
+  static bool is_free(const Entry& entry) { return entry.parent == kNone; }
+
   static std::size_t mix(Node parent, std::uint32_t level) {
     const std::uint64_t key = (static_cast<std::uint64_t>(parent) << 32 | level) * 0x9e3779b97f4a7c15u;
     return static_cast<std::size_t>(key ^ key >> 29);
@@ -122,7 +143,7 @@ class LevelTree {
   }
 
   Node add(Node parent, std::string_view text) {
-    if ((size_ + 1) * 4 > edges_.size() * 3) grow();
+    if ((size_ + 1) * 4 > edges_.size() * 3) rehash(edges_.size() * 2);
     Node node;
     if (free_ != kNone) {
       node = free_;
@@ -174,8 +195,8 @@ class LevelTree {
     --size_;
   }
 
-  void grow() {
-    std::vector<Node> old(edges_.size() * 2, kNone);
+  void rehash(std::size_t size) {
+    std::vector<Node> old(size, kNone);
     old.swap(edges_);
     for (const Node node : old) {
       if (node != kNone) edges_[edge_of(nodes_[node].parent, nodes_[node].level)] = node;

@@ -27,6 +27,9 @@ class RetainedTree {
   /// Memory of the tree itself, without the messages.
   std::size_t index_bytes() const { return tree_.bytes(); }
 
+  /// Gives back what it took when there were more. Places stay, and walks go on.
+  void shrink() { tree_.shrink(); }
+
   /// The message of a topic; empty when there is none.
   Ref find(std::string_view topic) const {
     const auto node = tree_.find(topic);

@@ -11,6 +11,19 @@ constexpr std::size_t kCacheSizeMin = 16;
 constexpr std::size_t kCacheSizeMax = 4096;
 constexpr std::size_t kCacheWeightMax = 256 * 1024;  // matches and identifiers in all cached results
 
+// A filter with every text replaced by one that is none; empty without `+`, because such filters are alone in their
+// level. A `#` at the end is found from the node above.
+std::string shape_of(std::string_view filter) {
+  if (filter.find('+') == std::string_view::npos) return {};
+  std::string shape;
+  mqtt::Levels levels(filter);
+  for (std::string_view level; levels.next(level);) {
+    if (level != "#") shape += level == "+" ? "+/" : "-/";
+  }
+  shape.pop_back();
+  return shape;
+}
+
 }  // namespace
 
 SubscriptionTree::Handle SubscriptionTree::find(std::string_view filter, const Subscriber* subscriber) const {
@@ -40,6 +53,7 @@ SubscriptionTree::Handle SubscriptionTree::subscribe(std::string_view filter, Su
   entry.node = node & 0x3fffffff;
   entry.set(options, id);
   if (first != kNone) entries_[first].previous = handle;
+  else if (const std::string shape = shape_of(filter); !shape.empty()) ++shapes_.value(shapes_.insert(shape)).filters;
   tree_.value(node).handle = handle;
   ++size_;
   ++generation_;
@@ -57,13 +71,58 @@ void SubscriptionTree::unsubscribe(Handle handle) {
   if (entry.previous != kNone) entries_[entry.previous].next = entry.next;
   else tree_.value(entry.node).handle = entry.next;
   if (entry.next != kNone) entries_[entry.next].previous = entry.previous;
-  if (listener_ && entry.previous == kNone && entry.next == kNone) listener_->filter_removed(tree_.path(entry.node));
+  if (entry.previous == kNone && entry.next == kNone) {
+    if (listener_) listener_->filter_removed(tree_.path(entry.node));
+    forget_shape(entry.node);
+  }
   tree_.prune(entry.node);
   entry = Entry{};
   entry.next = free_;
   free_ = handle;
   --size_;
   ++generation_;
+}
+
+// Nobody has the node's filter any more.
+void SubscriptionTree::forget_shape(Node node) {
+  if (shapes_.size() == 0) return;
+  const std::string shape = shape_of(tree_.path(node));
+  if (shape.empty()) return;
+  const Node last = shapes_.find(shape);
+  --shapes_.value(last).filters;
+  shapes_.prune(last);
+}
+
+std::size_t SubscriptionTree::search_added(std::string_view filter) const {
+  const std::string shape = shape_of(filter);
+  if (shape.empty()) return 0;
+  std::size_t added = 0;
+  Node node = LevelTree<Count>::kRoot;
+  mqtt::Levels levels(shape);
+  for (std::string_view level; levels.next(level);) {
+    if (node != kNone) node = shapes_.child(node, shapes_.names().find(level));
+    if (node == kNone) ++added;
+  }
+  return added;
+}
+
+void SubscriptionTree::shrink() {
+  while (!entries_.empty() && !entries_.back().subscriber) entries_.pop_back();
+  entries_.shrink_to_fit();
+  free_ = kNone;
+  for (std::size_t i = entries_.size(); i-- > 0;) {
+    if (entries_[i].subscriber) continue;
+    entries_[i].next = free_;
+    free_ = static_cast<Handle>(i);
+  }
+  tree_.shrink();
+  shapes_.shrink();
+  cache_ = std::vector<Cached>();  // `{}` would only clear it
+  cache_weight_ = cache_text_ = cache_conflicts_ = 0;
+  uncached_ = {};
+  frontier_ = std::vector<Node>();
+  next_frontier_ = std::vector<Node>();
+  found_ = std::vector<Handle>();
 }
 
 // Finds the entries of all matching nodes, level by level: the frontier holds the nodes whose path
@@ -142,7 +201,7 @@ SubscriptionTree::Cached& SubscriptionTree::cached(std::string_view topic) {
   if (++cache_conflicts_ > cache_.size() && cache_.size() < kCacheSizeMax) {
     const std::size_t size = cache_.size() * 2;
     cache_ = std::vector<Cached>(size);
-    cache_weight_ = 0;
+    cache_weight_ = cache_text_ = 0;
     cache_conflicts_ = 0;
     return cache_[hash & (size - 1)];
   }
@@ -155,7 +214,7 @@ const Matches& SubscriptionTree::match(std::string_view topic) {
   if (slot.generation == generation_ && slot.topic == topic) return slot.matches;
   collect(topic);
   if (cache_weight_ + found_.size() * 2 > kCacheWeightMax) {
-    cache_weight_ = 0;
+    cache_weight_ = cache_text_ = 0;
     for (Cached& other : cache_) other = Cached{};
     if (found_.size() * 2 > kCacheWeightMax) {
       merge(uncached_);
@@ -164,6 +223,7 @@ const Matches& SubscriptionTree::match(std::string_view topic) {
   }
   cache_weight_ -= slot.matches.weight();
   slot.generation = generation_;
+  cache_text_ = cache_text_ - slot.topic.size() + topic.size();
   slot.topic.assign(topic);
   merge(slot.matches);
   cache_weight_ += slot.matches.weight();

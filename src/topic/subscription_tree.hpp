@@ -53,7 +53,7 @@ class SubscriptionTree {
   using Node = std::uint32_t;
   static constexpr Node kNone = UINT32_MAX;
 
-  explicit SubscriptionTree(base::TextHash hash = base::TextHash()) : hash_(hash), tree_(hash) {}
+  explicit SubscriptionTree(base::TextHash hash = base::TextHash()) : hash_(hash), tree_(hash), shapes_(hash) {}
 
   /// Who hears of filters that come and go; null: nobody. It outlives the tree, or is taken away.
   void set_listener(FilterListener* listener) { listener_ = listener; }
@@ -87,12 +87,23 @@ class SubscriptionTree {
   std::uint32_t id(Handle handle) const { return entries_[handle].id; }
   std::size_t size() const { return size_; }
   /// Memory of the subscriptions and of the tree they are in.
-  std::size_t bytes() const { return size_ * sizeof(Entry) + tree_.bytes(); }
+  std::size_t bytes() const { return size_ * sizeof(Entry) + tree_.bytes() + shapes_.bytes(); }
+  /// What the remembered results take.
+  std::size_t cache_bytes() const {
+    return cache_.size() * sizeof(Cached) + cache_weight_ * sizeof(Match) + cache_text_;
+  }
+  /// Gives back what it took when there were more subscriptions, and forgets results. Handles stay.
+  void shrink();
   /// True when some filter starts with this level.
   bool any_below(std::string_view level) const {
     return tree_.child(LevelTree<First>::kRoot, tree_.names().find(level)) != LevelTree<First>::kNone;
   }
-  /// What the last `match` took: nodes and subscriptions looked at; 1 for a cached result.
+  /// Most nodes that a search may look at for a topic of so many levels, and how many a subscription to this filter
+  /// would add to that. For each level a search follows nodes that differ in where they have `+`; so they are bounded
+  /// by how many such shapes there are, whatever the texts. What it finds comes to that.
+  std::size_t search_max(std::size_t levels) const { return 1 + levels + shapes_.size(); }
+  std::size_t search_added(std::string_view filter) const;
+  /// What the last `match` or `match_own` took: nodes and subscriptions looked at; 1 for a cached result.
   std::size_t match_work() const { return match_work_; }
   /// Grows with every change: results of different values may differ.
   std::uint64_t generation() const { return generation_; }
@@ -125,12 +136,19 @@ class SubscriptionTree {
     bool operator!() const { return handle == kNone; }
   };
 
+  // Filters of one shape.
+  struct Count {
+    std::uint32_t filters = 0;
+    bool operator!() const { return filters == 0; }
+  };
+
   struct Cached {
     std::uint64_t generation = 0;
     std::string topic;
     Matches matches;
   };
 
+  void forget_shape(Node node);
   void collect(std::string_view topic);
   void merge(Matches& matches);
   Cached& cached(std::string_view topic);
@@ -138,6 +156,7 @@ class SubscriptionTree {
   base::TextHash hash_;
   FilterListener* listener_ = nullptr;
   LevelTree<First> tree_;
+  LevelTree<Count> shapes_;  // of filters with `+`
   std::vector<Entry> entries_;
   Handle free_ = kNone;
   std::size_t size_ = 0;
@@ -145,6 +164,7 @@ class SubscriptionTree {
 
   std::vector<Cached> cache_;  // direct-mapped, a power of two
   std::size_t cache_weight_ = 0;
+  std::size_t cache_text_ = 0;  // bytes of topics
   std::size_t cache_conflicts_ = 0;
   Matches uncached_;
   std::size_t match_work_ = 0;

@@ -198,5 +198,34 @@ TEST_F(SubscriptionTreeTest, ManySubscribers) {
   }
 }
 
+// Shrinking in between changes nothing but what is free.
+TEST_F(SubscriptionTreeTest, Shrinks) {
+  const auto stays = tree.subscribe("a/+/stays", &anna, qos(1), 7);
+  std::vector<SubscriptionTree::Handle> many;
+  for (int i = 0; i < 5000; ++i) many.push_back(tree.subscribe("x/" + std::to_string(i) + "/#", &ben, qos(0), 0));
+  const auto late = tree.subscribe("a/late/#", &ben, qos(2), 0);
+  for (int i = 5000; i < 10000; ++i) many.push_back(tree.subscribe("x/" + std::to_string(i) + "/#", &ben, qos(0), 0));
+  for (std::size_t i = 0; i < many.size(); i += 2) tree.unsubscribe(many[i]);
+  tree.shrink();
+  EXPECT_EQ(match("x/4999/y"), "ben:0");
+  EXPECT_EQ(match("x/4998/y"), "");
+  for (std::size_t i = 1; i < many.size(); i += 2) tree.unsubscribe(many[i]);
+  tree.shrink();
+  EXPECT_EQ(tree.size(), 2u);
+  EXPECT_EQ(tree.cache_bytes(), 0u);
+  EXPECT_EQ(tree.filter(stays), "a/+/stays");
+  EXPECT_EQ(tree.filter(late), "a/late/#");
+  EXPECT_EQ(match("a/late/stays"), "anna:1[7] ben:2");
+  for (int i = 0; i < 5000; ++i) many[i] = tree.subscribe("y/" + std::to_string(i), &ben, qos(1), 0);
+  EXPECT_EQ(match("y/4321"), "ben:1");
+  EXPECT_EQ(match("a/late/stays"), "anna:1[7] ben:2");
+  for (int i = 0; i < 5000; ++i) tree.unsubscribe(many[i]);
+  tree.unsubscribe(stays);
+  tree.unsubscribe(late);
+  tree.shrink();
+  EXPECT_EQ(tree.bytes(), SubscriptionTree().bytes());
+  EXPECT_EQ(match("a/late/stays"), "");
+}
+
 }  // namespace
 }  // namespace shoal::topic
