@@ -134,6 +134,7 @@ def test_memory_is_flat_for_ten_minutes(make_fleet):
         end.set()
         for thread in [*threads, *visitors["memory"], *visitors["stored"]]:
             thread.join(130)
+    grown = {}
     for name in names:
         settled = samples[name][int(SETTLED_S * seconds / SECONDS):]
         part = len(settled) // 4
@@ -143,12 +144,27 @@ def test_memory_is_flat_for_ten_minutes(make_fleet):
               f"first quarter after two minutes {first:.0f}, last quarter {last:.0f}, most {max(samples[name])}, "
               f"most in the first two minutes {max(samples[name][:-len(settled)])}; seed {seed}")
         assert fleet.pid(name) == pids[name] and stats["restarts"] == 0
-        assert last <= first * 1.15 + 2048, name
-        assert max(settled[-part:]) <= max(samples[name][:-part]) * 1.25 + 2048, name
-    # What is left when all are gone and their sessions have ended.
+        grown[name] = last / first
+    # What was in the tables is gone with those who were there: the rest would be a leak.
+    left = {}
     for name in names:
         for visitor in visitors[name]:
             for n in range(20):
                 with Wire(ports[name]) as c:
                     c.connect(f"visitor-{visitor.seed}-{n}")
+        with Wire(ports[name]) as c:
+            c.connect("last")
+            c.subscribe("#")
+            kept = {body[2:2 + struct.unpack("!H", body[:2])[0]] for kind, _, body in c.ping() if kind == PUBLISH}
+            for n, topic in enumerate(kept):
+                c.publish(topic.decode(), b"", retain=True)
+                if n % 100 == 99:
+                    c.ping()
+            c.ping()
         wait_until(lambda: fleet.ps()[name]["clients"] == 0, "all gone")
+        time.sleep(3)
+        left[name] = resident_kb(pids[name]) - idle[name]
+    print(f"left when all have gone: {left} kB")
+    assert max(left.values()) < 2048
+    # Not flat to the byte: what many queues need at most at a time is found slowly, and kept while half is needed.
+    assert max(grown.values()) < 1.25, grown
