@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cassert>
 #include <cerrno>
 #include <csignal>
 #include <cstring>
@@ -86,7 +87,7 @@ struct Worker::Starting {
 
 struct Worker::Hosted {
   std::unique_ptr<Broker> broker;
-  link::Message told{link::type::kStart};
+  std::string told;  // encoded: there may be thousands, and a message with all options takes four times as much
   std::chrono::steady_clock::time_point since = std::chrono::steady_clock::now();
   bool draining = false;
   std::atomic<bool> drained = false;  // set by any of its threads
@@ -176,7 +177,9 @@ void Worker::greet() {
     for (const ListenerOptions& listener : hosted->broker->options().listeners) sockets.emplace_back(listener.fd);
     std::erase_if(sockets, [](const base::UniqueFd& fd) { return !fd; });  // it drains, or there are none left
     const auto since = std::chrono::steady_clock::now() - hosted->since;
-    tell(hosted->told, hosted->draining ? "stopping" : "ready",
+    const auto told = link::Message::decode(hosted->told);
+    assert(told);
+    tell(*told, hosted->draining ? "stopping" : "ready",
          static_cast<std::uint64_t>(std::chrono::duration_cast<milliseconds>(since).count()), std::move(sockets));
   }
   for (const auto& starting : starting_) {
@@ -265,7 +268,7 @@ void Worker::on_started() {
       for (std::size_t i = 0; i < started->listeners; ++i) ready.add("port", (*started->broker)->port(i));
       auto hosted = std::make_unique<Hosted>();
       hosted->broker = std::move(*started->broker);
-      hosted->told = std::move(started->told);
+      hosted->told = started->told.encode();
       hosted_.emplace(started->name, std::move(hosted));
       send(ready);
     }
@@ -300,7 +303,7 @@ void Worker::change(link::Received received) {
     if (key == "listener" || key == "kept-listener") ++listener;
   }
   auto changed = found->second->broker->change(std::move(*options));
-  if (changed) found->second->told = with_all_listeners(received.message);
+  if (changed) found->second->told = with_all_listeners(received.message).encode();
   answer(changed ? std::string_view() : std::string_view(changed.error().message));
 }
 

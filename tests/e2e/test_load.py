@@ -124,6 +124,24 @@ def test_an_idle_worker_sleeps_for_long(plants):
     stays_idle(plants, 30)
 
 
+def test_idle_connections_wake_nobody(make_fleet):
+    """Keep-alive is a deadline of each connection, not a tick: what wakes the worker is what comes from outside."""
+    fleet = make_fleet(instance("crowd")).start()
+    pid = fleet.pid("crowd")
+    logins = [{"client_id": f"c{i}", "keep_alive": 600} for i in range(500)]
+    with Swarm(fleet.port("crowd"), logins) as swarm, Wire(fleet.port("crowd")) as pings:
+        swarm.until(500, 30)
+        pings.connect("pings", keep_alive=60)
+        wait_until(lambda: fleet.ps()["crowd"]["clients"] == 501, "all counted")
+        time.sleep(2)  # what was under way, log lines included, comes to rest
+        before = switches(pid)
+        time.sleep(5)
+        assert switches(pid) == before
+        for _ in range(10):
+            assert pings.ping() == []
+        assert switches(pid) - before <= 10
+
+
 @pytest.mark.release
 def test_50_workers_are_small(make_fleet):
     fleet = make_fleet("".join(instance(f"i{n}") for n in range(50))).start()

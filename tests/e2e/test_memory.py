@@ -1,7 +1,9 @@
 """What a worker needs for a burst it gives back when the burst is over."""
 
+import os
+import selectors
 import socket
-import struct
+import threading
 import time
 from pathlib import Path
 
@@ -182,3 +184,53 @@ def test_a_burst_leaves_no_memory_behind(make_fleet, burst, persistence):
     finally:
         print(f"{burst.__name__}: idle {before} kB, in the burst {most} kB, {resident_kb(pid) - before:+} kB afterwards")
     assert fleet.pid("burst") == pid and most > before + 4 * LEFT_KB_MAX
+
+
+class Readers(threading.Thread):
+    """Reads what comes on many connections, and counts it."""
+
+    def __init__(self, sockets):
+        super().__init__(daemon=True)
+        self.received = 0
+        self.end = False
+        self.selector = selectors.DefaultSelector()
+        for s in sockets:
+            self.selector.register(s, selectors.EVENT_READ)
+        self.start()
+
+    def run(self):
+        while not self.end:
+            for key, _ in self.selector.select(0.05):
+                self.received += len(key.fileobj.recv(1 << 20))
+
+
+def cpu_s(pid):
+    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+@pytest.mark.parametrize("qos", [0, 1])
+def test_large_messages_are_kept_once_however_many_are_slow(make_fleet, qos):
+    """100 readers, of whom every second one does not read: 1 MiB for each would be 1 GiB after 20 messages."""
+    count, size = 20, 1 << 20
+    fleet = make_fleet(INSTANCE + "packet_size = 2097152\n").start()
+    port, pid = fleet.port("burst"), fleet.pid("burst")
+    before = most = resident_kb(pid)
+    with Crowd(port, 100, lambda i: "large") as crowd, Wire(port) as publisher:
+        publisher.connect("publisher")
+        readers = Readers(crowd.sockets[::2])
+        spent = cpu_s(pid)
+        inflight = 5  # unacknowledged, as INSTANCE says: what is more waits in the queue
+        for i in range(count):
+            publisher.publish("large", bytes(size), qos, packet_id=i + 1)
+            publisher.ping()
+            most = max(most, resident_kb(pid))
+            wanted = 50 * size * (min(i + 1, inflight) if qos else i + 1)
+            wait_until(lambda: readers.received >= wanted, f"message {i + 1} with all who read")
+        most = max(most, resident_kb(pid))
+        readers.end = True
+        readers.join()
+        print(f"QoS {qos}: {most - before} kB more for {count} messages of 1 MiB to 100 readers, half of them slow; "
+              f"{(cpu_s(pid) - spent) * 1e6 / (readers.received / size):.0f} us CPU for each that was read")
+        kept = count if qos else 4
+        assert most - before < (kept + 4) * 1024
