@@ -73,6 +73,8 @@ class Peers {
   }
   bool any_wanted_below(std::string_view level) const { return wanted_.any_below(level); }
   std::size_t wanted_bytes() const { return wanted_.bytes(); }
+  /// Gives back what it took when there were more filters.
+  void shrink() { wanted_.shrink(); }
 
   /// True while messages are on their way through that shard: others on the topics it owns go the same way, so that
   /// they keep their order.
