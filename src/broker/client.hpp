@@ -152,15 +152,19 @@ class Client final : public base::ListLink<Client>, private io::Timer {
  public:                       // in the middle, where there is room for them: there are many clients
   bool holding : 1 = false;    ///< in the shard's list of clients with something that waits for the store
   bool dirty : 1 = false;      ///< in the shard's list of clients to flush
-  std::uint8_t burst = 0;      ///< messages since the last pause that went where it is getting full
   bool throttled : 1 = false;  ///< in one of the shard's lists of clients that are not read for a moment
 
  private:
-  bool lingers_ = false;
+  bool lingers_ : 1 = false;
+  bool expiry_was_zero_ : 1 = true;
+  bool problem_information_ : 1 = false;  // reason strings are wanted (3.1.2.11.7); CONNECT says so
   static constexpr std::uint8_t kNowhere = 0xff;
   std::uint8_t moves_to_ = kNowhere;
-  bool expiry_was_zero_ = true;
-  bool problem_information_ = false;   // reason strings are wanted (3.1.2.11.7); CONNECT says so
+
+ public:
+  std::uint8_t burst = 0;  ///< messages since the last pause that went where it is getting full
+
+ private:
   std::unique_ptr<std::string> user_;  // null: it presented none
   // The CONNECT while its password is verified.
   struct Verifying {

@@ -294,8 +294,11 @@ void Shard::flush_dirty() {
 void Shard::throttle(Client& client, unsigned backlog_percent) {
   constexpr unsigned kFrom = 50;
   if (backlog_percent < kFrom) return;
-  // Several at a time as long as there is room: to stop and go on costs as much as many messages.
-  if (++client.burst < (100 - std::min(backlog_percent, 100u)) / 3) return;
+  // Several at a time, when all clients together fill no more than half of the room by that: to stop and to go on costs
+  // as much as many messages.
+  constexpr std::uint64_t kBurstMax = 16;
+  const std::uint64_t room = std::uint64_t{limits().queued_messages} * (100 - std::min(backlog_percent, 100u)) / 100;
+  if (++client.burst < std::min(kBurstMax, room / (2 * (counters_.connections_now + 1)))) return;
   client.burst = 0;
   const base::Duration length = std::chrono::microseconds(1000 + (backlog_percent - kFrom) * 400);
   // To the whole millisecond, so that publishers go on together: one turn instead of one for each.
