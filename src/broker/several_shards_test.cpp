@@ -184,5 +184,31 @@ TEST(SeveralShards, AreAsOne) {
   }
 }
 
+// More members than are asked for one message, on one shard and stuck, but for one of them.
+TEST(SeveralShards, AFreeMemberBehindManyThatAreStuckGetsEverything) {
+  Bed bed(with([](BrokerOptions& o) { o.threads = 2, o.limits.inflight = 1'000; }));
+  const unsigned elsewhere = 1 - bed.set->owner("$share/g/t");
+  std::vector<std::unique_ptr<Peer>> peers;
+  const auto member = [&](std::uint16_t receive_maximum) -> Peer& {
+    static int number = 0;
+    std::string id;
+    do id = "member" + std::to_string(++number);
+    while (bed.set->owner(id) != elsewhere);
+    peers.push_back(std::make_unique<Peer>(bed));
+    peers.back()->connect({.id = id, .receive_maximum = receive_maximum}).subscribe("$share/g/t", 1).skip();
+    return *peers.back();
+  };
+  constexpr int kStuck = 100;
+  for (int i = 0; i < kStuck; ++i) member(1);
+  Peer source(bed);
+  source.connect({"source"}).skip();
+  for (int i = 0; i < kStuck; ++i) source.publish("t", "first", {.qos = 1, .id = 1});
+  Peer& free = member(1'000);
+  for (int i = 0; i < 200; ++i) source.publish("t", "x", {.qos = 1, .id = 1});
+  bed.advance(base::seconds(2));
+  EXPECT_EQ(free.take().size(), 200u);
+  EXPECT_EQ(bed.stats().queued_messages_now, 0u);
+}
+
 }  // namespace
 }  // namespace shoal::broker

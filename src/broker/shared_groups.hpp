@@ -171,7 +171,7 @@ class SharedGroups {
   void send_back(SharedGroup& group);
   void send_back(unsigned owner, std::string_view filter, const session::Message& message, bool retain);
   void handed(SharedGroup& group);
-  bool anybody_free(const SharedGroup& group) const;
+  bool anybody_free(SharedGroup& group) const;
   void is_stuck(SharedGroup& group);
   bool still_stuck(SharedGroup& group);
   base::Time recall(SharedGroup& group, base::Time now);

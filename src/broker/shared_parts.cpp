@@ -18,15 +18,15 @@ constexpr base::Duration kStuckFor = base::milliseconds(100);
 constexpr std::size_t kAskedMax = 32;
 
 Incoming incoming_of(const session::Publication& publication) {
-  return {publication.topic(),     publication.payload(), publication.properties(), publication.qos(), false,
+  return {publication.topic(),  publication.payload(), publication.properties(), publication.qos(), false,
           publication.expires()};
 }
 
 }  // namespace
 
 SharedPart* SharedGroups::part_of(SharedGroup& group, unsigned shard) const {
-  const auto found = std::find_if(group.parts.begin(), group.parts.end(),
-                                  [&](const SharedPart& part) { return part.shard == shard; });
+  const auto found =
+      std::find_if(group.parts.begin(), group.parts.end(), [&](const SharedPart& part) { return part.shard == shard; });
   return found == group.parts.end() ? nullptr : &*found;
 }
 
@@ -48,8 +48,8 @@ bool SharedGroups::offer_part(SharedGroup& group, SharedPart& part, session::Pub
   return true;
 }
 
-void SharedGroups::part_changed(unsigned shard, std::string_view filter, std::uint32_t members,
-                                std::uint32_t connected, base::Time now) {
+void SharedGroups::part_changed(unsigned shard, std::string_view filter, std::uint32_t members, std::uint32_t connected,
+                                base::Time now) {
   SharedGroup* known = find_group(filter);
   if (!known && members == 0) return;
   SharedGroup& group = known ? *known : make(filter);
@@ -147,11 +147,12 @@ void SharedGroups::is_stuck(SharedGroup& group) {
   peers_->will_send();
 }
 
-// Not all are asked, as with every message.
-bool SharedGroups::anybody_free(const SharedGroup& group) const {
-  const auto end = group.members.begin() + static_cast<std::ptrdiff_t>(std::min(group.connected, kAskedMax));
-  return std::any_of(group.members.begin(), end,
-                     [](const Membership* one) { return one->member.session().protocol.can_take(1); });
+// Not all are asked at a time, as with every message; others the next time.
+bool SharedGroups::anybody_free(SharedGroup& group) const {
+  for (std::size_t asked = std::min(group.connected, kAskedMax); asked > 0; --asked) {
+    if (group.members[group.turn++ % group.connected]->member.session().protocol.can_take(1)) return true;
+  }
+  return false;
 }
 
 // Of a part: its owner hears when it begins and when it is over.
@@ -190,8 +191,13 @@ base::Time SharedGroups::recall(SharedGroup& group, base::Time now) {
 base::Time SharedGroups::tell_room(base::Time now) {
   base::Time next = base::kNever;
   std::erase_if(stuck_, [&](SharedGroup* group) {
-    if (group->is_part) return !still_stuck(*group);
     hand_out(*group, now);
+    if (group->is_part) {
+      const bool still = still_stuck(*group);
+      // Nothing tells that one of those who were not asked has room.
+      if (still && group->connected > kAskedMax) next = std::min(next, now + kStuckFor);
+      return !still;
+    }
     next = std::min(next, recall(*group, now));
     group->stuck = group->any_part_stuck();
     return !group->stuck;
