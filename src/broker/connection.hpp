@@ -5,6 +5,7 @@
 #include <string>
 
 #include "broker/client.hpp"
+#include "io/call_timer.hpp"
 #include "io/reactor.hpp"
 #include "io/socket.hpp"
 
@@ -42,19 +43,10 @@ class Connection final : public Transport, private io::EventHandler {
   std::string peer() const override { return peer_.text(); }
   void on_events(std::uint32_t events) override;
 
-  /// How long what the peer said, or reads, before it is gone is still waited for.
-  class LastWait final : public io::Timer {
-   public:
-    explicit LastWait(Connection& connection) : connection_(connection) {}
-
-   private:
-    void on_deadline(base::Time) override { connection_.end_wait(); }
-
-    Connection& connection_;
-  };
-
   void wait_at_most(base::Duration length);
   void end_wait();
+  /// How long what the peer said, or reads, before it is gone is still waited for.
+  using LastWait = io::CallTimer<&Connection::end_wait>;
   void read();
   void feed(base::Bytes bytes, base::ChunkPool::Chunk* owner = nullptr);
   void move(base::Bytes said);

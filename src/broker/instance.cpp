@@ -195,10 +195,10 @@ void Instance::watch_store() {
   reactor_.timers().arm(store_retry_, reactor_.now() + base::seconds(1));
 }
 
-void Instance::StoreRetry::on_deadline(base::Time) {
-  instance_.want_turn_end();
-  instance_.store_->retry();
-  instance_.shard_.store_changed();
+void Instance::retry_store() {
+  want_turn_end();
+  store_->retry();
+  shard_.store_changed();
 }
 
 std::vector<int> Instance::sockets() const {

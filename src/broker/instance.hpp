@@ -12,6 +12,7 @@
 #include "broker/listener.hpp"
 #include "broker/shard.hpp"
 #include "broker/store_background.hpp"
+#include "io/call_timer.hpp"
 #include "io/reactor.hpp"
 #include "store/backup.hpp"
 #include "store/log.hpp"
@@ -137,18 +138,8 @@ class Instance final : private Authority, private io::TurnEnd, private io::Timer
   Result<void> open_store(Survived& survived);
   void close_store();
   void watch_store();
+  void retry_store();
   void note_damage(const store::LogReport& report, const store::Image::Missing& missing);
-
-  /// Tries again to write what could not be written.
-  class StoreRetry final : public io::Timer {
-   public:
-    explicit StoreRetry(Instance& instance) : instance_(instance) {}
-
-   private:
-    void on_deadline(base::Time) override;
-
-    Instance& instance_;
-  };
 
   io::Reactor& reactor_;
   auth::PasswordPool& pool_;
@@ -161,7 +152,7 @@ class Instance final : private Authority, private io::TurnEnd, private io::Timer
   RateLimit accepts_;
   io::Reactor::Guest guest_;
   StoreBackground background_;
-  StoreRetry store_retry_{*this};
+  io::CallTimer<&Instance::retry_store> store_retry_{*this};  // of what could not be written
   Shard shard_;
   std::vector<std::unique_ptr<Listener>> listeners_;
   std::vector<std::unique_ptr<Connection>> connections_;

@@ -25,6 +25,7 @@
 #include "broker/store_read_back.hpp"
 #include "broker/sys_topics.hpp"
 #include "broker/turns.hpp"
+#include "io/call_timer.hpp"
 #include "store/image.hpp"
 
 namespace shoal::broker {
@@ -226,28 +227,6 @@ class Shard final : private Deliveries, private io::Timer {
     base::Time until;
   };
 
-  /// When what nobody waits for is committed, too.
-  class CommitDelay final : public io::Timer {
-   public:
-    explicit CommitDelay(Shard& shard) : shard_(shard) {}
-
-   private:
-    void on_deadline(base::Time) override { shard_.commit(); }
-
-    Shard& shard_;
-  };
-
-  /// When what waits where nobody can take it goes to other members of its group.
-  class GroupDelay final : public io::Timer {
-   public:
-    explicit GroupDelay(Shard& shard) : shard_(shard) {}
-
-   private:
-    void on_deadline(base::Time) override { shard_.context_.want_turn_end(); }
-
-    Shard& shard_;
-  };
-
   std::uint64_t figure(Figure figure) const;
   void tell_figures();
   void hear(unsigned from, Note note, NoteReader& reader);
@@ -260,6 +239,8 @@ class Shard final : private Deliveries, private io::Timer {
   void run_line();
   void flush_dirty();
   void commit();
+  void commit_later();
+  void want_turn_end() { context_.want_turn_end(); }
   void commit_if_due();
   void release_dirty();
   void keep_store();
@@ -278,16 +259,16 @@ class Shard final : private Deliveries, private io::Timer {
   session::QueueBudget budget_;
   Turns turns_{budget_.work};
   ShardCounters counters_;
-  LimitUse peaks_;  // as of the last turn's end
-  std::unique_ptr<Peers> peers_;              // null: no other shards
-  std::vector<std::uint8_t> backlogs_;        // by shard: how full the queues are that its messages came to
+  LimitUse peaks_;                      // as of the last turn's end
+  std::unique_ptr<Peers> peers_;        // null: no other shards
+  std::vector<std::uint8_t> backlogs_;  // by shard: how full the queues are that its messages came to
   MemoryRelease memory_release_{context_.timers, [this] { release_memory(); }};
   Router router_;
   SessionTable sessions_;
-  std::unique_ptr<StoreJournal> journal_;  // null: nothing survives
-  CommitDelay commit_delay_{*this};
-  GroupDelay group_delay_{*this};
-  std::unique_ptr<StoreReadBack> read_back_;  // these with it
+  std::unique_ptr<StoreJournal> journal_;                    // null: nothing survives
+  io::CallTimer<&Shard::commit> commit_delay_{*this};        // of what nobody waits for
+  io::CallTimer<&Shard::want_turn_end> group_delay_{*this};  // what groups' members elsewhere could have goes there
+  std::unique_ptr<StoreReadBack> read_back_;                 // these with it
   std::unique_ptr<StoreEviction> eviction_;
   std::unique_ptr<StoreClearing> clearing_;
   // What survived while it is not all there yet, with the journal of then.
