@@ -99,6 +99,7 @@ struct SharedGroup final : Receiver {
     for (const SharedPart& part : parts) sum += part.connected;
     return sum;
   }
+  std::size_t connected_anywhere() const { return connected + connected_elsewhere(); }
   bool stored = false;       ///< the journal knows it
   session::Place first = 0;  ///< the segment where it was told of the group itself
   session::Place last = 0;   ///< the newest with anything of it

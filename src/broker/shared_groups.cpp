@@ -11,8 +11,6 @@
 namespace shoal::broker {
 namespace {
 
-// Members asked for one message before it waits for whoever is free first.
-constexpr std::size_t kAskedMax = 32;
 constexpr std::size_t kQueueKept = 64;
 
 }  // namespace
@@ -53,10 +51,7 @@ SharedGroups::SharedGroups(session::QueueBudget& budget, topic::SubscriptionTree
 
 SharedGroups::~SharedGroups() {
   for (auto& [filter, group] : groups_) {
-    while (!group->queue.empty()) {
-      const GroupWaiting waiting = group->queue.pop();
-      group->share.remove(budget_, waiting.message->size(), sizeof(GroupWaiting));
-    }
+    while (!group->queue.empty()) remove_first(*group);
   }
 }
 
@@ -225,7 +220,7 @@ void SharedGroups::place(Membership& membership, bool connected) {
   SharedGroup& group = membership.group;
   if ((membership.place < group.connected) == connected) return;
   const std::size_t to = connected ? group.connected++ : --group.connected;
-  group.share.set_connected(budget_, group.connected + group.connected_elsewhere() > 0);
+  group.share.set_connected(budget_, group.connected_anywhere() > 0);
   Membership* const other = group.members[to];
   std::swap(group.members[to], group.members[membership.place]);
   std::swap(other->place, membership.place);
@@ -287,7 +282,7 @@ void SharedGroups::end(ClientSession& session, base::Time now) {
 
 // To one member that can take it now.
 bool SharedGroups::offer(SharedGroup& group, session::Publication& publication, bool retain) {
-  const std::size_t all = group.connected + group.connected_elsewhere();
+  const std::size_t all = group.connected_anywhere();
   for (std::size_t asked = std::min(all, kAskedMax); asked > 0; --asked) {
     const std::size_t at = group.turn++ % all;
     if (at < group.connected ? offer_here(group, at, publication, retain)
@@ -314,7 +309,7 @@ bool SharedGroups::offer_here(SharedGroup& group, std::size_t at, session::Publi
 
 // What waits first, to whoever can take it: not all members are asked for every message.
 void SharedGroups::hand_out(SharedGroup& group, base::Time now) {
-  while (!group.queue.empty() && group.connected + group.connected_elsewhere() > 0) {
+  while (!group.queue.empty() && group.connected_anywhere() > 0) {
     scratch_.start(group.queue.front().message, now);
     if (!offer(group, scratch_, group.queue.front().retain)) break;
     pop(group);
@@ -352,7 +347,7 @@ unsigned SharedGroups::deliver(SharedGroup& group, session::Publication& publica
     dropped();
   }
   hand_out(group, publication.now());
-  return group.connected + group.connected_elsewhere() == 0 ? 0 : group.share.percent(budget_);
+  return group.connected_anywhere() == 0 ? 0 : group.share.percent(budget_);
 }
 
 void SharedGroups::push(SharedGroup& group, session::MessageRef message, bool retain, bool first) {
@@ -377,10 +372,14 @@ void SharedGroups::pop(SharedGroup& group) {
 }
 
 void SharedGroups::discard(SharedGroup& group) {
+  remove_first(group);
+  handed(group);
+}
+
+void SharedGroups::remove_first(SharedGroup& group) {
   const GroupWaiting waiting = group.queue.pop();
   group.share.remove(budget_, waiting.message->size(), sizeof(GroupWaiting));
   if (group.queue.capacity() > kQueueKept) group.queue.shrink();
-  handed(group);
 }
 
 }  // namespace shoal::broker

@@ -152,6 +152,9 @@ class SharedGroups {
  private:
   friend class SharedMember;
 
+  // Members asked for one message before it waits for whoever is free first.
+  static constexpr std::size_t kAskedMax = 32;
+
   Membership* find(const ClientSession& session, std::string_view filter) const;
   bool offer(SharedGroup& group, session::Publication& publication, bool retain);
   void hand_out(SharedGroup& group, base::Time now);
@@ -181,6 +184,7 @@ class SharedGroups {
   void push(SharedGroup& group, GroupWaiting waiting, bool first);
   void pop(SharedGroup& group);
   void discard(SharedGroup& group);
+  void remove_first(SharedGroup& group);
 
   session::QueueBudget& budget_;
   topic::SubscriptionTree& tree_;

@@ -14,8 +14,6 @@ namespace {
 constexpr std::uint32_t kWaitingMax = 256;
 // So long it keeps what its members cannot take while others could.
 constexpr base::Duration kStuckFor = base::milliseconds(100);
-// Members of a part that are asked whether they could take a message.
-constexpr std::size_t kAskedMax = 32;
 
 Incoming incoming_of(const session::Publication& publication) {
   return {publication.topic(),  publication.payload(), publication.properties(), publication.qos(), false,
@@ -56,14 +54,14 @@ void SharedGroups::part_changed(unsigned shard, std::string_view filter, std::ui
   SharedPart* part = part_of(group, shard);
   if (members == 0) {
     std::erase_if(group.parts, [&](const SharedPart& one) { return one.shard == shard; });
-    group.share.set_connected(budget_, group.connected + group.connected_elsewhere() > 0);
+    group.share.set_connected(budget_, group.connected_anywhere() > 0);
     return end_if_empty(group);
   }
   if (!part) part = &group.parts.emplace_back(SharedPart{.shard = shard});
   part->members = members;
   part->connected = connected;
   if (connected == 0) part->stuck = part->recalled = false;
-  group.share.set_connected(budget_, group.connected + group.connected_elsewhere() > 0);
+  group.share.set_connected(budget_, group.connected_anywhere() > 0);
   hand_out(group, now);
 }
 
@@ -123,9 +121,7 @@ void SharedGroups::send_back(SharedGroup& group) {
     const GroupWaiting& waiting = group.queue.at(i);
     send_back(group.owner_shard, group.filter, *waiting.message, waiting.retain);
   }
-  const std::uint32_t handed = group.handed;
-  while (!group.queue.empty()) discard(group);
-  group.handed = handed;
+  while (!group.queue.empty()) remove_first(group);
 }
 
 void SharedGroups::send_back(unsigned owner, std::string_view filter, const session::Message& message, bool retain) {
