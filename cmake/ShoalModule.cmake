@@ -1,7 +1,8 @@
-# shoal_module(NAME [USES module...] [WITH library...])
+# shoal_module(NAME [OUTER] [USES module...] [WITH library...])
 #
 # Builds src/NAME/*.cpp into shoal_NAME and, with SHOAL_TESTS, src/NAME/*_test.cpp into NAME_test.
-# USES is public (headers include headers), WITH is not: third-party headers stay inside the module.
+# USES is public (headers include headers), WITH is not: third-party headers stay inside the module. OUTER: no message
+# passes through it, and where tests are built it need not be optimized, which with sanitizers is most of compiling it.
 option(SHOAL_TESTS "Build tests, examples and their dependencies" OFF)
 option(SHOAL_FUZZ "Build only the fuzz targets and what they use; needs clang" OFF)
 
@@ -15,22 +16,22 @@ if(SHOAL_TESTS)
   include(GoogleTest)
 endif()
 
-# What nearly every file includes, compiled once for the modules and once for their tests. Not where nothing is tested:
-# there an include that is missing shows.
+# What nearly every file includes, compiled once for each set of options. Not where nothing is tested: there an include
+# that is missing shows.
 if(SHOAL_TESTS)
   set(standard <algorithm> <array> <atomic> <chrono> <cstdint> <functional> <map> <memory> <mutex> <optional> <set>
     <span> <string> <string_view> <unordered_map> <utility> <variant> <vector>)
   file(WRITE ${CMAKE_BINARY_DIR}/nothing.cpp "")
-  add_library(precompiled OBJECT ${CMAKE_BINARY_DIR}/nothing.cpp)
-  target_precompile_headers(precompiled PRIVATE ${standard})
-  add_library(precompiled_tests OBJECT ${CMAKE_BINARY_DIR}/nothing.cpp)
-  target_precompile_headers(precompiled_tests PRIVATE ${standard} <gmock/gmock.h> <gtest/gtest.h>)
-  target_compile_options(precompiled_tests PRIVATE -O0)
-  target_link_libraries(precompiled_tests PRIVATE GTest::gmock)
-  foreach(target precompiled precompiled_tests)
+  foreach(target precompiled precompiled_outer precompiled_tests)
+    add_library(${target} OBJECT ${CMAKE_BINARY_DIR}/nothing.cpp)
+    target_precompile_headers(${target} PRIVATE ${standard})
     target_compile_options(${target} PRIVATE -fpch-preprocess)  # ccache wants it
     target_compile_features(${target} PRIVATE cxx_std_20)
   endforeach()
+  target_compile_options(precompiled_outer PRIVATE -O0)
+  target_precompile_headers(precompiled_tests PRIVATE <gmock/gmock.h> <gtest/gtest.h>)
+  target_compile_options(precompiled_tests PRIVATE -O0)
+  target_link_libraries(precompiled_tests PRIVATE GTest::gmock)
 endif()
 
 # Gives a target what is precompiled.
@@ -42,7 +43,7 @@ function(shoal_precompiled target from)
 endfunction()
 
 function(shoal_module name)
-  cmake_parse_arguments(arg "" "" "USES;WITH" ${ARGN})
+  cmake_parse_arguments(arg "OUTER" "" "USES;WITH" ${ARGN})
   set(folder ${CMAKE_SOURCE_DIR}/src/${name})
   file(GLOB sources CONFIGURE_DEPENDS ${folder}/*.cpp)
   file(GLOB tests CONFIGURE_DEPENDS ${folder}/*_test.cpp)
@@ -52,7 +53,12 @@ function(shoal_module name)
     add_library(shoal_${name} STATIC ${sources})
     target_link_libraries(shoal_${name} PRIVATE ${arg_WITH})
     set_target_properties(shoal_${name} PROPERTIES EXCLUDE_FROM_ALL ${SHOAL_FUZZ})
-    shoal_precompiled(shoal_${name} precompiled)
+    if(SHOAL_TESTS AND arg_OUTER)
+      target_compile_options(shoal_${name} PRIVATE -O0)
+      shoal_precompiled(shoal_${name} precompiled_outer)
+    else()
+      shoal_precompiled(shoal_${name} precompiled)
+    endif()
   else()
     set(scope INTERFACE)
     add_library(shoal_${name} INTERFACE)
