@@ -1,5 +1,7 @@
 #include "broker/incoming.hpp"
 
+#include <cstring>
+
 namespace shoal::broker {
 namespace {
 
@@ -27,7 +29,15 @@ void write(NoteWriter& note, const Incoming& incoming) {
   head.payload = static_cast<std::uint32_t>(incoming.payload.size());
   head.qos = incoming.qos;
   head.retain = incoming.retain;
-  note.number(head).raw(base::as_bytes(incoming.topic)).raw(incoming.properties).raw(incoming.payload);
+  std::uint8_t* to = note.space(sizeof head + incoming.size());
+  const auto put = [&](const void* from, std::size_t size) {
+    if (size != 0) std::memcpy(to, from, size);
+    to += size;
+  };
+  put(&head, sizeof head);
+  put(incoming.topic.data(), incoming.topic.size());
+  put(incoming.properties.data(), incoming.properties.size());
+  put(incoming.payload.data(), incoming.payload.size());
 }
 
 Incoming read_incoming(NoteReader& note) {

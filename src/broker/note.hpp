@@ -52,11 +52,15 @@ class NoteWriter {
  public:
   explicit NoteWriter(std::vector<std::uint8_t>& bytes) : bytes_(bytes) {}
 
+  /// So many bytes, to be filled in before anything else is written.
+  std::uint8_t* space(std::size_t size) {
+    const std::size_t at = bytes_.size();
+    bytes_.resize(at + size);
+    return bytes_.data() + at;
+  }
   template <class Number>
   NoteWriter& number(Number value) {
-    const std::size_t at = bytes_.size();
-    bytes_.resize(at + sizeof value);
-    std::memcpy(bytes_.data() + at, &value, sizeof value);
+    std::memcpy(space(sizeof value), &value, sizeof value);
     return *this;
   }
   NoteWriter& raw(base::Bytes some) {
@@ -64,9 +68,7 @@ class NoteWriter {
     return *this;
   }
   NoteWriter& text(std::string_view text) { return bytes(base::as_bytes(text)); }
-  NoteWriter& bytes(base::Bytes some) {
-    return number(static_cast<std::uint32_t>(some.size())).raw(some);
-  }
+  NoteWriter& bytes(base::Bytes some) { return number(static_cast<std::uint32_t>(some.size())).raw(some); }
 
  private:
   std::vector<std::uint8_t>& bytes_;

@@ -18,14 +18,10 @@ Peers::Peers(ShardSet& set, unsigned number, std::function<void()> want_turn_end
       number_(number),
       want_turn_end_(std::move(want_turn_end)),
       letters_(set.count()),
-      wanted_(set.hash()),
-      elsewhere_(set.count()),
       through_(set.count()),
       passed_(set.count()),
       told_messages_(set.count()),
-      backlogs_(set.count()) {
-  for (unsigned i = 0; i < count(); ++i) elsewhere_[i].shard = i;
-}
+      backlogs_(set.count()) {}
 
 Peers::~Peers() { send(); }
 
@@ -47,8 +43,7 @@ NoteWriter Peers::to(unsigned shard, Note note) {
 }
 
 void Peers::hand_over(unsigned shard) {
-  if (const std::uint32_t messages = std::exchange(told_messages_[shard], 0); messages != 0)
-    set_.on_the_way(shard, static_cast<std::int32_t>(messages));
+  if (const OnTheWay told = std::exchange(told_messages_[shard], {}); told.messages != 0) set_.sent(shard, told);
   if (letters_[shard]) set_.mailbox(shard).put(*std::exchange(letters_[shard], nullptr));
 }
 
@@ -64,23 +59,25 @@ void Peers::send() {
   }
   told_ = false;
   // After it was told how full queues are here.
-  if (heard_messages_ != 0) set_.on_the_way(number_, -static_cast<std::int32_t>(std::exchange(heard_messages_, 0)));
-  unread_percent_ = static_cast<unsigned>(
-      std::min<std::uint64_t>(100, 100 * set_.mailbox(number_).unread_bytes() / kUnreadBytesMax));
+  if (heard_messages_.messages != 0) set_.arrived(number_, std::exchange(heard_messages_, {}));
+  unread_percent_ =
+      static_cast<unsigned>(std::min<std::uint64_t>(100, 100 * set_.mailbox(number_).unread_bytes() / kUnreadBytesMax));
 }
 
-void Peers::subscribed(unsigned shard, std::string_view filter) {
-  wanted_.subscribe(filter, &elsewhere_[shard], {.qos = 2}, 0);
-}
-
-void Peers::unsubscribed(unsigned shard, std::string_view filter) {
-  wanted_.unsubscribe(wanted_.find(filter, &elsewhere_[shard]));
- }
-
-unsigned Peers::backlog_percent(unsigned shard, std::uint32_t queue_max, base::Time now) const {
-  // An eighth on the way slows publishers as a queue that is half full does.
-  const std::uint64_t way = set_.on_the_way(shard) + told_messages_[shard];
-  const auto way_percent = static_cast<unsigned>(std::min<std::uint64_t>(99, way * 400 / std::max(queue_max, 1u)));
+unsigned Peers::backlog_percent(unsigned shard, const session::QueueBudget& queues, base::Time now) const {
+  const OnTheWay way = set_.on_the_way(shard);
+  const OnTheWay& told = told_messages_[shard];
+  const std::uint64_t messages = way.messages + told.messages, bytes = way.bytes + told.bytes;
+  const std::uint64_t bytes_max = std::min(queues.bytes_max, queues.connected_bytes_max);
+  // An eighth on the way slows publishers as a queue that is half full does; less is no reason to divide.
+  unsigned way_percent = 0;
+  if (messages * 8 >= queues.messages_max || bytes * 8 >= bytes_max) {
+    const auto percent = [](std::uint64_t of, std::uint64_t most) {
+      return 400 * of / std::max<std::uint64_t>(most, 1);
+    };
+    way_percent = static_cast<unsigned>(
+        std::min<std::uint64_t>(99, std::max(percent(messages, queues.messages_max), percent(bytes, bytes_max))));
+  }
   const Backlog& backlog = backlogs_[shard];
   return std::max({unread_percent_, way_percent, now - backlog.at < kBacklogHolds ? backlog.percent : 0u});
 }

@@ -9,13 +9,13 @@
 #include "base/time.hpp"
 #include "broker/note.hpp"
 #include "broker/shard_set.hpp"
-#include "topic/subscription_tree.hpp"
+#include "session/queue_budget.hpp"
 
 namespace shoal::broker {
 
-/// The other shards of the instance as one of them sees them: what it tells them, which topics they want to hear of,
-/// and what of it is still on the way. Notes leave with `send`, which comes before anything leaves to clients: so
-/// whatever a client has seen, every shard knows before it reads what that client causes next. The shard's thread.
+/// The other shards of the instance as one of them sees them: what it tells them, and what of it is still on the way.
+/// Notes leave with `send`, which comes before anything leaves to clients: so whatever a client has seen, every shard
+/// knows before it reads what that client causes next. The shard's thread.
 class Peers {
  public:
   /// `want_turn_end`: asks for `send` soon.
@@ -32,14 +32,14 @@ class Peers {
 
   /// Begins a note to another shard; what is in it is written behind, before anything else is told.
   NoteWriter to(unsigned shard, Note note);
-  /// Begins a note with a message for subscribers there.
-  NoteWriter message_to(unsigned shard, Note note) {
-    ++told_messages_[shard];
+  /// Begins a note with a message of `size` bytes for subscribers there.
+  NoteWriter message_to(unsigned shard, Note note, std::size_t size) {
+    told_messages_[shard].add(size);
     return to(shard, note);
   }
-  /// One of those that were told here is in its queues.
-  void heard_message() {
-    ++heard_messages_;
+  /// One of those that were told here, of `size` bytes, is in its queues.
+  void heard_message(std::size_t size) {
+    heard_messages_.add(size);
     will_send();
   }
   /// The same to all others.
@@ -60,22 +60,6 @@ class Peers {
     set_.mailbox(number_).read_all([&](const io::Letter& letter) { hear(letter.from, NoteReader(letter.bytes)); });
   }
 
-  /// Another shard has subscribers to that filter from now on, or none any more.
-  void subscribed(unsigned shard, std::string_view filter);
-  void unsubscribed(unsigned shard, std::string_view filter);
-  /// Calls `visit(shard)` for each that has subscribers to the topic. True when there is one.
-  template <class Visit>
-  bool each_wanting(std::string_view topic, Visit visit) {
-    if (wanted_.size() == 0) return false;
-    const topic::Matches& matches = wanted_.match(topic);
-    for (const topic::Match& match : matches.list) visit(static_cast<const Elsewhere&>(*match.subscriber).shard);
-    return !matches.list.empty();
-  }
-  bool any_wanted_below(std::string_view level) const { return wanted_.any_below(level); }
-  std::size_t wanted_bytes() const { return wanted_.bytes(); }
-  /// Gives back what it took when there were more filters.
-  void shrink() { wanted_.shrink(); }
-
   /// True while messages are on their way through that shard: others on the topics it owns go the same way, so that
   /// they keep their order.
   bool goes_through(unsigned shard) const { return through_[shard] != 0; }
@@ -93,14 +77,11 @@ class Peers {
   void pass(unsigned from);
 
   /// How full queues are over there, in percent, as was told lately; or how near to that is what is on its way, as if
-  /// it all was for one queue, that takes `queue_max`. Below 100.
-  unsigned backlog_percent(unsigned shard, std::uint32_t queue_max, base::Time now) const;
+  /// it all was for one queue with the bounds of `queues`. Below 100.
+  unsigned backlog_percent(unsigned shard, const session::QueueBudget& queues, base::Time now) const;
   void set_backlog(unsigned shard, unsigned percent, base::Time now) { backlogs_[shard] = {percent, now}; }
 
  private:
-  struct Elsewhere : topic::Subscriber {
-    unsigned shard = 0;
-  };
   struct Backlog {
     unsigned percent = 0;
     base::Time at{};
@@ -113,12 +94,10 @@ class Peers {
   std::function<void()> want_turn_end_;
   bool told_ = false;
   std::vector<io::Letter*> letters_;  // by shard; null: nothing for it
-  topic::SubscriptionTree wanted_;
-  std::vector<Elsewhere> elsewhere_;
   std::vector<std::uint32_t> through_;
   std::vector<std::uint32_t> passed_;
-  std::vector<std::uint32_t> told_messages_;  // by shard, in its letter
-  std::uint32_t heard_messages_ = 0;
+  std::vector<OnTheWay> told_messages_;  // by shard, in its letter
+  OnTheWay heard_messages_;
   std::uint64_t through_all_ = 0;
   std::vector<Backlog> backlogs_;
   unsigned unread_percent_ = 0;

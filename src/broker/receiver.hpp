@@ -20,7 +20,7 @@ class SessionTable;
 
 /// Somebody messages are routed to.
 struct Receiver : topic::Subscriber {
-  enum class Kind : std::uint8_t { session, group, host };
+  enum class Kind : std::uint8_t { session, group, host, shard };
   explicit Receiver(Kind k) : kind(k) {}
 
   Kind kind;
@@ -84,12 +84,12 @@ struct SharedGroup final : Receiver {
   base::Ring<GroupWaiting> queue;
   session::QueueShare share;  ///< of the queue
   std::uint32_t next_sequence = 0;
-  unsigned owner_shard = 0;         ///< whose group it is
-  bool is_part = false;             ///< that is another one
-  std::uint32_t handed = 0;          ///< of a part: messages that its owner has to be told of
-  bool stuck = false;                ///< of a part: some wait that none of its members can take
+  unsigned owner_shard = 0;  ///< whose group it is
+  bool is_part = false;      ///< that is another one
+  std::uint32_t handed = 0;  ///< of a part: messages that its owner has to be told of
+  bool stuck = false;        ///< of a part: some wait that none of its members can take
   bool stuck_told = false;
-  std::vector<SharedPart> parts{};   ///< on other shards
+  std::vector<SharedPart> parts{};  ///< on other shards
   /// Whether messages given to another shard's part wait there for members that cannot take them.
   bool any_part_stuck() const {
     return std::any_of(parts.begin(), parts.end(), [](const SharedPart& part) { return part.stuck; });
@@ -109,6 +109,13 @@ template <class Visit>
 void SharedMember::each(Visit visit) const {
   for (const auto& membership : memberships_) visit(membership->group.filter, membership->options, membership->id);
 }
+
+/// All subscribers on another shard of the instance: it has one subscription for each filter that they have.
+struct OtherShard final : Receiver {
+  explicit OtherShard(unsigned of) : Receiver(Kind::shard), number(of) { announced = false; }
+
+  unsigned number;
+};
 
 /// A subscription of the program that hosts the instance.
 struct HostSubscriber final : Receiver {

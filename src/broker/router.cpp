@@ -30,6 +30,8 @@ Router::Router(const Limits& limits, session::QueueBudget& budget, Deliveries& d
       scratch_(messages_) {
   if (!peers_) return;
   subscriptions_.set_listener(this);
+  other_shards_.reserve(peers_->count());
+  for (unsigned shard = 0; shard < peers_->count(); ++shard) other_shards_.emplace_back(shard);
   requests_ = std::make_unique<RetainedRequests>(*peers_, retained_, messages_, budget_.work);
 }
 
@@ -132,10 +134,11 @@ bool Router::heard(std::string_view topic) {
     switch (receiver.kind) {
       case Receiver::Kind::session: return static_cast<const ClientSession&>(receiver).client != nullptr;
       case Receiver::Kind::group: return static_cast<const SharedGroup&>(receiver).connected > 0;
-      case Receiver::Kind::host: return true;
+      case Receiver::Kind::host:
+      case Receiver::Kind::shard: return true;
     }
     return false;
-  }) || (peers_ && peers_->each_wanting(topic, [](unsigned) {}));
+  });
 }
 
 // Whether more than deleting has to be written for it.
@@ -151,13 +154,7 @@ bool Router::must_survive(const Incoming& incoming) {
 }
 
 // To everybody. False when nobody's subscription asks for it.
-bool Router::route(const Incoming& incoming, const ClientSession* publisher) {
-  const bool anybody = route_here(incoming, publisher);
-  return (peers_ && tell(incoming, nullptr, {})) || anybody;
-}
-
-// To everybody whose session is here.
-bool Router::route_here(const Incoming& incoming, const ClientSession* publisher) {
+bool Router::route(const Incoming& incoming, const ClientSession* publisher, const Relay& relay) {
   const topic::Matches& matches = match(incoming.topic);
   const bool anybody = !matches.list.empty();
   budget_.work.add(matches.list.size());
@@ -167,22 +164,24 @@ bool Router::route_here(const Incoming& incoming, const ClientSession* publisher
       own = true;
       continue;
     }
-    deliver(match, {matches.ids.data() + match.first_id, match.id_count}, incoming.retain);
+    deliver(match, {matches.ids.data() + match.first_id, match.id_count}, incoming, relay);
   }
   if (own) {
     subscriptions_.match_own(incoming.topic, const_cast<ClientSession*>(publisher), own_);
     budget_.work.add(subscriptions_.match_work());
-    for (const topic::Match& match : own_.list) deliver(match, own_.ids, incoming.retain);
+    for (const topic::Match& match : own_.list) deliver(match, own_.ids, incoming, relay);
   }
   publication_.finish();
   return anybody;
 }
 
-void Router::deliver(const topic::Match& match, std::span<const std::uint32_t> ids, bool retain) {
+void Router::deliver(const topic::Match& match, std::span<const std::uint32_t> ids, const Incoming& incoming,
+                     const Relay& relay) {
   auto& receiver = static_cast<Receiver&>(*match.subscriber);
+  if (receiver.kind == Receiver::Kind::shard) return tell(static_cast<OtherShard&>(receiver).number, incoming, relay);
   const std::uint8_t qos = std::min(match.qos, publication_.qos());  // MQTT-3.8.4-8
   if (receiver.kind == Receiver::Kind::group) {
-    const unsigned percent = shared_.deliver(static_cast<SharedGroup&>(receiver), publication_, retain);
+    const unsigned percent = shared_.deliver(static_cast<SharedGroup&>(receiver), publication_, incoming.retain);
     backlog_percent_ = std::max(backlog_percent_, percent);
     return;
   }
@@ -193,7 +192,7 @@ void Router::deliver(const topic::Match& match, std::span<const std::uint32_t> i
     return;
   }
   auto& session = static_cast<ClientSession&>(receiver);
-  const session::Copy copy{qos, match.retain_as_published && retain, ids};  // MQTT-3.3.1-12, MQTT-3.3.1-13
+  const session::Copy copy{qos, match.retain_as_published && incoming.retain, ids};  // MQTT-3.3.1-12, MQTT-3.3.1-13
   const std::uint64_t full = budget_.dropped_full;
   switch (session.protocol.deliver(publication_, copy)) {
     case Outcome::sent: deliveries_.wrote(*session.client); break;

@@ -25,6 +25,13 @@ struct RouterCounters {
   std::uint64_t refused = 0;
 };
 
+/// How a message goes on to other shards.
+struct Relay {
+  bool on = true;
+  unsigned from = ShardSet::kMost;  ///< it came through here from that one; `kMost`: from none
+  std::string_view publisher = {};  ///< whose session is there
+};
+
 /// From a message to everybody who gets it: subscriptions, shared ones, retained messages, the host's
 /// subscribers. Pure; the shard's thread.
 class Router final : private topic::FilterListener {
@@ -51,6 +58,9 @@ class Router final : private topic::FilterListener {
   void forget_own(std::string_view topic) { retained_.clear_own(topic); }
 
   // What other shards told: router_peers.cpp.
+  /// That one has subscribers to the filter from now on, or none any more.
+  void subscribed_elsewhere(unsigned shard, std::string_view filter);
+  void unsubscribed_elsewhere(unsigned shard, std::string_view filter);
   /// A message that comes from one of them. `publisher`: when its session is here.
   void message_from(const Incoming& incoming, const ClientSession* publisher, base::Time now);
   /// A message on a topic whose retained messages are here, from a publisher there. It goes on to everybody.
@@ -101,8 +111,11 @@ class Router final : private topic::FilterListener {
   session::Publication& scratch() { return scratch_; }
   SharedGroups& shared() { return shared_; }
   const SharedGroups& shared() const { return shared_; }
-  std::size_t subscriptions() const { return subscriptions_.size() - shared_.groups() + shared_.size(); }
-  /// Memory of all subscriptions, and what one with this filter may add to it at most.
+  std::size_t subscriptions() const {
+    return subscriptions_.size() - subscriptions_elsewhere_ - shared_.groups() + shared_.size();
+  }
+  /// Memory of all subscriptions, with what is known of those elsewhere, and what one with this filter may add to it at
+  /// most.
   std::uint64_t subscription_bytes() const;
   static std::uint64_t subscription_bytes(std::string_view filter);
   /// Whether a subscription with this filter leaves the search for any topic within what a client may ask for at a
@@ -113,9 +126,7 @@ class Router final : private topic::FilterListener {
   }
   static constexpr std::size_t kSearchMax = 20'000;
   /// True when somebody subscribes to filters that start with `$SYS`.
-  bool own_wanted() const {
-    return subscriptions_.any_below("$SYS") || (peers_ && peers_->any_wanted_below("$SYS"));
-  }
+  bool own_wanted() const { return subscriptions_.any_below("$SYS"); }
   /// True when somebody who is there now gets messages on that topic.
   bool heard(std::string_view topic);
   const RetainedStore& retained() const { return retained_; }
@@ -158,15 +169,15 @@ class Router final : private topic::FilterListener {
   bool accept(const Incoming& incoming, const ClientSession* publisher, bool retain);
   void retain(const Incoming& incoming, std::uint64_t publisher);
   std::uint64_t number_of(const ClientSession* publisher) const;
-  bool route(const Incoming& incoming, const ClientSession* publisher);
-  bool route_here(const Incoming& incoming, const ClientSession* publisher);
-  bool tell(const Incoming& incoming, const unsigned* origin, std::string_view publisher);
+  bool route(const Incoming& incoming, const ClientSession* publisher, const Relay& relay = {});
+  void tell(unsigned shard, const Incoming& incoming, const Relay& relay);
   bool goes_through(const Incoming& incoming);
   bool send_through(const Incoming& incoming, const ClientSession* publisher);
   void filter_added(std::string_view filter) override;
   void filter_removed(std::string_view filter) override;
   bool must_survive(const Incoming& incoming);
-  void deliver(const topic::Match& match, std::span<const std::uint32_t> ids, bool retain);
+  void deliver(const topic::Match& match, std::span<const std::uint32_t> ids, const Incoming& incoming,
+               const Relay& relay);
   Handles::const_iterator find(const ClientSession& session, std::string_view filter) const;
   void queue_host(HostSubscriber& subscriber, const session::MessageRef& message, std::uint8_t qos, bool retain);
 
@@ -177,6 +188,8 @@ class Router final : private topic::FilterListener {
   StoreJournal* journal_ = nullptr;
   session::MessagePool messages_;
   topic::SubscriptionTree subscriptions_;
+  std::vector<OtherShard> other_shards_;  // by number, with `peers_`; this one has nothing
+  std::size_t subscriptions_elsewhere_ = 0;
   SharedGroups shared_;
   RetainedStore retained_;
   std::unique_ptr<RetainedRequests> requests_;  // with `peers_`

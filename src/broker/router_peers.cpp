@@ -14,17 +14,24 @@ void Router::filter_removed(std::string_view filter) {
   peers_->to_all(Note::unsubscribed, [&](NoteWriter note) { note.text(filter); });
 }
 
-// To the other shards that have somebody for it. True when one has. `origin`: the shard that the message came through
-// here from, where `publisher` is.
-bool Router::tell(const Incoming& incoming, const unsigned* origin, std::string_view publisher) {
-  return peers_->each_wanting(incoming.topic, [&](unsigned shard) {
-    NoteWriter note = peers_->message_to(shard, Note::message);
-    write(note, incoming);
-    note.text(origin && *origin == shard ? publisher : std::string_view());
-    budget_.work.add(1);
-    backlog_percent_ =
-        std::max(backlog_percent_, peers_->backlog_percent(shard, limits_.queued_messages, publication_.now()));
-  });
+void Router::subscribed_elsewhere(unsigned shard, std::string_view filter) {
+  subscriptions_.subscribe(filter, &other_shards_[shard], {.qos = 2}, 0);
+  ++subscriptions_elsewhere_;
+}
+
+void Router::unsubscribed_elsewhere(unsigned shard, std::string_view filter) {
+  subscriptions_.unsubscribe(subscriptions_.find(filter, &other_shards_[shard]));
+  --subscriptions_elsewhere_;
+}
+
+// To another shard that has somebody for it.
+void Router::tell(unsigned shard, const Incoming& incoming, const Relay& relay) {
+  if (!relay.on) return;
+  NoteWriter note = peers_->message_to(shard, Note::message, incoming.size());
+  write(note, incoming);
+  note.text(relay.from == shard ? relay.publisher : std::string_view());
+  budget_.work.add(1);
+  backlog_percent_ = std::max(backlog_percent_, peers_->backlog_percent(shard, budget_, publication_.now()));
 }
 
 // What is retained goes to all from the one shard that keeps it, so that everybody sees the same order; and what
@@ -38,24 +45,21 @@ bool Router::goes_through(const Incoming& incoming) {
 bool Router::send_through(const Incoming& incoming, const ClientSession* publisher) {
   const unsigned owner = peers_->owner(incoming.topic);
   if (incoming.retain && !incoming.payload.empty()) peers_->set().note_retained();
-  NoteWriter note = peers_->message_to(owner, Note::through);
+  NoteWriter note = peers_->message_to(owner, Note::through, incoming.size());
   write(note, incoming);
   note.text(publisher ? std::string_view(publisher->protocol.client_id()) : std::string_view());
   peers_->gone_through(owner);
   budget_.work.add(1);
-  backlog_percent_ =
-      std::max(backlog_percent_, peers_->backlog_percent(owner, limits_.queued_messages, publication_.now()));
+  backlog_percent_ = std::max(backlog_percent_, peers_->backlog_percent(owner, budget_, publication_.now()));
   publication_.finish();
-  bool anybody = !subscriptions_.match(incoming.topic).list.empty();
-  peers_->each_wanting(incoming.topic, [&](unsigned) { anybody = true; });
-  return anybody;
+  return !match(incoming.topic).list.empty();
 }
 
 void Router::message_from(const Incoming& incoming, const ClientSession* publisher, base::Time now) {
   backlog_percent_ = 0;
   budget_.exhausted = exhausted();
   start(incoming, now);
-  route_here(incoming, publisher);
+  route(incoming, publisher, {.on = false});
 }
 
 void Router::message_through(unsigned from, const Incoming& incoming, std::string_view publisher, base::Time now) {
@@ -66,8 +70,7 @@ void Router::message_through(unsigned from, const Incoming& incoming, std::strin
     if (retain_fits(incoming, now)) retain(incoming, publisher.empty() ? 0 : hash_(publisher));
     else deliveries_.hit(Bound::retained, incoming.topic);
   }
-  route_here(incoming, nullptr);
-  tell(incoming, &from, publisher);
+  route(incoming, nullptr, {.from = from, .publisher = publisher});
   peers_->pass(from);
 }
 

@@ -27,9 +27,9 @@ void Shard::hear(unsigned from, Note note, NoteReader& reader) {
     case Note::subscribed: {
       const std::string_view filter = reader.text();
       if (mqtt::is_server_topic(filter)) sys_.wanted();
-      return peers_->subscribed(from, filter);
+      return router_.subscribed_elsewhere(from, filter);
     }
-    case Note::unsubscribed: return peers_->unsubscribed(from, reader.text());
+    case Note::unsubscribed: return router_.unsubscribed_elsewhere(from, reader.text());
     case Note::want_retained: return retained.wanted(from, reader);
     case Note::more_retained: return retained.more(from, reader, now());
     case Note::newer_retained: return retained.newer(from, reader);
@@ -66,7 +66,7 @@ void Shard::hear_message(unsigned from, Note note, NoteReader& reader) {
   const Incoming incoming = read_incoming(reader);
   budget_.work.add_bytes(incoming.size());
   budget_.work.add(1);
-  peers_->heard_message();
+  peers_->heard_message(incoming.size());
   switch (note) {
     case Note::message: {
       const std::string_view publisher = reader.text();

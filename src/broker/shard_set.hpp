@@ -47,6 +47,17 @@ enum class Figure : std::uint8_t {
 };
 inline constexpr std::size_t kFigures = static_cast<std::size_t>(Figure::rate_bytes_out) + 1;
 
+/// Messages that one shard has told another and that are not in the queues there yet.
+struct OnTheWay {
+  std::uint32_t messages = 0;
+  std::uint64_t bytes = 0;
+
+  void add(std::size_t size) {
+    ++messages;
+    bytes += size;
+  }
+};
+
 /// What the shards of one instance share: the way from each to each, whose sessions, shared subscriptions and retained
 /// topics are whose, and the figures. Outlives them. Functions may be called from any of their threads.
 class ShardSet {
@@ -64,12 +75,19 @@ class ShardSet {
   unsigned owner(std::string_view text) const;
   io::Mailbox& mailbox(unsigned shard) { return shards_[shard].mailbox; }
 
-  /// Messages that were told to that shard and are not in the queues there yet: so many more, or fewer.
-  void on_the_way(unsigned shard, std::int32_t more) {
-    shards_[shard].on_the_way.fetch_add(more, std::memory_order_acq_rel);
+  /// So much more is on its way to that shard.
+  void sent(unsigned shard, OnTheWay more) {
+    shards_[shard].messages.fetch_add(more.messages, std::memory_order_acq_rel);
+    shards_[shard].bytes.fetch_add(more.bytes, std::memory_order_acq_rel);
   }
-  std::uint32_t on_the_way(unsigned shard) const {
-    return static_cast<std::uint32_t>(shards_[shard].on_the_way.load(std::memory_order_acquire));
+  /// So much of it has arrived.
+  void arrived(unsigned shard, OnTheWay less) {
+    shards_[shard].messages.fetch_sub(less.messages, std::memory_order_acq_rel);
+    shards_[shard].bytes.fetch_sub(less.bytes, std::memory_order_acq_rel);
+  }
+  OnTheWay on_the_way(unsigned shard) const {
+    return {shards_[shard].messages.load(std::memory_order_acquire),
+            shards_[shard].bytes.load(std::memory_order_acquire)};
   }
 
   void set(unsigned shard, Figure figure, std::uint64_t value) {
@@ -88,7 +106,8 @@ class ShardSet {
     explicit One(unsigned number) : mailbox(number) {}
 
     io::Mailbox mailbox;
-    std::atomic<std::int32_t> on_the_way = 0;
+    std::atomic<std::uint32_t> messages = 0;  // on their way to it
+    std::atomic<std::uint64_t> bytes = 0;
     std::array<std::atomic<std::uint64_t>, kFigures> figures{};
   };
 

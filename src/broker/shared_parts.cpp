@@ -40,9 +40,10 @@ bool SharedGroups::offer_part(SharedGroup& group, SharedPart& part, session::Pub
   const std::uint32_t most = std::min(kWaitingMax * part.connected, budget_.messages_max / 2);
   if (part.stuck || part.waiting >= most) return false;
   ++part.waiting;
-  NoteWriter note = peers_->message_to(part.shard, Note::for_group);
+  const Incoming incoming = incoming_of(publication);
+  NoteWriter note = peers_->message_to(part.shard, Note::for_group, incoming.size());
   note.number(retain).text(group.filter);
-  write(note, incoming_of(publication));
+  write(note, incoming);
   return true;
 }
 
@@ -125,9 +126,10 @@ void SharedGroups::send_back(SharedGroup& group) {
 }
 
 void SharedGroups::send_back(unsigned owner, std::string_view filter, const session::Message& message, bool retain) {
-  NoteWriter note = peers_->message_to(owner, Note::from_group);
+  const Incoming incoming = broker::incoming_of(message);
+  NoteWriter note = peers_->message_to(owner, Note::from_group, incoming.size());
   note.number(retain).text(filter);
-  write(note, incoming_of(message));
+  write(note, incoming);
 }
 
 void SharedGroups::handed(SharedGroup& group) {

@@ -52,12 +52,19 @@ SubscriptionTree::Handle SubscriptionTree::subscribe(std::string_view filter, Su
   entry.previous = kNone;
   entry.node = node & 0x3fffffff;
   entry.set(options, id);
-  if (first != kNone) entries_[first].previous = handle;
-  else if (const std::string shape = shape_of(filter); !shape.empty()) ++shapes_.value(shapes_.insert(shape)).filters;
-  tree_.value(node).handle = handle;
+  while (subscriber->announced && entry.next != kNone && !entries_[entry.next].subscriber->announced) {
+    entry.previous = entry.next;
+    entry.next = entries_[entry.next].next;
+  }
+  if (entry.next != kNone) entries_[entry.next].previous = handle;
+  if (entry.previous != kNone) entries_[entry.previous].next = handle;
+  else tree_.value(node).handle = handle;
+  if (first == kNone) {
+    if (const std::string shape = shape_of(filter); !shape.empty()) ++shapes_.value(shapes_.insert(shape)).filters;
+  }
   ++size_;
   ++generation_;
-  if (listener_ && first == kNone) listener_->filter_added(filter);
+  if (listener_ && subscriber->announced && entry.next == kNone) listener_->filter_added(filter);
   return handle;
 }
 
@@ -71,10 +78,10 @@ void SubscriptionTree::unsubscribe(Handle handle) {
   if (entry.previous != kNone) entries_[entry.previous].next = entry.next;
   else tree_.value(entry.node).handle = entry.next;
   if (entry.next != kNone) entries_[entry.next].previous = entry.previous;
-  if (entry.previous == kNone && entry.next == kNone) {
-    if (listener_) listener_->filter_removed(tree_.path(entry.node));
-    forget_shape(entry.node);
-  }
+  const bool last_announced = entry.subscriber->announced && entry.next == kNone &&
+                              (entry.previous == kNone || !entries_[entry.previous].subscriber->announced);
+  if (listener_ && last_announced) listener_->filter_removed(tree_.path(entry.node));
+  if (entry.previous == kNone && entry.next == kNone) forget_shape(entry.node);
   tree_.prune(entry.node);
   entry = Entry{};
   entry.next = free_;

@@ -11,7 +11,9 @@
 namespace shoal::topic {
 
 /// Whoever subscribes. The tree only tells them apart; the owner derives its type from this.
-struct Subscriber {};
+struct Subscriber {
+  bool announced = true;  ///< the `FilterListener` hears of its filters. There are few that it does not hear of
+};
 
 /// One subscriber's copy of a message: what all its matching subscriptions come to (one copy, highest
 /// QoS, every identifier; MQTT-3.3.4-2, MQTT-3.3.4-4).
@@ -32,12 +34,12 @@ struct Matches {
   std::size_t weight() const { return list.size() + ids.size(); }
 };
 
-/// Hears which filters there are.
+/// Hears which filters there are of subscribers that are announced.
 class FilterListener {
  public:
-  /// Somebody subscribes with that filter, and nobody did before.
+  /// One of them subscribes with that filter, and none did before.
   virtual void filter_added(std::string_view filter) = 0;
-  /// Nobody does any more.
+  /// None does any more.
   virtual void filter_removed(std::string_view filter) = 0;
 
  protected:
@@ -60,7 +62,8 @@ class SubscriptionTree {
 
   /// Node of a filter, for a subscriber to see whether it has it already; `kNone` when nobody has.
   Node find(std::string_view filter) const { return tree_.find(filter); }
-  /// The subscription of that subscriber with that filter, or `kNone`; looks at all with the filter.
+  /// The subscription of that subscriber with that filter, or `kNone`; looks at all with the filter, first at those of
+  /// subscribers that are not announced.
   Handle find(std::string_view filter, const Subscriber* subscriber) const;
   Node node(Handle handle) const { return entries_[handle].node; }
 
@@ -130,7 +133,7 @@ class SubscriptionTree {
   };
   static_assert(sizeof(Entry) == 24);
 
-  // The value of a tree node: the first of its entries.
+  // The value of a tree node: the first of its entries. Those of subscribers that are not announced come first.
   struct First {
     Handle handle = kNone;
     bool operator!() const { return handle == kNone; }

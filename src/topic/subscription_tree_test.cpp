@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <map>
 #include <string>
+#include <utility>
 
 #include "conformance/covers.hpp"
 
@@ -225,6 +226,36 @@ TEST_F(SubscriptionTreeTest, Shrinks) {
   tree.shrink();
   EXPECT_EQ(tree.bytes(), SubscriptionTree().bytes());
   EXPECT_EQ(match("a/late/stays"), "");
+}
+
+// Who is not announced gets messages as everybody does.
+TEST_F(SubscriptionTreeTest, TheListenerHearsOfThoseWhoAreAnnounced) {
+  struct Listener final : FilterListener {
+    void filter_added(std::string_view filter) override { heard += "+" + std::string(filter) + " "; }
+    void filter_removed(std::string_view filter) override { heard += "-" + std::string(filter) + " "; }
+    std::string heard;
+  } listener;
+  tree.set_listener(&listener);
+  const auto hear = [&] { return std::exchange(listener.heard, {}); };
+  Client far{{.announced = false}, "far"}, further{{.announced = false}, "further"};
+  tree.subscribe("a/b", &far, qos(1), 0);
+  EXPECT_EQ(hear(), "");
+  const auto of_anna = tree.subscribe("a/b", &anna, qos(1), 0);
+  EXPECT_EQ(hear(), "+a/b ");
+  tree.subscribe("a/b", &further, qos(2), 0);
+  const auto of_ben = tree.subscribe("a/b", &ben, qos(0), 0);
+  EXPECT_EQ(hear(), "");
+  EXPECT_EQ(match("a/b"), "anna:1 ben:0 far:1 further:2");
+  tree.unsubscribe(of_anna);
+  tree.unsubscribe(tree.find("a/b", &far));
+  EXPECT_EQ(hear(), "");
+  EXPECT_EQ(match("a/b"), "ben:0 further:2");
+  tree.unsubscribe(of_ben);
+  EXPECT_EQ(hear(), "-a/b ");
+  EXPECT_EQ(match("a/b"), "further:2");
+  tree.unsubscribe(tree.find("a/b", &further));
+  tree.subscribe("a/b", &ben, qos(0), 0);
+  EXPECT_EQ(hear(), "+a/b ");
 }
 
 }  // namespace
