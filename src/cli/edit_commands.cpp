@@ -83,7 +83,9 @@ void create_instances(Context& context, const CreateOptions& options) {
   if (!is_running(context)) {
     std::vector<config::NewInstance> files;
     for (const auto& one : *instances) files.push_back({one.name, one.template_name, one.keys});
-    if (auto made = config::create_instances(context.places(), files); !made)
+    const config::Loaded before = config::load(context.places(), config::UsersFiles::may_be_missing);
+    const config::FleetConfig known = before.config.value_or(config::FleetConfig());
+    if (auto made = config::create_instances(context.places(), files, known); !made)
       return context.fail(kFailed, made.error().message);
     if (context.load_config(config::UsersFiles::may_be_missing)) {
       context.out << files.size() << (files.size() == 1 ? " instance" : " instances")

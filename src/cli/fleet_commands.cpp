@@ -229,7 +229,9 @@ void add_edits(CLI::App& app, Context& context) {
   create->add_option("NAME", options->create.names, "Instances")->required()->type_name("");
   create->add_option("--template", options->create.template_name, "The [templates.NAME] to start from")
       ->type_name("NAME");
-  create->add_option("--set", options->create.keys, "A key of the instance, such as limits.sessions=100; may repeat")
+  create
+      ->add_option("--set", options->create.keys,
+                   "A key of the instance, such as limits.sessions=100 or listeners=mqtt://127.0.0.1:auto; may repeat")
       ->type_name("KEY=VALUE");
   create->add_option("--count", options->create.count, "NAME-1 to NAME-N")
       ->type_name("N")

@@ -166,8 +166,8 @@ bool differs_only_in(const FleetConfig& before, const FleetConfig& after, const 
 
 }  // namespace
 
-Result<void> create_instances(const Places& places, const std::vector<NewInstance>& instances) {
-  const Loaded loaded = load(places, UsersFiles::may_be_missing);
+Result<void> create_instances(const Places& places, const std::vector<NewInstance>& instances,
+                              const FleetConfig& known) {
   std::vector<std::string> texts;
   for (const NewInstance& instance : instances) {
     if (!valid_name(instance.name) || instance.name == "controller") {
@@ -175,8 +175,7 @@ Result<void> create_instances(const Places& places, const std::vector<NewInstanc
                                                     " cannot be the name of an instance; use 1 to "
                                                     "64 of a-z A-Z 0-9 . _ - and no . or - in front"};
     }
-    const InstanceConfig* there = loaded.config ? loaded.config->find(instance.name) : nullptr;
-    if (there) {
+    if (const InstanceConfig* const there = known.find(instance.name)) {
       return Error{ErrorCode::unavailable,
                    "there is an instance " + instance.name + " already (" + there->at.line_text() + ')'};
     }

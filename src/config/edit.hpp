@@ -20,8 +20,10 @@ struct NewInstance {
 };
 
 /// Writes `instances.d/NAME.toml` for each of them, all or none. That the configuration is right with them is for
-/// `load` to say. Errors: invalid_argument (name, key), unavailable (there is such an instance or file), io.
-Result<void> create_instances(const Places& places, const std::vector<NewInstance>& instances);
+/// `load` to say. `known`: what there is, as it was read last. Errors: invalid_argument (name, key), unavailable (there
+/// is such an instance or file), io.
+Result<void> create_instances(const Places& places, const std::vector<NewInstance>& instances,
+                              const FleetConfig& known);
 
 /// Removes the file of an instance that was made by `create_instances`. Errors: unavailable (it was written by a
 /// person: the message has the place), io.

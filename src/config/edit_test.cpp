@@ -36,6 +36,10 @@ class EditTest : public testing::Test {
     const auto done = set_key(places_, name, key, value);
     return done ? "" : done.error().message;
   }
+  Result<void> create(const std::vector<NewInstance>& instances) {
+    const Loaded known = load(places_);
+    return create_instances(places_, instances, known.config.value_or(FleetConfig()));
+  }
   const InstanceConfig& instance(const std::string& name) {
     loaded_ = load(places_);
     EXPECT_TRUE(loaded_.config) << (loaded_.problems.empty() ? "" : loaded_.problems[0].text());
@@ -62,13 +66,13 @@ limits = { sessions = 10, inflight = 5 }
 
 TEST_F(EditTest, InstancesAreMadeAndRemoved) {
   write("shoal.toml", kMain);
-  ASSERT_TRUE(
-      create_instances(places_, {{"a", "customer", {{"limits.sessions", "7"}, {"limits.queued_bytes", "2 MiB"}}},
-                                 {"b", "", {{"listeners", "mqtt://127.0.0.1:auto, mqtt://[::1]:auto"}}}}));
+  ASSERT_TRUE(create({{"a", "customer", {{"limits.sessions", "7"}, {"limits.queued_bytes", "2 MiB"}}},
+                      {"b", "", {{"listeners", "mqtt://127.0.0.1:auto, mqtt://[::1]:auto"}}}}));
   EXPECT_EQ(instance("a").options.limits.sessions, 7u);
   EXPECT_EQ(instance("a").options.limits.queued_bytes, 2u << 20);
   EXPECT_EQ(instance("b").listeners.size(), 2u);
-  const auto again = create_instances(places_, {{"c", "customer", {}}, {"b", "customer", {}}});
+  EXPECT_THAT(create({{"lab", "customer", {}}}).error().message, HasSubstr("shoal.toml:7"));
+  const auto again = create({{"c", "customer", {}}, {"b", "customer", {}}});
   EXPECT_THAT(again.error().message, HasSubstr("already"));
   EXPECT_FALSE(fs::exists(home_ + "/instances.d/c.toml")) << "all or none";
   EXPECT_TRUE(remove_instance(places_, "a"));
@@ -85,9 +89,8 @@ TEST_F(EditTest, WhatAPersonWroteIsNotRemoved) {
 
 TEST_F(EditTest, WrongNamesAndKeysAreRefused) {
   write("shoal.toml", kMain);
-  EXPECT_THAT(create_instances(places_, {{"../x", "", {}}}).error().message, HasSubstr("cannot be the name"));
-  EXPECT_THAT(create_instances(places_, {{"x", "", {{"limits.sesions", "1"}}}}).error().message,
-              HasSubstr("did you mean \"sessions\""));
+  EXPECT_THAT(create({{"../x", "", {}}}).error().message, HasSubstr("cannot be the name"));
+  EXPECT_THAT(create({{"x", "", {{"limits.sesions", "1"}}}}).error().message, HasSubstr("did you mean \"sessions\""));
   EXPECT_FALSE(fs::exists(home_ + "/instances.d/x.toml"));
 }
 
@@ -134,7 +137,7 @@ TEST_F(EditTest, AValueThatDoesNotFitChangesNothing) {
 
 TEST_F(EditTest, FilesOfOneInstanceGetTheKeyAtTheTop) {
   write("shoal.toml", kMain);
-  ASSERT_TRUE(create_instances(places_, {{"a", "customer", {}}}));
+  ASSERT_TRUE(create({{"a", "customer", {}}}));
   EXPECT_EQ(set("a", "limits.sessions", "9"), "");
   EXPECT_EQ(instance("a").options.limits.sessions, 9u);
   EXPECT_EQ(set("a", "limits.sessions", "10"), "");

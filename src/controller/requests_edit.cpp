@@ -19,12 +19,12 @@ Failure failure_of(const Error& error) {
   }
 }
 
-Result<void> write(const config::Places& places, const api::Edit& edit) {
+Result<void> write(const config::Places& places, const config::FleetConfig& known, const api::Edit& edit) {
   if (!edit.remove.empty()) return config::remove_instance(places, edit.remove);
   if (!edit.set.empty()) return config::set_key(places, edit.set, edit.key, edit.value);
   std::vector<config::NewInstance> instances;
   for (const api::Edit::NewInstance& one : edit.create) instances.push_back({one.name, one.template_name, one.keys});
-  return config::create_instances(places, instances);
+  return config::create_instances(places, instances, known);
 }
 
 }  // namespace
@@ -33,7 +33,7 @@ void Requests::edit(const api::Edit& edit, api::Reply<api::Applied> reply) {
   if (!edit.remove.empty() && !fleet_.state(edit.remove)) {
     return reply(Failure{404, "no_such_instance", "there is no instance " + edit.remove + "; `shoal ps` lists them"});
   }
-  if (auto written = write(acts_.places, edit); !written) return reply(failure_of(written.error()));
+  if (auto written = write(acts_.places, fleet_.config(), edit); !written) return reply(failure_of(written.error()));
   api::Apply how{.wait = edit.wait};
   for (const api::Edit::NewInstance& one : edit.create) how.only.push_back(one.name);
   if (!edit.remove.empty()) how.only.push_back(edit.remove);
