@@ -53,6 +53,8 @@ class Peers {
   void will_send();
   /// Hands over what was told.
   void send();
+  /// Gives back what it took when there was more to tell.
+  void shrink() { set_.mailbox(number_).shrink(); }
   bool has_mail() const { return !set_.mailbox(number_).empty(); }
   /// Calls `hear(from, reader)` for everything that was told by others, in the order it was.
   template <class Hear>

@@ -137,6 +137,7 @@ std::uint64_t Shard::needed_bytes() const {
 
 void Shard::release_memory() {
   router_.shrink();
+  if (peers_) peers_->shrink();
   sessions_.shrink();
   verifying_.rehash(0);
   if (journal_) journal_->shrink();

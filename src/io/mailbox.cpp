@@ -60,6 +60,12 @@ void Mailbox::collect() {
   }
 }
 
+void Mailbox::shrink() {
+  collect();
+  for (Letter* letter : blanks_) delete letter;
+  blanks_ = std::vector<Letter*>();
+}
+
 std::uint64_t Mailbox::unread_bytes() {
   collect();
   return unread_bytes_;

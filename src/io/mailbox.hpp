@@ -54,6 +54,8 @@ class Mailbox {
   }
   /// Bytes that were sent from here and are not known to be read. The owner's thread.
   std::uint64_t unread_bytes();
+  /// Gives back the memory of letters that are not in use. The owner's thread.
+  void shrink();
 
  private:
   static Letter* reversed(Letter* letters);

@@ -56,6 +56,23 @@ TEST(MailboxTest, LettersAreUsedAgain) {
   to.put(again);
 }
 
+TEST(MailboxTest, ShrinkGivesBackWhatIsNotInUse) {
+  Mailbox from(0), to(1);
+  for (int i = 0; i < 3; ++i) {
+    Letter& letter = from.blank();
+    letter.bytes.resize(1000);
+    to.put(letter);
+  }
+  from.shrink();  // nothing is back yet
+  EXPECT_EQ(from.unread_bytes(), 3000u);
+  EXPECT_EQ(read(to).size(), 3000u);
+  from.shrink();
+  EXPECT_EQ(from.unread_bytes(), 0u);
+  Letter& blank = from.blank();
+  EXPECT_EQ(blank.bytes.capacity(), 0u);
+  to.put(blank);
+}
+
 TEST(MailboxTest, WhatIsNotReadGoesWithTheMailbox) {
   Mailbox from(0), to(1);
   write(from, to, 1);

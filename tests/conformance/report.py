@@ -49,10 +49,12 @@ def read_list(version):
 
 
 def name_of(case):
-    """`broker: SendFlow.Qos1` for all parameters of that test and both runs, `e2e: test_mqtt.test_retained`."""
+    """`broker: SendFlow.Qos1` for all parameters of that test, `e2e: test_mqtt.test_retained`; None when it is many."""
     unit = re.match(r"(\w+)/(?:\w+/)*(\w+\.\w+)", case.get("name"))
     if unit:
         return f"{unit[1]}: {unit[2]}"
+    if case.get("name") == case.get("classname"):  # all tests of a program once more, by ctest
+        return None
     return f"e2e: {case.get('classname').rpartition('.')[2]}.{case.get('name').partition('[')[0]}"
 
 
@@ -79,7 +81,7 @@ def collect(reports, lists):
     for report in reports:
         for case in xml.parse(report).iter("testcase"):
             result = passed(case)
-            if result is None:
+            if result is None or not name_of(case):
                 continue
             for version, id, row in claims(case):
                 name = f"packet: {row}" if row else name_of(case)

@@ -161,11 +161,16 @@ KINDS = [connections, queues, sessions, subscriptions, retained, large, topics, 
 LEFT_KB_MAX = 1024
 
 
-@pytest.mark.parametrize("burst, persistence", [(kind, "none") for kind in KINDS] +
-                         [(kind, "crash_safe") for kind in (sessions, retained)],
+HOW = {"none": 'persistence = "none"', "crash_safe": 'persistence = "crash_safe"',
+       "threads": 'persistence = "none"\nthreads = 2'}
+
+
+@pytest.mark.parametrize("burst, how", [(kind, "none") for kind in KINDS] +
+                         [(kind, "crash_safe") for kind in (sessions, retained)] +
+                         [(kind, "threads") for kind in (connections, subscriptions, retained)],
                          ids=lambda value: value if isinstance(value, str) else value.__name__)
-def test_a_burst_leaves_no_memory_behind(make_fleet, burst, persistence):
-    fleet = make_fleet(INSTANCE.replace('"none"', f'"{persistence}"')).start()
+def test_a_burst_leaves_no_memory_behind(make_fleet, burst, how):
+    fleet = make_fleet(INSTANCE.replace(HOW["none"], HOW[how])).start()
     port, pid = fleet.port("burst"), fleet.pid("burst")
     with Wire(port) as c:
         c.connect("first")
