@@ -26,6 +26,7 @@ namespace {
 std::vector<Change> changes_in(Scope scope, const std::map<std::string, std::string>& before,
                                const std::map<std::string, std::string>& after) {
   std::vector<Change> found;
+  if (before == after) return found;
   for (const Key& key : schema()) {
     if (key.scope != scope) continue;
     const auto value = [&](const std::map<std::string, std::string>& values) {
