@@ -1,8 +1,9 @@
 # shoal_module(NAME [OUTER] [USES module...] [WITH library...])
 #
 # Builds src/NAME/*.cpp into shoal_NAME and, with SHOAL_TESTS, src/NAME/*_test.cpp into NAME_test.
-# USES is public (headers include headers), WITH is not: third-party headers stay inside the module. OUTER: no message
-# passes through it, and where tests are built it need not be optimized, which with sanitizers is most of compiling it.
+# USES is public (headers include headers), WITH is not: third-party headers stay inside the module. OUTER: the
+# broker's messages do not pass through it; where tests are built it is not optimized, which with sanitizers is most of
+# compiling it.
 option(SHOAL_TESTS "Build tests, examples and their dependencies" OFF)
 option(SHOAL_FUZZ "Build only the fuzz targets and what they use; needs clang" OFF)
 
