@@ -41,11 +41,14 @@ base::UniqueFd take_signals() {
 }
 
 // Large blocks go back to the system when they are freed. glibc's own rule lets them grow the heap after the first one
-// that was freed, where what tables that doubled leave behind stays resident.
+// that was freed, where what tables that doubled leave behind stays resident. And one heap for all threads: of a second
+// thread's own one malloc_trim() leaves the last free block, which may be as large as the threshold. Threads do not
+// allocate for each message, so they do not wait for each other here.
 void bound_what_malloc_keeps() {
   constexpr int kMappedFrom = 2 * 1024 * 1024;  // more than most packets may have: to map costs as much as to copy
   ::mallopt(M_MMAP_THRESHOLD, kMappedFrom);
   ::mallopt(M_TRIM_THRESHOLD, 2 * kMappedFrom);
+  ::mallopt(M_ARENA_MAX, 1);
 }
 
 }  // namespace

@@ -167,7 +167,7 @@ HOW = {"none": 'persistence = "none"', "crash_safe": 'persistence = "crash_safe"
 
 @pytest.mark.parametrize("burst, how", [(kind, "none") for kind in KINDS] +
                          [(kind, "crash_safe") for kind in (sessions, retained)] +
-                         [(kind, "threads") for kind in (connections, subscriptions)],
+                         [(kind, "threads") for kind in (connections, subscriptions, retained, topics)],
                          ids=lambda value: value if isinstance(value, str) else value.__name__)
 def test_a_burst_leaves_no_memory_behind(make_fleet, burst, how):
     fleet = make_fleet(INSTANCE.replace(HOW["none"], HOW[how])).start()
