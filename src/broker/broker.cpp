@@ -191,9 +191,15 @@ Result<std::unique_ptr<Broker>> Broker::start(Runtime& runtime, BrokerOptions op
   if (!survived) return std::move(survived).error();
 
   std::unique_ptr<Broker> broker(new Broker(std::make_unique<Impl>(*reactors, options.name)));
-  if (auto opened = broker->impl_->open(runtime, options, std::move(*log), std::move(*users), survived->get()); !opened)
-    return std::move(opened).error();
-  if (auto opened = broker->impl_->listen(std::move(*sockets)); !opened) return std::move(opened).error();
+  Result<void> opened = Error{ErrorCode::closed, "the runtime is stopped"};
+  const auto open = [&] {
+    opened = broker->impl_->open(runtime, options, std::move(*log), std::move(*users), survived->get());
+    if (opened) opened = broker->impl_->listen(std::move(*sockets));
+  };
+  // One turn of its reactor's where that is all it takes.
+  if (options.threads > 1 || *survived) open();
+  else reactors->front()->call(open);
+  if (!opened) return std::move(opened).error();
   // What it took to read a large store is not needed again.
   const bool large = *survived && (*survived)->reading.content.report.bytes > kLargeStore;
   survived->reset();

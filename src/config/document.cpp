@@ -4,8 +4,12 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
-#include <memory>
 #include <tuple>
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "base/unique_fd.hpp"
 
 // toml++ 3.3 holds some faulty files to be impossible: it asserts that "[=]" does not occur before it
 // reports it well, and takes letters outside ASCII where a space may be for unreachable
@@ -117,12 +121,13 @@ std::variant<Node, Problem> parse(std::string_view text, const std::string& file
 
 std::variant<Node, Problem> parse_file(const std::string& path, const std::string& file) {
   const auto failure = [&] { return Problem{{file}, std::string("cannot read this file: ") + std::strerror(errno)}; };
-  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> stream(std::fopen(path.c_str(), "rbe"), &std::fclose);
-  if (!stream) return failure();
+  const base::UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!fd) return failure();
   std::string text;
   char buffer[16384];
-  for (std::size_t n; (n = std::fread(buffer, 1, sizeof buffer, stream.get())) > 0;) text.append(buffer, n);
-  if (std::ferror(stream.get())) return failure();
+  ssize_t n = 0;
+  while ((n = ::read(fd.get(), buffer, sizeof buffer)) > 0) text.append(buffer, static_cast<std::size_t>(n));
+  if (n < 0) return failure();
   return parse(text, file);
 }
 

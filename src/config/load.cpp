@@ -19,13 +19,11 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// As people would write it from here.
-std::string shown(const fs::path& path) {
+/// The folder that people would write paths from; empty: from the root.
+fs::path working_folder() {
   std::error_code error;
-  const fs::path here = fs::current_path(error);
-  const bool daemon = here == here.root_path();
-  const std::string near = error || daemon ? std::string() : path.lexically_relative(here).string();
-  return near.empty() || near == "." || near.starts_with("..") ? path.string() : near;
+  fs::path here = fs::current_path(error);
+  return error || here == here.root_path() ? fs::path() : here;
 }
 
 class Loader {
@@ -33,6 +31,7 @@ class Loader {
   Loader(const Places& places, UsersFiles users_files)
       : users_files_(users_files),
         logs_to_stdout_(places.logs_to_stdout),
+        here_(working_folder()),
         main_(places.file),
         folder_(main_.parent_path()),
         main_shown_(shown(main_)) {
@@ -63,6 +62,12 @@ class Loader {
   }
 
  private:
+  /// As people would write it from here.
+  std::string shown(const fs::path& path) const {
+    const std::string near = here_.empty() ? std::string() : path.lexically_relative(here_).string();
+    return near.empty() || near == "." || near.starts_with("..") ? path.string() : near;
+  }
+
   void report(Position at, std::string message) { problems_.push_back({std::move(at), std::move(message)}); }
 
   /// The table below `entry`, or null after reporting that it is something else.
@@ -301,6 +306,7 @@ class Loader {
 
   UsersFiles users_files_;
   bool logs_to_stdout_;
+  fs::path here_;
   fs::path main_;
   fs::path folder_;
   std::string main_shown_;
