@@ -180,7 +180,7 @@ class Fleet:
         """Stops the fleet and checks that nothing is left of it and no sanitizer complained."""
         try:
             self.stop()
-            assert not self.processes(), "left behind"
+            wait_until(lambda: not self.processes(), "nothing left behind", 5)
         finally:
             for pid in self.processes():
                 os.kill(pid, signal.SIGKILL)

@@ -117,9 +117,14 @@ def test_it_comes_back_again_and_again(plants):
 
 
 def test_stop_while_it_is_in_back_off(plants):
-    wait_until(lambda: (kill(plants, "plant-a") if plants.ps()["plant-a"]["pid"] else None) and
-               wait_until(lambda: plants.ps()["plant-a"]["state"] != "ready", "death noticed", 5) and
-               plants.ps()["plant-a"]["state"] == "backoff", "back-off")
+    def in_back_off():  # the longer the oftener it died
+        pid = plants.ps()["plant-a"]["pid"]
+        if pid:
+            os.kill(pid, signal.SIGKILL)
+            wait_until(lambda: plants.ps()["plant-a"]["pid"] != pid, "death noticed")
+        return plants.ps()["plant-a"]["state"] == "backoff"
+
+    wait_until(in_back_off, "back-off", 60)
     plants.cli("stop", "plant-a")
     assert plants.ps()["plant-a"]["state"] == "stopped"
     plants.cli("start", "plant-a")

@@ -190,10 +190,10 @@ def test_a_full_disk_refuses_what_is_new_and_recovers_by_itself(make_fleet, smal
         return mosquitto_pub(port, "t", "after", "-q", "1", "-V", "5") == (0, "")
 
     wait_until(works, "it recovers")
-    # One that is larger than what is free is refused as well; nothing waits behind it, and smaller ones are taken.
+    # One that is larger than what can be free is refused as well; nothing waits behind it, and smaller ones are taken.
     for _ in range(3):
         large = subprocess.run(["mosquitto_pub", "-p", str(port), "-t", "t", "-s", "-q", "1", "-V", "5"],
-                               input="x" * 900_000, capture_output=True, text=True, timeout=PATIENCE_S)
+                               input="x" * 1_047_000, capture_output=True, text=True, timeout=PATIENCE_S)
         assert "uota" in large.stderr or large.returncode != 0
     assert works()
     wait_until(lambda: "alarm" not in status(fleet, "own"), "the alarm ends")
