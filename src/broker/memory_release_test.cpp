@@ -107,18 +107,5 @@ TEST(ShardRelease, WhenSessionsExpire) {
   EXPECT_EQ(bed.memory_freed, 1);
 }
 
-// What another shard tells may be the last that happens for long.
-TEST(ShardRelease, IsThoughtOfWhenAnotherShardWasHeard) {
-  Bed bed(with([](BrokerOptions& o) { o.threads = 2; }));
-  bed.turn();
-  ASSERT_TRUE(bed.shard.subscribe("a/b", Qos::at_most_once, [](const Message&) {}));
-  bed.shard.turn_end();
-  Bed::OtherShard& other = *bed.others.front();
-  ASSERT_TRUE(other.shard.has_mail());
-  ASSERT_FALSE(other.wants_turn);
-  Bed::hear(other.shard);
-  EXPECT_TRUE(other.wants_turn);
-}
-
 }  // namespace
 }  // namespace shoal::broker

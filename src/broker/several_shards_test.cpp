@@ -210,5 +210,18 @@ TEST(SeveralShards, AFreeMemberBehindManyThatAreStuckGetsEverything) {
   EXPECT_EQ(bed.stats().queued_messages_now, 0u);
 }
 
+// It may be the last that happens for long, and the turn's end notices that less memory is needed.
+TEST(SeveralShards, WhoHeardOfSomethingEndsATurn) {
+  Bed bed(with([](BrokerOptions& o) { o.threads = 2; }));
+  bed.turn();
+  ASSERT_TRUE(bed.shard.subscribe("a/b", Qos::at_most_once, [](const Message&) {}));
+  bed.shard.turn_end();
+  Bed::OtherShard& other = *bed.others.front();
+  ASSERT_TRUE(other.shard.has_mail());
+  ASSERT_FALSE(other.wants_turn);
+  Bed::hear(other.shard);
+  EXPECT_TRUE(other.wants_turn);
+}
+
 }  // namespace
 }  // namespace shoal::broker
