@@ -8,6 +8,8 @@ namespace {
 
 // What may be on its way from one shard to the others before its publishers are slowed down.
 constexpr std::uint64_t kUnreadBytesMax = 8 << 20;
+// What a message takes in each of the queues it goes into, besides itself.
+constexpr std::uint64_t kEntryBytes = 24;
 // For so long what was told of a backlog holds.
 constexpr base::Duration kBacklogHolds = base::milliseconds(20);
 
@@ -59,7 +61,13 @@ void Peers::send() {
   }
   told_ = false;
   // After it was told how full queues are here.
-  if (heard_messages_.messages != 0) set_.arrived(number_, std::exchange(heard_messages_, {}));
+  if (heard_messages_.messages != 0) {
+    // Soon more, and only after a while less: what is on its way now may go to as many as what came before it.
+    const std::uint64_t receivers = std::exchange(heard_receivers_, 0) / heard_messages_.messages;
+    receivers_ = std::max(static_cast<std::uint32_t>(receivers), receivers_ - receivers_ / 8);
+    set_.set_receivers(number_, receivers_);
+    set_.arrived(number_, std::exchange(heard_messages_, {}));
+  }
   unread_percent_ =
       static_cast<unsigned>(std::min<std::uint64_t>(100, 100 * set_.mailbox(number_).unread_bytes() / kUnreadBytesMax));
 }
@@ -69,14 +77,16 @@ unsigned Peers::backlog_percent(unsigned shard, const session::QueueBudget& queu
   const OnTheWay& told = told_messages_[shard];
   const std::uint64_t messages = way.messages + told.messages, bytes = way.bytes + told.bytes;
   const std::uint64_t bytes_max = std::min(queues.bytes_max, queues.connected_bytes_max);
+  const std::uint64_t entry_bytes = messages * set_.receivers(shard) * kEntryBytes;
   // An eighth on the way slows publishers as a queue that is half full does; less is no reason to divide.
   unsigned way_percent = 0;
-  if (messages * 8 >= queues.messages_max || bytes * 8 >= bytes_max) {
+  if (messages * 8 >= queues.messages_max || bytes * 8 >= bytes_max || entry_bytes * 8 >= queues.connected_bytes_max) {
     const auto percent = [](std::uint64_t of, std::uint64_t most) {
       return 400 * of / std::max<std::uint64_t>(most, 1);
     };
     way_percent = static_cast<unsigned>(
-        std::min<std::uint64_t>(99, std::max(percent(messages, queues.messages_max), percent(bytes, bytes_max))));
+        std::min<std::uint64_t>(99, std::max({percent(messages, queues.messages_max), percent(bytes, bytes_max),
+                                              percent(entry_bytes, queues.connected_bytes_max)})));
   }
   const Backlog& backlog = backlogs_[shard];
   return std::max({unread_percent_, way_percent, now - backlog.at < kBacklogHolds ? backlog.percent : 0u});

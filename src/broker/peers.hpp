@@ -37,9 +37,10 @@ class Peers {
     told_messages_[shard].add(size);
     return to(shard, note);
   }
-  /// One of those that were told here, of `size` bytes, is in its queues.
-  void heard_message(std::size_t size) {
+  /// One of those that were told here, of `size` bytes, is in its queues; about `receivers` of them.
+  void heard_message(std::size_t size, std::uint64_t receivers) {
     heard_messages_.add(size);
+    heard_receivers_ += receivers;
     will_send();
   }
   /// The same to all others.
@@ -79,7 +80,8 @@ class Peers {
   void pass(unsigned from);
 
   /// How full queues are over there, in percent, as was told lately; or how near to that is what is on its way, as if
-  /// it all was for one queue with the bounds of `queues`. Below 100.
+  /// it all was for one queue with the bounds of `queues`, and for as many queues together as messages had lately.
+  /// Below 100.
   unsigned backlog_percent(unsigned shard, const session::QueueBudget& queues, base::Time now) const;
   void set_backlog(unsigned shard, unsigned percent, base::Time now) { backlogs_[shard] = {percent, now}; }
 
@@ -100,6 +102,8 @@ class Peers {
   std::vector<std::uint32_t> passed_;
   std::vector<OnTheWay> told_messages_;  // by shard, in its letter
   OnTheWay heard_messages_;
+  std::uint64_t heard_receivers_ = 0;  // of those
+  std::uint32_t receivers_ = 0;        // of one message, lately
   std::uint64_t through_all_ = 0;
   std::vector<Backlog> backlogs_;
   unsigned unread_percent_ = 0;

@@ -15,8 +15,8 @@ struct PeersTest : testing::Test {
   void tell(std::size_t messages, std::size_t size) {
     for (std::size_t i = 0; i < messages; ++i) here.message_to(1, Note::message, size);
   }
-  void hear(std::size_t messages, std::size_t size) {
-    for (std::size_t i = 0; i < messages; ++i) there.heard_message(size);
+  void hear(std::size_t messages, std::size_t size, std::uint64_t receivers = 1) {
+    for (std::size_t i = 0; i < messages; ++i) there.heard_message(size, receivers);
     there.send();
   }
 };
@@ -46,6 +46,24 @@ TEST_F(PeersTest, ManyBytesOnTheWayDo) {
   here.send();
   hear(10, 1'000);
   EXPECT_EQ(backlog(), 0u);
+}
+
+// A message may go into many queues there, and together these have a bound, too.
+TEST_F(PeersTest, SoDoFewThatGoToMany) {
+  queues.messages_max = 1'000'000;
+  queues.bytes_max = queues.connected_bytes_max = 8 * 10 * 50 * 24;
+  tell(20, 1);
+  here.send();
+  EXPECT_EQ(backlog(), 0u);
+  hear(20, 1, 50);
+  tell(9, 1);
+  EXPECT_EQ(backlog(), 0u);
+  tell(1, 1);
+  EXPECT_EQ(backlog(), 50u);
+  here.send();
+  hear(10, 1, 1);
+  tell(10, 1);
+  EXPECT_EQ(backlog(), 0u) << "fewer have it now";
 }
 
 TEST_F(PeersTest, WhatWasToldOfABacklogHoldsForAWhile) {

@@ -9,7 +9,7 @@ namespace shoal::broker {
 namespace {
 
 // Sent at a time, and nodes looked at for it.
-constexpr std::uint32_t kMessagesMax = 64;
+constexpr std::uint32_t kMessagesMax = 256;
 constexpr std::size_t kBytesMax = 32 * 1024;
 constexpr std::size_t kStepsMax = 5'000;
 

@@ -67,7 +67,7 @@ void Shard::hear_message(unsigned from, Note note, NoteReader& reader) {
   const Incoming incoming = read_incoming(reader);
   budget_.work.add_bytes(incoming.size());
   budget_.work.add(1);
-  peers_->heard_message(incoming.size());
+  const std::uint64_t before = budget_.work.done();
   switch (note) {
     case Note::message: {
       const std::string_view publisher = reader.text();
@@ -76,8 +76,13 @@ void Shard::hear_message(unsigned from, Note note, NoteReader& reader) {
     }
     case Note::through: router_.message_through(from, incoming, reader.text(), now()); break;
     case Note::for_group: router_.for_group(from, filter, incoming, retain, now()); break;
-    default: router_.from_group(from, filter, incoming, retain, now()); return;
+    default:
+      router_.from_group(from, filter, incoming, retain, now());
+      peers_->heard_message(incoming.size(), 1);
+      return;
   }
+  // The search for them counts, too, where it was long: then it is said to be more than it is.
+  peers_->heard_message(incoming.size(), budget_.work.done() - before);
   backlogs_[from] = static_cast<std::uint8_t>(std::max<unsigned>(backlogs_[from], router_.backlog_percent()));
   flush_if_much();
 }

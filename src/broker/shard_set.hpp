@@ -89,6 +89,11 @@ class ShardSet {
     return {shards_[shard].messages.load(std::memory_order_acquire),
             shards_[shard].bytes.load(std::memory_order_acquire)};
   }
+  /// How many queues of that shard a message from here goes into, as it said last.
+  std::uint32_t receivers(unsigned shard) const { return shards_[shard].receivers.load(std::memory_order_relaxed); }
+  void set_receivers(unsigned shard, std::uint32_t count) {
+    shards_[shard].receivers.store(count, std::memory_order_relaxed);
+  }
 
   void set(unsigned shard, Figure figure, std::uint64_t value) {
     shards_[shard].figures[static_cast<std::size_t>(figure)].store(value, std::memory_order_relaxed);
@@ -108,6 +113,7 @@ class ShardSet {
     io::Mailbox mailbox;
     std::atomic<std::uint32_t> messages = 0;  // on their way to it
     std::atomic<std::uint64_t> bytes = 0;
+    std::atomic<std::uint32_t> receivers = 0;  // there of each
     std::array<std::atomic<std::uint64_t>, kFigures> figures{};
   };
 
