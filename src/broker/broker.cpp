@@ -232,8 +232,7 @@ Result<void> Broker::publish(const Message& message) {
 
 Result<void> Broker::subscribe(std::string_view filter, Qos qos, OnMessage on_message) {
   Result<void> result = stopped();
-  impl_->call_first(
-      [&](Instance& first) { result = first.shard().subscribe(filter, qos, std::move(on_message)); });
+  impl_->call_first([&](Instance& first) { result = first.shard().subscribe(filter, qos, std::move(on_message)); });
   return result;
 }
 

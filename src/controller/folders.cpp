@@ -11,7 +11,8 @@ namespace {
 /// Makes the folder and its parents; those that are new can be entered by the owner only (`mode`).
 Result<void> make_folder(const std::string& path, mode_t mode) {
   struct stat status {};
-  if (::stat(path.c_str(), &status) == 0 && S_ISDIR(status.st_mode)) return {};  // of all but a few, whenever one is new
+  if (::stat(path.c_str(), &status) == 0 && S_ISDIR(status.st_mode))
+    return {};  // of all but a few, whenever one is new
   std::error_code error;
   const mode_t before = ::umask(~mode & 0777);
   std::filesystem::create_directories(path, error);
