@@ -8,8 +8,6 @@ namespace {
 
 // What may be on its way from one shard to the others before its publishers are slowed down.
 constexpr std::uint64_t kUnreadBytesMax = 8 << 20;
-// What a message takes in each of the queues it goes into, besides itself.
-constexpr std::uint64_t kEntryBytes = 24;
 // For so long what was told of a backlog holds.
 constexpr base::Duration kBacklogHolds = base::milliseconds(20);
 
@@ -77,7 +75,7 @@ unsigned Peers::backlog_percent(unsigned shard, const session::QueueBudget& queu
   const OnTheWay& told = told_messages_[shard];
   const std::uint64_t messages = way.messages + told.messages, bytes = way.bytes + told.bytes;
   const std::uint64_t bytes_max = std::min(queues.bytes_max, queues.connected_bytes_max);
-  const std::uint64_t entry_bytes = messages * set_.receivers(shard) * kEntryBytes;
+  const std::uint64_t entry_bytes = messages * set_.receivers(shard) * session::QueueBudget::kEntryBytes;
   // An eighth on the way slows publishers as a queue that is half full does; less is no reason to divide.
   unsigned way_percent = 0;
   if (messages * 8 >= queues.messages_max || bytes * 8 >= bytes_max || entry_bytes * 8 >= queues.connected_bytes_max) {

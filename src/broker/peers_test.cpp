@@ -51,7 +51,7 @@ TEST_F(PeersTest, ManyBytesOnTheWayDo) {
 // A message may go into many queues there, and together these have a bound, too.
 TEST_F(PeersTest, SoDoFewThatGoToMany) {
   queues.messages_max = 1'000'000;
-  queues.bytes_max = queues.connected_bytes_max = 8 * 10 * 50 * 24;
+  queues.bytes_max = queues.connected_bytes_max = 8 * 10 * 50 * session::QueueBudget::kEntryBytes;
   tell(20, 1);
   here.send();
   EXPECT_EQ(backlog(), 0u);

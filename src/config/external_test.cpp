@@ -3,54 +3,25 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <cstdlib>
-#include <filesystem>
 #include <fstream>
 
 #include "config/listener.hpp"
+#include "config/load_fixture.hpp"
 
 namespace shoal::config {
 namespace {
 
-namespace fs = std::filesystem;
 using testing::ElementsAre;
 using testing::HasSubstr;
 
-/// A folder with a configuration of a foreign broker, where the test works; gone at the end.
-class External : public testing::Test {
+/// With a configuration of a foreign broker beside the file.
+class External : public Load {
  protected:
-  External() {
-    std::string path = fs::temp_directory_path() / "shoal-external-XXXXXX";
-    folder_ = ::mkdtemp(path.data());
-    previous_ = fs::current_path();
-    fs::current_path(folder_);
-    std::ofstream("legacy.conf") << "listener 11990\n";
-  }
-  ~External() override {
-    fs::current_path(previous_);
-    fs::remove_all(folder_);
-  }
+  External() { write("legacy.conf", "listener 11990\n"); }
 
-  Loaded load_main(const std::string& text) {
-    std::ofstream("shoal.toml") << text;
-    return load(Places::find("shoal.toml", "", "home"));
-  }
-  std::vector<std::string> problems(const std::string& text) {
-    std::vector<std::string> lines;
-    for (const Problem& problem : load_main(text).problems) lines.push_back(problem.text());
-    return lines;
-  }
-  FleetConfig good(const std::string& text) {
-    Loaded loaded = load_main(text);
-    for (const Problem& problem : loaded.problems) ADD_FAILURE() << problem.text();
-    return loaded.config.value_or(FleetConfig{});
-  }
   static std::string legacy(const std::string& keys) {
     return "[instances.legacy]\nengine = \"external\"\nprogram = \"/bin/sh\"\n" + keys;
   }
-
-  fs::path folder_;
-  fs::path previous_;
 };
 
 TEST_F(External, KeysAreReadAndPathsAreThoseOfTheFile) {

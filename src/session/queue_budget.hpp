@@ -13,6 +13,9 @@ namespace shoal::session {
 /// What the sessions of an instance share: bounds, totals, and who hears what has to survive. The totals are kept by
 /// `Outbound` and `QueueShare`.
 struct QueueBudget {
+  /// About what a message takes in each of the queues it waits in, besides itself.
+  static constexpr std::size_t kEntryBytes = 24;
+
   std::uint16_t inflight_max = 100;
   std::uint32_t messages_max = 10'000;              ///< queued per session
   std::uint64_t bytes_max = 16ull << 20;            ///< queued per session
@@ -109,7 +112,7 @@ class QueueShare {
   // What every queue of connected clients may have in any case.
   static constexpr std::size_t kFloorMessages = 100;
   static constexpr std::size_t kFloorBytes = 64 * 1024;
-  static constexpr std::size_t kFloorEntryBytes = 24 * kFloorMessages;
+  static constexpr std::size_t kFloorEntryBytes = QueueBudget::kEntryBytes * kFloorMessages;
 
   bool takes_much(std::size_t more) const { return messages_ >= kFloorMessages || bytes_ + more > kFloorBytes; }
   std::uint64_t floor_entry_bytes() const { return std::min(entry_bytes_, kFloorEntryBytes); }
