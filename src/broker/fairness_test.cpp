@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <numeric>
 
 #include "broker/shard_harness.hpp"
 #include "mqtt/encode.hpp"
@@ -87,6 +88,36 @@ TEST(Fairness, TurnsAreShorterWhereOthersShareTheThread) {
   // Besides what is counted while the last packet of each part is handled.
   EXPECT_LT(bed.most_work, 4 * Turns::kWorkPerSharedTurn);
   EXPECT_EQ(bed.stats().messages_delivered, 20'000u);
+}
+
+TEST(Fairness, PartsOfATurnSendInOnePieceButNotForLong) {
+  Bed bed;
+  bed.shard.share_turns(true);
+  Peer receiver(bed);
+  receiver.connect({"receiver"}).subscribe("t", 0).skip();
+  Peer source(bed);
+  source.connect({"source"}).skip();
+  source.give(repeated(mqtt::Publish{"t", {}, {}, 0, 0, false, false}, 50'000));
+  std::vector<std::size_t> pieces;
+  int parts = 0;
+  for (bool more = true; more; ++parts) {
+    more = bed.one_turn();
+    pieces.push_back(receiver.take().size());
+    bed.now += Turns::kPartsMax / 5;
+  }
+  ASSERT_GT(parts, 20);
+  for (std::size_t i = 0; i + 1 < pieces.size(); ++i) EXPECT_EQ(pieces[i] > 0, i % 6 == 5) << i;
+  EXPECT_EQ(std::accumulate(pieces.begin(), pieces.end(), std::size_t{0}), 50'000u);
+}
+
+TEST(Fairness, WhoWaitsForNobodyIsAnsweredAtTheEndOfThePart) {
+  Bed bed;
+  bed.shard.share_turns(true);
+  Peer calm(bed);
+  calm.connect({"calm"}).skip();
+  calm.give({{0xc0, 0x00}});
+  bed.one_turn();
+  EXPECT_EQ(calm.take().size(), 1u);
 }
 
 TEST(Fairness, ManySessionsThatEndAtOnceTakeSeveralTurns) {

@@ -414,7 +414,7 @@ void Instance::on_turn_end() {
   reactor_.serve(&guest_);
   if (input_full_) end_stale_input();
   shard_.share_turns(shares_thread());
-  shard_.turn_end();
+  if (!shard_.turn_end()) return;
   if (shard_.has_deliveries()) shard_.time_deliveries(io::Reactor::read_clock());
   if (store_) watch_store();
   buried_.clear();

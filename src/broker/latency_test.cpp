@@ -25,6 +25,27 @@ TEST(Latency, ATurnsDeliveriesTookUntilItsEnd) {
   EXPECT_EQ(latency.sum_ns, 6'000'000u);
 }
 
+TEST(Latency, DeliveriesOfATurnInPartsTookSinceItBegan) {
+  Bed bed(with([](auto&) {}));
+  bed.shard.share_turns(true);
+  Peer publisher(bed);
+  Peer receiver(bed);
+  publisher.connect({"p"});
+  receiver.connect({"r"}).subscribe("t", 0);
+  bed.shard.time_deliveries(bed.now);
+  const Histogram before = bed.stats().delivery_latency;
+  std::vector<std::uint8_t> burst;
+  for (int i = 0; i < 2'000; ++i) mqtt::encode(mqtt::Publish{"t", {}, {}, 0, 0, false, false}, Version::v5, burst);
+  publisher.give(burst);
+  ASSERT_TRUE(bed.one_turn());
+  bed.now += milliseconds(2);  // the others' turns were long
+  bed.one_turn();
+  bed.shard.time_deliveries(bed.now);
+  const Histogram latency = bed.stats().delivery_latency;
+  ASSERT_GT(latency.count(), before.count());
+  EXPECT_EQ(latency.sum_ns - before.sum_ns, (latency.count() - before.count()) * 2'000'000);
+}
+
 TEST(Latency, RetainedMessagesAndResentOnesAreNotTimed) {
   Bed bed(with([](auto&) {}));
   Peer publisher(bed);

@@ -99,11 +99,12 @@ void Shard::flush_later(Client& client) {
 
 // Events and the line have each what a turn allows, and so has the search for retained messages while flushing.
 // What flushing sends is bounded by what connections may have unsent.
-void Shard::turn_end() {
+bool Shard::turn_end() {
   if (router_.run_host()) context_.want_turn_end();
   run_line();
   end_overflowed();
   turns_.begin();
+  if (turns_.goes_on(now())) return false;
   if (journal_) {
     keep_store();
     commit_if_due();
@@ -121,6 +122,7 @@ void Shard::turn_end() {
   peaks_ = use();
   memory_release_.note(needed_bytes(), now());
   turns_.begin();
+  return true;
 }
 
 // By what was counted for `peaks_`; pools are for those who are there.
@@ -153,7 +155,7 @@ void Shard::release_memory() {
 void Shard::time_deliveries(base::Time at) {
   const std::uint64_t delivered = budget_.delivered - std::exchange(timed_delivered_, budget_.delivered);
   const std::uint64_t late = budget_.delivered_late - std::exchange(timed_late_, budget_.delivered_late);
-  if (delivered > late) at_once_.observe(at - now(), delivered - late);
+  if (delivered > late) at_once_.observe(at - turns_.since(), delivered - late);
 }
 
 void Shard::wait_in_line(Client& client) {

@@ -100,8 +100,9 @@ class Shard final : private Deliveries, private io::Timer {
   Result<void> subscribe(std::string_view filter, Qos qos, Broker::OnMessage on_message);
   /// The answer to `Authority::verify`. A client that went away meanwhile is ignored.
   void authenticated(std::uint64_t client, const auth::Verdict& verdict);
-  /// Host callbacks; those in line whose turn it is are read; every client that has something to say is flushed.
-  void turn_end();
+  /// Host callbacks; those in line whose turn it is are read; every client that has something to say is flushed. False
+  /// where only a part of the turn ends and the next one is wanted at once: nothing is flushed or reported yet.
+  bool turn_end();
   /// True when something was delivered since the last `time_deliveries`.
   bool has_deliveries() const { return budget_.delivered != timed_delivered_; }
   /// The turn is over now, all is flushed: what was delivered in it took until `at`.

@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <utility>
 
 #include "base/ring.hpp"
+#include "base/time.hpp"
 #include "session/work.hpp"
 
 namespace shoal::broker {
@@ -19,6 +21,9 @@ class Turns {
   static constexpr std::uint64_t kWorkPerTurn = 100'000;
   /// About 50 us: the same where other instances of the thread wait for their turn meanwhile.
   static constexpr std::uint64_t kWorkPerSharedTurn = 1'000;
+  /// For how long the parts of a turn may follow one another before its end: a shared thread looks after the others
+  /// between them, and what the turn sends leaves in one piece all the same.
+  static constexpr base::Duration kPartsMax = std::chrono::microseconds(500);
   /// About 1 ms: what one client may ask for at a time, but for a packet that asks for more by itself.
   static constexpr std::uint64_t kSliceMax = 20'000;
   /// With many in line; about 50 us.
@@ -30,6 +35,16 @@ class Turns {
   void begin() { work_.allow(allowed_); }
   /// From the next turn on: whether the thread has other instances.
   void share(bool shared) { allowed_ = shared ? kWorkPerSharedTurn : kWorkPerTurn; }
+  /// At the end of a part that began at `now`: whether the line's next follow as another part of this turn.
+  bool goes_on(base::Time now) {
+    if (!going_on_) since_ = now;
+    // Who waits for what only the end of the turn brings does nothing until then.
+    const bool advanced = std::exchange(done_, work_.done()) != work_.done();
+    going_on_ = allowed_ == kWorkPerSharedTurn && waiting() != 0 && advanced && now - since_ < kPartsMax;
+    return going_on_;
+  }
+  /// When the first part of the turn began that goes on, or ended last.
+  base::Time since() const { return since_; }
   /// Whoever comes now has to wait: for the next turn, or for those before it.
   bool busy() const { return work_.over() || waiting() != 0; }
   bool over() const { return work_.over(); }
@@ -51,6 +66,9 @@ class Turns {
  private:
   session::Work& work_;
   std::uint64_t allowed_ = kWorkPerTurn;
+  base::Time since_{};
+  std::uint64_t done_ = 0;  // all work at the end of the last part
+  bool going_on_ = false;
   base::Ring<Client*> line_;
 };
 

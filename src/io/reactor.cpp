@@ -95,8 +95,8 @@ void Reactor::turn() {
   serve(nullptr);
 }
 
-// Who puts something into an inbox looks at `sleeping_` after that, and this looks at the inboxes after it has said that
-// it sleeps: one of them sees the other.
+// Who puts something into an inbox looks at `sleeping_` after that, and this looks at the inboxes after it has said
+// that it sleeps: one of them sees the other.
 bool Reactor::may_sleep() {
   if (inboxes_.empty()) return true;
   sleeping_.store(true);
@@ -116,7 +116,8 @@ void Reactor::serve_another(Guest* guest) {
 void Reactor::end_turn() {
   dispatching_ = true;
   ending_.swap(ends_);
-  for (std::size_t i = 0; i < ending_.size(); ++i) {
+  // Last come, first served: who has asked for it since the turn before has most to do.
+  for (std::size_t i = ending_.size(); i-- > 0;) {
     TurnEnd* const who = std::exchange(ending_[i], nullptr);
     if (!who) continue;
     who->enlisted_ = false;

@@ -243,19 +243,38 @@ TEST_F(ReactorTest, NobodyWaitsForALoopThatIsOver) {
 }
 
 TEST_F(ReactorTest, TurnEndsMayForgetEachOther) {
-  std::unique_ptr<End> second = std::make_unique<End>([&] { happened.push_back("second"); });
-  End first([&] {
-    happened.push_back("first");
-    reactor->forget(*second);
-    second.reset();
+  std::unique_ptr<End> gone = std::make_unique<End>([&] { happened.push_back("gone"); });
+  End last([&] {
+    happened.push_back("last");
+    reactor->forget(*gone);
+    gone.reset();
     reactor->stop();
   });
   reactor->post([&] {
-    reactor->at_turn_end(first);
-    reactor->at_turn_end(*second);
+    reactor->at_turn_end(*gone);
+    reactor->at_turn_end(last);
   });
   reactor->run();
-  EXPECT_THAT(happened, ElementsAre("first"));
+  EXPECT_THAT(happened, ElementsAre("last"));
+}
+
+TEST_F(ReactorTest, WhoAsksForEveryTurnsEndComesAfterWhoeverJustCame) {
+  End light([&] {
+    happened.push_back("light");
+    reactor->stop();
+  });
+  End busy([&] {
+    happened.push_back("busy");
+    reactor->at_turn_end(busy);
+    if (happened.size() == 2) reactor->post([&] { reactor->at_turn_end(light); });
+  });
+  reactor->at_turn_end(busy);
+  reactor->run();
+  ASSERT_GT(happened.size(), 2u);
+  const auto when = std::find(happened.begin(), happened.end(), "light");
+  ASSERT_NE(when, happened.end());
+  EXPECT_EQ(happened.end() - when, 3) << "then the busy one in the same turn, and once more when `run` ends";
+  reactor->forget(busy);
 }
 
 TEST_F(ReactorTest, AskedForBeforeRunTheTurnEndComes) {

@@ -221,8 +221,9 @@ def test_a_full_disk_stops_no_instance_and_is_told_and_passes(make_fleet, small_
     sent = []
 
     def told():
+        # Long lines: few clients fill what waits in memory.
         for _ in range(20):
-            sent.append(f"c{len(sent)}")
+            sent.append(f"c{len(sent)}-" + "x" * 500)
             come_and_go(port, sent[-1])
         return "No space left" in status(fleet, "lab").get("alarm", "")
 
