@@ -28,7 +28,8 @@ class TextHash {
     } else if (left > 0) {
       std::memcpy(&low, at, left);
     }
-    return static_cast<std::size_t>(fold(low ^ state, high ^ kThird ^ seed_));
+    const std::uint64_t all = fold(low ^ state, high ^ kThird ^ seed_);
+    return static_cast<std::size_t>(fold(all ^ kFirst, kSecond));
   }
 
  private:
@@ -42,7 +43,8 @@ class TextHash {
     std::memcpy(&value, at, 8);
     return value;
   }
-  // Both halves of the 128-bit product: every input bit reaches every output bit.
+  // Both halves of the 128-bit product. Once, it leaves texts that differ in two places alike in single bits: that they
+  // differ in the one changes such a bit whatever the other is.
   static std::uint64_t fold(std::uint64_t a, std::uint64_t b) {
     __extension__ using Wide = unsigned __int128;
     const Wide product = static_cast<Wide>(a) * b;

@@ -35,5 +35,19 @@ TEST(TextHash, LowBitsOfCountedNamesAreSpread) {
   EXPECT_GT(buckets.size(), 2400u);
 }
 
+// Pairs of clients that are called alike are not all in one place, nor all in two.
+TEST(TextHash, SingleBitsOfTextsThatDifferInTwoPlacesAreIndependent) {
+  for (std::uint64_t seed = 1; seed <= 50; ++seed) {
+    const TextHash hash(seed * 0x9e3779b97f4a7c15u);
+    int differ = 0;
+    for (int i = 0; i < 64; ++i) {
+      const std::string number = std::to_string(i);
+      differ += static_cast<int>((hash("pub-0badcafe-" + number) ^ hash("sub-0badcafe-" + number)) >> 32 & 1);
+    }
+    EXPECT_GT(differ, 10) << seed;
+    EXPECT_LT(differ, 54) << seed;
+  }
+}
+
 }  // namespace
 }  // namespace shoal::base

@@ -4,9 +4,10 @@
 #include <cstdint>
 #include <cstring>
 #include <string_view>
-#include <vector>
 
 #include "base/bytes.hpp"
+#include "base/prefetch.hpp"
+#include "base/raw_bytes.hpp"
 
 namespace shoal::broker {
 
@@ -50,7 +51,7 @@ enum class Note : std::uint8_t {
 /// Writes notes behind each other, for the same process to read.
 class NoteWriter {
  public:
-  explicit NoteWriter(std::vector<std::uint8_t>& bytes) : bytes_(bytes) {}
+  explicit NoteWriter(base::RawBytes& bytes) : bytes_(bytes) {}
 
   /// So many bytes, to be filled in before anything else is written.
   std::uint8_t* space(std::size_t size) {
@@ -71,7 +72,7 @@ class NoteWriter {
   NoteWriter& bytes(base::Bytes some) { return number(static_cast<std::uint32_t>(some.size())).raw(some); }
 
  private:
-  std::vector<std::uint8_t>& bytes_;
+  base::RawBytes& bytes_;
 };
 
 /// Reads them again; what it gives lives as long as the bytes.
@@ -80,6 +81,12 @@ class NoteReader {
   explicit NoteReader(base::Bytes bytes) : bytes_(bytes) {}
 
   bool done() const { return bytes_.empty(); }
+  /// Has what is soon read brought here.
+  void prefetch() const {
+    if (bytes_.size() <= kAhead + 64) return;
+    base::prefetch(bytes_.data() + kAhead);
+    base::prefetch(bytes_.data() + kAhead + 64);
+  }
   template <class Number>
   Number number() {
     Number value;
@@ -96,6 +103,8 @@ class NoteReader {
   }
 
  private:
+  static constexpr std::size_t kAhead = 512;
+
   base::Bytes bytes_;
 };
 

@@ -11,7 +11,10 @@ namespace shoal::broker {
 void Shard::hear() {
   context_.want_turn_end();  // it may be all that happens, and needs less memory from now
   peers_->read([&](unsigned from, NoteReader reader) {
-    while (!reader.done()) hear(from, reader.number<Note>(), reader);
+    while (!reader.done()) {
+      reader.prefetch();
+      hear(from, reader.number<Note>(), reader);
+    }
   });
 }
 

@@ -6,6 +6,8 @@
 #include <utility>
 #include <vector>
 
+#include "base/raw_bytes.hpp"
+
 namespace shoal::io {
 
 class Mailbox;
@@ -16,7 +18,7 @@ struct Letter {
 
   Mailbox& sender;
   const unsigned from;  ///< the sender's number
-  std::vector<std::uint8_t> bytes{};
+  base::RawBytes bytes{};
 
  private:
   friend class Mailbox;
