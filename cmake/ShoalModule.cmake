@@ -14,7 +14,6 @@ add_compile_options(${SHOAL_WARNINGS})
 if(SHOAL_TESTS)
   enable_testing()
   find_package(GTest REQUIRED)
-  include(GoogleTest)
 endif()
 
 # What nearly every file includes, compiled once for each set of options. Not where nothing is tested: there an include
@@ -41,6 +40,12 @@ function(shoal_precompiled target from)
     target_precompile_headers(${target} REUSE_FROM ${from})
     target_compile_options(${target} PRIVATE -fpch-preprocess)
   endif()
+endfunction()
+
+# All tests of a program are one for ctest: to start a program for each takes longer than most of them.
+function(shoal_unit_test name program)
+  add_test(NAME ${name} COMMAND ${program})
+  set_tests_properties(${name} PROPERTIES TIMEOUT 600)
 endfunction()
 
 function(shoal_module name)
@@ -76,6 +81,6 @@ function(shoal_module name)
     target_compile_options(${name}_test PRIVATE -O0)
     shoal_precompiled(${name}_test precompiled_tests)
     target_link_libraries(${name}_test PRIVATE shoal_${name} ${arg_WITH} GTest::gtest_main GTest::gmock)
-    gtest_discover_tests(${name}_test TEST_PREFIX "${name}/" DISCOVERY_TIMEOUT 60)
+    shoal_unit_test(${name} ${name}_test)
   endif()
 endfunction()

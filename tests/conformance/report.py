@@ -49,13 +49,23 @@ def read_list(version):
 
 
 def name_of(case):
-    """`broker: SendFlow.Qos1` for all parameters of that test, `e2e: test_mqtt.test_retained`; None when it is many."""
-    unit = re.match(r"(\w+)/(?:\w+/)*(\w+\.\w+)", case.get("name"))
-    if unit:
-        return f"{unit[1]}: {unit[2]}"
-    if case.get("name") == case.get("classname"):  # all tests of a program once more, by ctest
+    """`e2e: test_mqtt.test_retained`, or None when it is a program of unit tests."""
+    if case.get("name") == case.get("classname"):
         return None
     return f"e2e: {case.get('classname').rpartition('.')[2]}.{case.get('name').partition('[')[0]}"
+
+
+def unit_tests(case):
+    """(`broker: SendFlow.Qos1` for all parameters of that test, passed, what it printed) for each that a program ran."""
+    module = case.get("name").partition("/")[0]
+    runs = re.split(r"^\[ RUN      \] ", case.findtext("system-out") or "", flags=re.MULTILINE)
+    for run in runs[1:]:
+        test, _, printed = run.partition("\n")
+        if "[  SKIPPED ]" in printed:
+            continue
+        name = re.fullmatch(r"(?:\w+/)*(\w+\.\w+?)(?:/\w+)*", test.strip())
+        # A test that ends its program says nothing of how it ended.
+        yield f"{module}: {name[1]}", f"[       OK ] {test.strip()}" in printed, printed
 
 
 def passed(case):
@@ -66,25 +76,26 @@ def passed(case):
 
 
 def claims(case):
-    """(version, id, row of a table or nothing) for everything the test says it covers."""
-    for line in (case.findtext("system-out") or "").splitlines():
-        said = re.match(r"covers (\S+) \| ([^|]*) \|(.*)", line)
-        if said:
-            yield from ((said[1], id, said[3].strip()) for id in said[2].split())
+    """(name, passed, version, id) for everything the tests say they cover; of a table, its row has the name."""
+    if not name_of(case):
+        for name, result, printed in unit_tests(case):
+            for said in re.finditer(r"^covers (\S+) \| ([^|]*) \|(.*)", printed, flags=re.MULTILINE):
+                row = said[3].strip()
+                yield from ((f"packet: {row}" if row else name, result, said[1], id) for id in said[2].split())
+        return
     for said in case.iter("property"):
         if said.get("name").startswith("covers "):
-            yield from ((said.get("name").split()[1], id, "") for id in said.get("value").split())
+            version = said.get("name").split()[1]
+            yield from ((name_of(case), passed(case), version, id) for id in said.get("value").split())
 
 
 def collect(reports, lists):
     problems = set()
     for report in reports:
         for case in xml.parse(report).iter("testcase"):
-            result = passed(case)
-            if result is None or not name_of(case):
+            if passed(case) is None:
                 continue
-            for version, id, row in claims(case):
-                name = f"packet: {row}" if row else name_of(case)
+            for name, result, version, id in claims(case):
                 statement = lists[version].get(id)
                 if not statement:
                     problems.add(f"{name}: there is no {id} in MQTT {version}")
