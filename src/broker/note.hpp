@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cassert>
 #include <cstdint>
 #include <cstring>
@@ -48,11 +49,20 @@ enum class Note : std::uint8_t {
   from_group,
 };
 
+/// So many bytes of notes take about as long as it takes to bring memory from another core.
+inline constexpr std::size_t kNotesAhead = 512;
+
 /// Writes notes behind each other, for the same process to read.
 class NoteWriter {
  public:
   explicit NoteWriter(base::RawBytes& bytes) : bytes_(bytes) {}
 
+  /// Has what is soon written brought here: whoever read these bytes before has had it last.
+  void prefetch() {
+    constexpr std::size_t kNote = 256;  // most are smaller
+    const std::size_t end = std::min(bytes_.size() + kNotesAhead + kNote, bytes_.capacity());
+    for (std::size_t at = bytes_.size() + kNotesAhead; at < end; at += 64) base::prefetch_to_write(bytes_.data() + at);
+  }
   /// So many bytes, to be filled in before anything else is written.
   std::uint8_t* space(std::size_t size) {
     const std::size_t at = bytes_.size();
@@ -83,9 +93,9 @@ class NoteReader {
   bool done() const { return bytes_.empty(); }
   /// Has what is soon read brought here.
   void prefetch() const {
-    if (bytes_.size() <= kAhead + 64) return;
-    base::prefetch(bytes_.data() + kAhead);
-    base::prefetch(bytes_.data() + kAhead + 64);
+    if (bytes_.size() <= kNotesAhead + 64) return;
+    base::prefetch(bytes_.data() + kNotesAhead);
+    base::prefetch(bytes_.data() + kNotesAhead + 64);
   }
   template <class Number>
   Number number() {
@@ -103,8 +113,6 @@ class NoteReader {
   }
 
  private:
-  static constexpr std::size_t kAhead = 512;
-
   base::Bytes bytes_;
 };
 

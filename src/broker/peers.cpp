@@ -3,16 +3,11 @@
 #include <algorithm>
 #include <utility>
 
-#include "base/prefetch.hpp"
-
 namespace shoal::broker {
 namespace {
 
 // What may be on its way from one shard to the others before its publishers are slowed down.
 constexpr std::uint64_t kUnreadBytesMax = 8 << 20;
-// What is to be written so much later is brought here with each note; so much for one.
-constexpr std::size_t kAhead = 512;
-constexpr std::size_t kNoteBytes = 256;
 // For so long what was told of a backlog holds.
 constexpr base::Duration kBacklogHolds = base::milliseconds(20);
 
@@ -42,11 +37,8 @@ void Peers::pass(unsigned from) {
 NoteWriter Peers::to(unsigned shard, Note note) {
   will_send();
   if (!letters_[shard]) letters_[shard] = &set_.mailbox(number_).blank();
-  base::RawBytes& bytes = letters_[shard]->bytes;
-  // Whoever read the letter before has had these lines last.
-  const std::size_t end = std::min(bytes.size() + kAhead + kNoteBytes, bytes.capacity());
-  for (std::size_t at = bytes.size() + kAhead; at < end; at += 64) base::prefetch_to_write(bytes.data() + at);
-  NoteWriter writer(bytes);
+  NoteWriter writer(letters_[shard]->bytes);
+  writer.prefetch();
   writer.number(note);
   return writer;
 }

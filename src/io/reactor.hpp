@@ -133,7 +133,7 @@ class Reactor {
   void release_memory();
   /// The buffer everybody reads into: its content lives until the next read of anybody.
   std::span<std::uint8_t> scratch() { return {scratch_.get(), kScratchBytes}; }
-  /// Calls `who` once when this turn ends.
+  /// Calls `who` once when this turn ends; who asks last is called first.
   void at_turn_end(TurnEnd& who) {
     if (who.enlisted_) return;
     who.enlisted_ = true;
