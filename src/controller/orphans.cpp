@@ -15,23 +15,41 @@ using Clock = std::chrono::steady_clock;
 using std::chrono::milliseconds;
 
 /// False when the time is over.
-bool wait_for(const link::Channel& channel, Clock::time_point until) {
+bool wait_for(int fd, Clock::time_point until) {
   const auto left = std::chrono::duration_cast<milliseconds>(until - Clock::now()).count();
-  pollfd wanted{.fd = channel.fd(), .events = POLLIN, .revents = 0};
+  pollfd wanted{.fd = fd, .events = POLLIN, .revents = 0};
   return left > 0 && ::poll(&wanted, 1, static_cast<int>(left)) == 1;
 }
 
-/// Of all that can be reached.
-std::vector<link::Channel> channels(const std::string& run_dir) {
-  std::vector<link::Channel> found;
+struct Orphan {
+  link::Channel channel;
+  base::UniqueFd process;
+};
+
+/// All that can be reached.
+std::vector<Orphan> orphans(const std::string& run_dir) {
+  std::vector<Orphan> found;
   auto sockets = WorkerSockets::open(run_dir + "/workers");
   if (!sockets) return found;
   for (const std::string& slot : sockets->slots()) {
     auto socket = sockets->connect(slot);
-    if (socket) found.emplace_back(std::move(*socket));
-    else if (socket.error().code == ErrorCode::unavailable) sockets->remove(slot);
+    if (socket) {
+      base::UniqueFd process = process_behind(*socket).pidfd;
+      found.push_back({link::Channel(std::move(*socket)), std::move(process)});
+    } else if (socket.error().code == ErrorCode::unavailable) {
+      sockets->remove(slot);
+    }
   }
   return found;
+}
+
+/// A worker closes its channel a little before it is gone. False when the time is over.
+bool wait_for_end(Orphan& orphan, Clock::time_point until) {
+  for (;;) {
+    auto received = orphan.channel.receive();
+    if (!received) return !orphan.process || wait_for(orphan.process.get(), until);
+    if (!received->has_value() && !wait_for(orphan.channel.fd(), until)) return false;
+  }
 }
 
 }  // namespace
@@ -44,7 +62,7 @@ Result<Greeting> hear_greeting(link::Channel& channel, milliseconds limit) {
     auto received = channel.receive();
     if (!received) return std::move(received).error();
     if (!received->has_value()) {
-      if (!wait_for(channel, until)) return Error{ErrorCode::unavailable, "the worker does not answer"};
+      if (!wait_for(channel.fd(), until)) return Error{ErrorCode::unavailable, "the worker does not answer"};
       continue;
     }
     link::Received& one = **received;
@@ -63,22 +81,14 @@ Ended end_orphans(const std::string& run_dir, milliseconds drain, milliseconds l
   const auto until = Clock::now() + limit;
   ExternalOrphans externals(run_dir);
   externals.terminate();
-  std::vector<link::Channel> workers = channels(run_dir);
+  std::vector<Orphan> workers = orphans(run_dir);
   Ended ended{.workers = workers.size() + externals.size()};
   const auto shutdown = link::Message(link::type::kShutdown)
                             .add("drain_ms", static_cast<std::uint64_t>(std::max<std::int64_t>(0, drain.count())));
-  for (link::Channel& worker : workers) (void)worker.send(shutdown);
-  for (link::Channel& worker : workers) {
-    for (;;) {
-      auto received = worker.receive();
-      if (!received) break;  // it has ended
-      if (received->has_value() || wait_for(worker, until)) continue;
-      ++ended.left;
-      break;
-    }
-  }
+  for (Orphan& worker : workers) (void)worker.channel.send(shutdown);
+  for (Orphan& worker : workers) ended.left += wait_for_end(worker, until) ? 0 : 1;
   ended.left += externals.wait(until);
-  (void)channels(run_dir);  // removes what is left of those that ended
+  (void)orphans(run_dir);  // removes what is left of those that ended
   if (ended.left == 0) {
     for (const char* left : {"/held", "/control.sock"}) ::unlink((run_dir + left).c_str());
   }

@@ -152,14 +152,11 @@ std::optional<WorkerProcesses::Met> WorkerProcesses::meet(const std::string& slo
   for (int tries = 1;; ++tries) {
     auto socket = sockets_.connect(slot);
     if (!socket) return std::nullopt;
-    ucred peer{};
-    socklen_t size = sizeof peer;
-    ::getsockopt(socket->get(), SOL_SOCKET, SO_PEERCRED, &peer, &size);
-    base::UniqueFd pidfd(static_cast<int>(::syscall(SYS_pidfd_open, peer.pid, 0)));
+    auto [pid, pidfd] = process_behind(*socket);
     link::Channel channel(std::move(*socket));
     auto greeting = hear_greeting(channel, std::chrono::seconds(5));
     const bool again = !greeting && greeting.error().code == ErrorCode::closed && tries < kTries;
-    if (!again) return Met{peer.pid, std::move(pidfd), std::move(channel), std::move(greeting)};
+    if (!again) return Met{pid, std::move(pidfd), std::move(channel), std::move(greeting)};
     std::this_thread::sleep_for(std::chrono::milliseconds(50));
   }
 }

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -36,6 +37,13 @@ Error system_error(const std::string& what, ErrorCode code = ErrorCode::io) {
 }
 
 }  // namespace
+
+WorkerProcess process_behind(const base::UniqueFd& socket) {
+  ucred peer{};
+  socklen_t size = sizeof peer;
+  ::getsockopt(socket.get(), SOL_SOCKET, SO_PEERCRED, &peer, &size);
+  return {peer.pid, base::UniqueFd(static_cast<int>(::syscall(SYS_pidfd_open, peer.pid, 0)))};
+}
 
 Result<WorkerSockets> WorkerSockets::open(const std::string& folder, Missing missing) {
   // Not by somebody who only looks: root's folder would be in the way of a controller that somebody else runs.

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <sys/types.h>
+
 #include <string>
 #include <vector>
 
@@ -7,6 +9,15 @@
 #include "shoal/result.hpp"
 
 namespace shoal::controller {
+
+/// Who listens on a worker's socket.
+struct WorkerProcess {
+  pid_t pid = 0;
+  base::UniqueFd pidfd;  ///< none when it has ended already
+};
+
+/// The process behind a socket that `WorkerSockets::connect` made.
+WorkerProcess process_behind(const base::UniqueFd& socket);
 
 /// The sockets of workers in a folder, through which a controller finds those of the one before it. A worker is
 /// known by its slot: `own NAME` or `group NAME`. A resource; any thread.
