@@ -81,8 +81,8 @@ void run_fleet(Context& context, std::optional<int> ready_fd, bool force) {
 
   controller::ControllerOptions options;
   options.config = std::move(*config);
-  options.reload = [places = context.places()] {
-    config::Loaded loaded = config::load(places);
+  options.reload = [places = context.places()](const std::vector<std::string>& only, const config::FleetConfig& known) {
+    config::Loaded loaded = only.empty() ? config::load(places) : config::load_some(places, only, known);
     if (loaded.config) make_absolute(*loaded.config);
     for (config::Problem& problem : loaded.problems)
       if (!problem.at.file.empty()) problem.at.file = std::filesystem::absolute(problem.at.file);

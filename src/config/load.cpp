@@ -28,8 +28,12 @@ fs::path working_folder() {
 
 class Loader {
  public:
-  Loader(const Places& places, UsersFiles users_files)
+  /// `names`: what is read of the instances, the others are those of `known`; null: all.
+  Loader(const Places& places, UsersFiles users_files, const std::vector<std::string>* names = nullptr,
+         const FleetConfig* known = nullptr)
       : users_files_(users_files),
+        names_(names),
+        known_(known),
         logs_to_stdout_(places.logs_to_stdout),
         here_(working_folder()),
         main_(places.file),
@@ -48,7 +52,8 @@ class Loader {
       problems_.push_back(std::move(*problem));
     } else {
       read_main(std::get<Node>(parsed));
-      read_folder();
+      if (names_) read_named();
+      else read_folder();
       check_run_dir();
       check_listeners();
     }
@@ -93,8 +98,10 @@ class Loader {
     }
     const Entry* instances = root.find("instances");
     if (!instances || !table(*instances, "instances")) return;
-    for (const Entry& entry : instances->value.entries)
+    for (const Entry& entry : instances->value.entries) {
+      if (names_ && !is_named(entry.key)) continue;
       if (const Node* node = table(entry, "instances." + entry.key)) read_instance(entry.key, entry.at, *node, folder_);
+    }
   }
 
   void read_fleet(const Entry& entry) {
@@ -174,12 +181,34 @@ class Loader {
     if (error && error != std::errc::no_such_file_or_directory)
       return report({shown(folder)}, "cannot read this folder: " + error.message());
     std::sort(files.begin(), files.end());
-    for (const fs::path& path : files) {
-      const std::string file = shown(path);
-      auto parsed = parse_file(path, file);
-      if (auto* problem = std::get_if<Problem>(&parsed)) problems_.push_back(std::move(*problem));
-      else read_instance(path.stem(), {file}, std::get<Node>(parsed), folder);
+    for (const fs::path& path : files) read_file(path);
+  }
+
+  void read_file(const fs::path& path) {
+    const std::string file = shown(path);
+    auto parsed = parse_file(path, file);
+    if (auto* problem = std::get_if<Problem>(&parsed)) problems_.push_back(std::move(*problem));
+    else read_instance(path.stem(), {file}, std::get<Node>(parsed), path.parent_path());
+  }
+
+  bool is_named(const std::string& name) const {
+    return std::find(names_->begin(), names_->end(), name) != names_->end();
+  }
+
+  void read_named() {
+    for (const std::string& name : *names_) {
+      const fs::path path = folder_ / "instances.d" / (name + ".toml");
+      std::error_code error;
+      if (valid_name(name) && fs::exists(path, error)) read_file(path);
     }
+    for (const InstanceConfig& instance : known_->instances)
+      if (!is_named(instance.name)) fleet_.instances.push_back(instance);
+    // As `load` has them: those of the main file by where they are in it, then those of the folder by file.
+    const auto before = [](const InstanceConfig& a, const InstanceConfig& b) {
+      if (a.at.line == 0 && b.at.line == 0) return a.name + ".toml" < b.name + ".toml";
+      return a.at.line != 0 && (b.at.line == 0 || std::tie(a.at.line, a.at.column) < std::tie(b.at.line, b.at.column));
+    };
+    std::stable_sort(fleet_.instances.begin(), fleet_.instances.end(), before);
   }
 
   static std::string bad_name(const std::string& what, const std::string& name) {
@@ -305,6 +334,8 @@ class Loader {
   }
 
   UsersFiles users_files_;
+  const std::vector<std::string>* names_;
+  const FleetConfig* known_;
   bool logs_to_stdout_;
   fs::path here_;
   fs::path main_;
@@ -321,5 +352,9 @@ class Loader {
 }  // namespace
 
 Loaded load(const Places& places, UsersFiles users_files) { return Loader(places, users_files).load(); }
+
+Loaded load_some(const Places& places, const std::vector<std::string>& names, const FleetConfig& known) {
+  return Loader(places, UsersFiles::required, &names, &known).load();
+}
 
 }  // namespace shoal::config

@@ -245,5 +245,82 @@ TEST(Example, TheFleetOfMakeRunIsGood) {
   EXPECT_THAT(names, ElementsAre("plant-a", "plant-b", "lab", "lab2"));
 }
 
+class LoadSome : public Load {
+ protected:
+  static constexpr std::string_view kMain = R"(
+[templates.t]
+auth = { anonymous = true }
+persistence = "none"
+[instances.b]
+listeners = ["mqtt://127.0.0.1:2001"]
+template = "t"
+[instances.a]
+listeners = ["mqtt://127.0.0.1:2002"]
+template = "t"
+)";
+  static std::string file(const std::string& port) {
+    return "listeners = ['mqtt://127.0.0.1:" + port + "']\ntemplate = 't'\n";
+  }
+
+  LoadSome() {
+    write("instances.d/x.toml", file("2003"));
+    write("instances.d/x-1.toml", file("2004"));
+    known_ = good(std::string(kMain));
+  }
+
+  Loaded some(const std::vector<std::string>& names) {
+    return load_some(Places::find("shoal.toml", "", "home"), names, known_);
+  }
+  /// Name and port of each.
+  std::vector<std::string> found(const std::vector<std::string>& names) {
+    const Loaded loaded = some(names);
+    std::vector<std::string> all;
+    for (const Problem& problem : loaded.problems) all.push_back(problem.text());
+    if (loaded.config) {
+      for (const InstanceConfig& one : loaded.config->instances)
+        all.push_back(one.name + ' ' + std::to_string(*one.listeners.front().port));
+    }
+    return all;
+  }
+
+  FleetConfig known_;
+};
+
+TEST_F(LoadSome, HasTheOrderOfAll) {
+  write("instances.d/x-0.toml", file("2005"));
+  write("instances.d/m.toml", file("2006"));
+  EXPECT_THAT(found({"m", "x-0", "a"}), ElementsAre("b 2001", "a 2002", "m 2006", "x-0 2005", "x-1 2004", "x 2003"));
+}
+
+TEST_F(LoadSome, TheOthersStayAsTheyWere) {
+  write("instances.d/x.toml", file("3003"));
+  write("instances.d/x-1.toml", "nonsense");
+  write("instances.d/y.toml", file("2003"));
+  write("shoal.toml",
+        "[templates.t]\nauth = { anonymous = true }\n[instances.a]\ntemplate = 't'\nlisteners = "
+        "['mqtt://127.0.0.1:3002']\n[instances.b]\nnonsense = 1\n");
+  EXPECT_THAT(found({"a"}), ElementsAre("a 3002", "b 2001", "x-1 2004", "x 2003"));
+  EXPECT_THAT(found({"x"}), ElementsAre("b 2001", "a 2002", "x-1 2004", "x 3003"));
+}
+
+TEST_F(LoadSome, WhatIsGoneIsLeftOut) {
+  fs::remove(folder_ / "instances.d/x.toml");
+  fs::remove(folder_ / "instances.d/x-1.toml");
+  EXPECT_THAT(found({"x", "nobody", "../shoal"}), ElementsAre("b 2001", "a 2002", "x-1 2004"));
+}
+
+TEST_F(LoadSome, ProblemsOfTheNamedAndOfTheirPlaceAmongAllAreTold) {
+  write("instances.d/x.toml", file("2001"));
+  EXPECT_THAT(found({"x"}), ElementsAre("instances.d/x.toml:1:14: instance x: port 2001 is held by instance b "
+                                        "(shoal.toml:6); choose another, or auto"));
+  write("instances.d/x.toml", "nonsense = 1\n");
+  EXPECT_THAT(found({"x"}), ElementsAre(testing::StartsWith("instances.d/x.toml:1:1: ")));
+  write("instances.d/a.toml", file("2007"));
+  EXPECT_THAT(found({"a"}),
+              ElementsAre("instances.d/a.toml: instance a is already defined (shoal.toml:8); remove one of them"));
+  write("shoal.toml", "[templates.t]\nnonsense = 1\n");
+  EXPECT_THAT(found({"x-1"}), ElementsAre(testing::StartsWith("shoal.toml:2:1: ")));
+}
+
 }  // namespace
 }  // namespace shoal::config

@@ -12,11 +12,12 @@ namespace shoal::controller {
 
 struct ControllerOptions {
   config::FleetConfig config;
-  std::function<config::Loaded()> reload = {};  ///< reads the configuration again
-  config::Places places{};                      ///< where its files are
-  std::string worker_executable;                ///< path of shoal-worker
-  std::string version;                          ///< told by the API
-  std::string machine_root{};                   ///< where /proc and cgroups are, for tests
+  /// Reads the configuration again; with names only these instances, the others are as in `known`.
+  std::function<config::Loaded(const std::vector<std::string>& names, const config::FleetConfig& known)> reload = {};
+  config::Places places{};        ///< where its files are
+  std::string worker_executable;  ///< path of shoal-worker
+  std::string version;            ///< told by the API
+  std::string machine_root{};     ///< where /proc and cgroups are, for tests
   /// Once, when every instance is ready or has failed to become so.
   std::function<void(const std::vector<api::Instance>&)> on_settled = {};
   /// One line for a person about what happens later. Empty function: nobody looks.

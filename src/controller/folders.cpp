@@ -2,6 +2,7 @@
 
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <string>
 
@@ -25,13 +26,14 @@ Result<void> make_folder(const std::string& path, mode_t mode) {
 
 }  // namespace
 
-Result<void> make_folders(const config::FleetConfig& config) {
+Result<void> make_folders(const config::FleetConfig& config, const std::vector<std::string>& names) {
   if (auto made = make_folder(config.run_dir, 0700); !made) return made;
   if (auto made = make_folder(config.state_dir, 0750); !made) return made;
   if (!config.log.file.empty()) {
     if (auto made = make_folder(config.log_dir, 0750); !made) return made;
   }
   for (const config::InstanceConfig& instance : config.instances) {
+    if (!names.empty() && std::find(names.begin(), names.end(), instance.name) == names.end()) continue;
     if (auto made = make_folder(instance.state_dir, 0750); !made) return made;
   }
   return {};

@@ -285,13 +285,18 @@ void Requests::apply(const api::Apply& how, api::Reply<api::Applied> reply) {
     for (const config::Problem& problem : problems) (lines += lines.empty() ? "" : "\n") += problem.text();
     reply(Failure{400, "bad_configuration", std::move(lines)});
   };
-  config::Loaded loaded = acts_.load();
-  if (!loaded.config) return refuse(loaded.problems);
-  if (!how.dry_run) {
-    if (auto prepared = acts_.prepare(*loaded.config); !prepared) return refuse({{{}, prepared.error().message}});
+  config::Loaded loaded = acts_.load(how.only, fleet_.config());
+  for (const std::string& name : how.only) {
+    if (loaded.config && !loaded.config->find(name) && !fleet_.config().find(name))
+      loaded.problems.push_back({{loaded.config->file}, "there is no instance " + name});
   }
-  const RunningFleet::Applied applied = fleet_.apply(
-      std::move(*loaded.config), {.only_try = how.dry_run, .restart = how.restart, .only = how.only}, now_());
+  if (!loaded.problems.empty()) return refuse(loaded.problems);
+  if (!how.dry_run) {
+    if (auto prepared = acts_.prepare(*loaded.config, how.only); !prepared)
+      return refuse({{{}, prepared.error().message}});
+  }
+  const RunningFleet::Applied applied =
+      fleet_.apply(std::move(*loaded.config), {.only_try = how.dry_run, .restart = how.restart}, now_());
   if (!applied.problems.empty()) return refuse(applied.problems);
 
   api::Applied begun{.steps = {}, .notes = applied.notes};

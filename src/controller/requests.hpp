@@ -29,11 +29,13 @@ class Requests : public api::Service, public Watcher {
 
   /// What only the process can do.
   struct Acts {
-    std::function<void()> shutdown{};        ///< POST /v1/shutdown
-    std::function<config::Loaded()> load{};  ///< reads the configuration again
-    config::Places places{};                 ///< where its files are
-    /// Before it is gone over to: makes folders.
-    std::function<Result<void>(const config::FleetConfig&)> prepare = [](const auto&) { return Result<void>(); };
+    std::function<void()> shutdown{};  ///< POST /v1/shutdown
+    /// Reads the configuration again; with names only these instances, the others are as in `known`.
+    std::function<config::Loaded(const std::vector<std::string>& names, const config::FleetConfig& known)> load{};
+    config::Places places{};  ///< where its files are
+    /// Before it is gone over to: makes folders, of the instances named or of all.
+    std::function<Result<void>(const config::FleetConfig&, const std::vector<std::string>& names)> prepare =
+        [](const auto&, const auto&) { return Result<void>(); };
     /// What worker processes take.
     Usage usage = [](std::int64_t pid) { return read_usage(pid); };
   };
@@ -50,7 +52,7 @@ class Requests : public api::Service, public Watcher {
   void set_log_level(const std::string& name, LogLevel level, api::Reply<LogLevel> reply) override;
   void shutdown() override { acts_.shutdown(); }
   /// The configuration as it is in the files now.
-  config::Loaded load() const { return acts_.load(); }
+  config::Loaded load() const { return acts_.load({}, fleet_.config()); }
   void clients(const std::string& name, std::uint64_t from, std::uint64_t most, api::Reply<ClientPage> reply) override;
   void limits(const std::string& name, api::Reply<std::vector<api::Limit>> reply) override;
   void disconnect(const std::string& name, const std::string& client_id, api::Reply<api::Done> reply) override;

@@ -51,7 +51,7 @@ class RequestsTest : public testing::Test, protected FakeFleet {
       "1.2.3",
       [this] { return now; },
       {.shutdown = [this] { ++shutdowns; },
-       .load = [this] { return loaded; },
+       .load = [this](const auto&, const auto&) { return loaded; },
        .usage =
            [this](std::int64_t pid) { return usage.contains(pid) ? std::optional(usage.at(pid)) : std::nullopt; }}};
   std::optional<std::variant<std::string, api::Failure>> page_;

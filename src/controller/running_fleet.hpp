@@ -77,10 +77,9 @@ class RunningFleet {
     std::vector<config::Change> controller_due;
   };
   struct ApplyOptions {
-    bool only_try = false;            ///< say what would be done
-    bool restart = false;             ///< restart what needs it
-    bool one_by_one = false;          ///< a listener that cannot be bound keeps only its own instance from starting
-    std::vector<std::string> only{};  ///< these instances; the others stay as they are. Empty: all
+    bool only_try = false;    ///< say what would be done
+    bool restart = false;     ///< restart what needs it
+    bool one_by_one = false;  ///< a listener that cannot be bound keeps only its own instance from starting
   };
   /// Goes over to another configuration: plans, binds every listener that the plan needs or none, then begins to carry
   /// it out. `Watcher::on_state` and `on_changed` tell how that goes.
@@ -192,7 +191,6 @@ class RunningFleet {
   std::set<std::uint16_t> ports_given_up(const fleet::Plan& plan) const;
   void launch_external(Instance& instance, base::Time now);
   // running_fleet_apply.cpp
-  config::FleetConfig restricted(config::FleetConfig next, const std::vector<std::string>& only) const;
   std::vector<fleet::Observed> observe() const;
   fleet::Bound bind_for(const fleet::Plan& plan, const config::FleetConfig& next, bool only_try);
   void carry_out(const fleet::Step& step, const config::InstanceConfig* wanted, base::Time now);

@@ -22,24 +22,6 @@ bool contains(const std::vector<std::string>& names, const std::string& name) {
 
 }  // namespace
 
-// Of the instances that are not named the old configuration stays.
-config::FleetConfig RunningFleet::restricted(config::FleetConfig next, const std::vector<std::string>& only) const {
-  if (only.empty()) return next;
-  std::vector<config::InstanceConfig> instances;
-  for (config::InstanceConfig& instance : next.instances) {
-    const config::InstanceConfig* before = config_.find(instance.name);
-    if (contains(only, instance.name)) instances.push_back(std::move(instance));
-    else if (before) instances.push_back(*before);
-  }
-  for (const config::InstanceConfig& before : config_.instances) {
-    const bool there = std::any_of(instances.begin(), instances.end(),
-                                   [&](const config::InstanceConfig& one) { return one.name == before.name; });
-    if (!there && !contains(only, before.name)) instances.push_back(before);
-  }
-  next.instances = std::move(instances);
-  return next;
-}
-
 std::vector<fleet::Observed> RunningFleet::observe() const {
   std::vector<fleet::Observed> all;
   for (const Instance& instance : instances_) {
@@ -94,15 +76,11 @@ RunningFleet::Applied RunningFleet::apply(config::FleetConfig next, const ApplyO
       refuse("fleet." + std::string(key) + " cannot change while the fleet runs (it is " + values.first +
              "); use `shoal down` and `shoal up -d`");
   }
-  for (const std::string& name : options.only) {
-    if (!next.find(name) && !config_.find(name)) refuse("there is no instance " + name);
-  }
   if (!applied.problems.empty()) return applied;
 
   applied.controller = config::fleet_changes(config_.values, next.values);
   applied.controller_due = config::fleet_changes(began_with_, next.values);
   std::erase_if(applied.controller_due, [](const config::Change& change) { return !change.needs_restart; });
-  next = restricted(std::move(next), options.only);
   applied.plan = fleet::make_plan(next.instances, observe(), {.restart = options.restart});
   fleet::Bound bound;
   if (!options.one_by_one) bound = bind_for(applied.plan, next, options.only_try);

@@ -53,6 +53,19 @@ def test_what_is_wrong_leaves_nothing_behind(make_fleet):
     fleet.cli("stop", "no-*", code=4)
 
 
+def test_what_somebody_writes_meanwhile_into_another_file_is_in_nobodys_way(make_fleet):
+    fleet = make_fleet(HEAD + TEMPLATE + instance("lab", "auto")).start()
+    fleet.cli("create", "a", "--template", "customer")
+    (fleet.home / "instances.d/draft.toml").write_text("listeners = [")
+    (fleet.home / "instances.d/a.toml").write_text('template = "customer"\nlimits.sessions = 7\n')
+    fleet.cli("create", "b", "--template", "customer")
+    assert sorted(fleet.ps()) == ["a", "b", "lab"] and "due" not in fleet.cli("apply", "b").stdout
+    fleet.cli("rm", "b")
+    assert "draft.toml:1" in fleet.cli("apply", code=1).stderr
+    assert "limits.sessions" in fleet.cli("apply", "a", "--dry-run").stdout
+    assert sorted(fleet.ps()) == ["a", "lab"]
+
+
 def test_enable_disable_and_set_write_one_line(make_fleet):
     fleet = make_fleet(HEAD + instance("lab", "auto") + "# mine\n").start()
     before = fleet.config.read_text()
