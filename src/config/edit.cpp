@@ -214,10 +214,18 @@ Result<void> remove_instance(const Places& places, const std::string& name) {
                                            where + "; remove it there, then `shoal apply " + name + '`'};
 }
 
-Result<void> set_key(const Places& places, const std::string& name, const std::string& key, const std::string& value) {
+Result<void> set_key(const Places& places, const std::string& name, const std::string& key, const std::string& value,
+                     const FleetConfig* running) {
   const Key* known = find_key(key);
   if (known == nullptr) return no_such_key(key);
-  const Loaded before = load(places, UsersFiles::may_be_missing);
+  // In the main file the line could be another instance's, too.
+  std::error_code ignored;
+  const bool alone = running && fs::exists(file_of(places, name), ignored);
+  const auto load_now = [&] {
+    return alone ? load_some(places, {name}, *running, UsersFiles::may_be_missing)
+                 : load(places, UsersFiles::may_be_missing);
+  };
+  const Loaded before = load_now();
   if (!before.config) return Error{ErrorCode::invalid_argument, before.problems.front().text()};
   const InstanceConfig* instance = before.config->find(name);
   if (instance == nullptr) return Error{ErrorCode::not_found, "there is no instance " + name};
@@ -249,7 +257,7 @@ Result<void> set_key(const Places& places, const std::string& name, const std::s
     lines.all.insert(lines.all.begin() + instance->at.line, key + " = " + toml);
   }
   if (auto written = write(path, lines.text()); !written) return written;
-  const Loaded after = load(places, UsersFiles::may_be_missing);
+  const Loaded after = load_now();
   if (after.config && differs_only_in(*before.config, *after.config, name, key)) return {};
   if (auto back = write(path, *text); !back) return back;
   // A file that cannot be read at all any more was not the value's fault.

@@ -29,9 +29,11 @@ Result<void> create_instances(const Places& places, const std::vector<NewInstanc
 /// person: the message has the place), io.
 Result<void> remove_instance(const Places& places, const std::string& name);
 
-/// Sets one key of an instance in the file where it is written. Errors: invalid_argument (no such key, or the value
-/// does not fit: nothing was changed), unavailable (it is written in a way that is not changed here: the message has
-/// the place), io.
-Result<void> set_key(const Places& places, const std::string& name, const std::string& key, const std::string& value);
+/// Sets one key of an instance in the file where it is written. `running`, when there is one: an instance with a file
+/// of its own is checked among those, not among what their files say by now. Errors: invalid_argument (no such key, or
+/// the value does not fit: nothing was changed), unavailable (it is written in a way that is not changed here: the
+/// message has the place), io.
+Result<void> set_key(const Places& places, const std::string& name, const std::string& key, const std::string& value,
+                     const FleetConfig* running = nullptr);
 
 }  // namespace shoal::config

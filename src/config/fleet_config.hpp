@@ -171,6 +171,7 @@ Loaded load(const Places& places, UsersFiles users_files = UsersFiles::required)
 /// As `load`, but of the instances only those with one of these names are read; the others are as in `known`, whatever
 /// is in their files by now, and nothing that is wrong there is told. How long it takes hardly depends on how many
 /// there are.
-Loaded load_some(const Places& places, const std::vector<std::string>& names, const FleetConfig& known);
+Loaded load_some(const Places& places, const std::vector<std::string>& names, const FleetConfig& known,
+                 UsersFiles users_files = UsersFiles::required);
 
 }  // namespace shoal::config

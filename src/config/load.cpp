@@ -353,8 +353,9 @@ class Loader {
 
 Loaded load(const Places& places, UsersFiles users_files) { return Loader(places, users_files).load(); }
 
-Loaded load_some(const Places& places, const std::vector<std::string>& names, const FleetConfig& known) {
-  return Loader(places, UsersFiles::required, &names, &known).load();
+Loaded load_some(const Places& places, const std::vector<std::string>& names, const FleetConfig& known,
+                 UsersFiles users_files) {
+  return Loader(places, users_files, &names, &known).load();
 }
 
 }  // namespace shoal::config

@@ -21,7 +21,7 @@ Failure failure_of(const Error& error) {
 
 Result<void> write(const config::Places& places, const config::FleetConfig& known, const api::Edit& edit) {
   if (!edit.remove.empty()) return config::remove_instance(places, edit.remove);
-  if (!edit.set.empty()) return config::set_key(places, edit.set, edit.key, edit.value);
+  if (!edit.set.empty()) return config::set_key(places, edit.set, edit.key, edit.value, &known);
   std::vector<config::NewInstance> instances;
   for (const api::Edit::NewInstance& one : edit.create) instances.push_back({one.name, one.template_name, one.keys});
   return config::create_instances(places, instances, known);

@@ -60,6 +60,7 @@ def test_what_somebody_writes_meanwhile_into_another_file_is_in_nobodys_way(make
     (fleet.home / "instances.d/a.toml").write_text('template = "customer"\nlimits.sessions = 7\n')
     fleet.cli("create", "b", "--template", "customer")
     assert sorted(fleet.ps()) == ["a", "b", "lab"] and "due" not in fleet.cli("apply", "b").stdout
+    fleet.cli("set", "b", "limits.sessions", "8")
     fleet.cli("rm", "b")
     assert "draft.toml:1" in fleet.cli("apply", code=1).stderr
     assert "limits.sessions" in fleet.cli("apply", "a", "--dry-run").stdout
