@@ -1,31 +1,55 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
-#include <memory>
+#include <cstdlib>
 #include <new>
 #include <utility>
-#include <vector>
 
 namespace shoal::base {
 
-/// std::allocator, but what is not given a value gets none.
-template <class T>
-struct RawAllocator : std::allocator<T> {
-  template <class Other>
-  struct rebind {
-    using other = RawAllocator<Other>;
-  };
-  template <class Other>
-  void construct(Other* at) {
-    ::new (static_cast<void*>(at)) Other;
+/// Bytes that are written right after they were made room for: `resize` leaves the new ones as they are. What a vector
+/// with such an allocator does, too, but it moves to larger memory byte by byte.
+class RawBytes {
+ public:
+  RawBytes() = default;
+  RawBytes(RawBytes&& other) noexcept
+      : data_(std::exchange(other.data_, nullptr)),
+        size_(std::exchange(other.size_, 0)),
+        capacity_(std::exchange(other.capacity_, 0)) {}
+  RawBytes& operator=(RawBytes&& other) noexcept {
+    std::swap(data_, other.data_);
+    std::swap(size_, other.size_);
+    std::swap(capacity_, other.capacity_);
+    return *this;
   }
-  template <class Other, class... Arguments>
-  void construct(Other* at, Arguments&&... arguments) {
-    ::new (static_cast<void*>(at)) Other(std::forward<Arguments>(arguments)...);
-  }
-};
+  ~RawBytes() { std::free(data_); }
 
-/// Bytes that are written right after they were made room for: `resize` leaves the new ones as they are.
-using RawBytes = std::vector<std::uint8_t, RawAllocator<std::uint8_t>>;
+  std::uint8_t* data() { return data_; }
+  const std::uint8_t* data() const { return data_; }
+  const std::uint8_t* begin() const { return data_; }
+  const std::uint8_t* end() const { return data_ + size_; }
+  std::size_t size() const { return size_; }
+  std::size_t capacity() const { return capacity_; }
+  void clear() { size_ = 0; }
+  /// When it has to move, it takes twice as much at least. Throws std::bad_alloc.
+  void resize(std::size_t size) {
+    if (size > capacity_) grow(size);
+    size_ = size;
+  }
+
+ private:
+  void grow(std::size_t size) {
+    const std::size_t capacity = size > 2 * capacity_ ? size : 2 * capacity_;
+    void* const data = std::realloc(data_, capacity);
+    if (data == nullptr) throw std::bad_alloc();
+    data_ = static_cast<std::uint8_t*>(data);
+    capacity_ = capacity;
+  }
+
+  std::uint8_t* data_ = nullptr;
+  std::size_t size_ = 0;
+  std::size_t capacity_ = 0;
+};
 
 }  // namespace shoal::base

@@ -1,27 +1,52 @@
 #include "base/raw_bytes.hpp"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
+
+#include <cstring>
+#include <vector>
 
 namespace shoal::base {
 namespace {
 
+using testing::ElementsAre;
+
+std::vector<int> all_of(const RawBytes& bytes) { return {bytes.begin(), bytes.end()}; }
+
 TEST(RawBytes, WhatIsNotGivenAValueKeepsWhatWasThere) {
-  RawBytes bytes(3, std::uint8_t{7});
+  RawBytes bytes;
+  bytes.resize(3);
+  std::memset(bytes.data(), 7, 3);
   bytes.clear();
-  bytes.reserve(3);
+  EXPECT_EQ(bytes.size(), 0u);
   std::uint8_t* const memory = bytes.data();
   bytes.resize(3);
   EXPECT_EQ(bytes.data(), memory);
-  EXPECT_EQ(bytes, RawBytes({7, 7, 7}));
+  EXPECT_THAT(all_of(bytes), ElementsAre(7, 7, 7));
 }
 
-TEST(RawBytes, IsAVectorOtherwise) {
+TEST(RawBytes, GrowsByDoublingAndKeepsWhatIsInIt) {
   RawBytes bytes;
-  const std::uint8_t some[] = {1, 2, 3};
-  bytes.insert(bytes.end(), some, some + 3);
-  bytes.resize(5, 9);
-  bytes.push_back(4);
-  EXPECT_EQ(bytes, RawBytes({1, 2, 3, 9, 9, 4}));
+  unsigned moves = 0;
+  for (std::size_t size = 1; size <= 10'000; ++size) {
+    const std::size_t before = bytes.capacity();
+    bytes.resize(size);
+    bytes.data()[size - 1] = static_cast<std::uint8_t>(size);
+    moves += bytes.capacity() != before;
+  }
+  EXPECT_LE(moves, 15u);
+  for (std::size_t at = 0; at < bytes.size(); ++at) ASSERT_EQ(bytes.data()[at], static_cast<std::uint8_t>(at + 1));
+}
+
+TEST(RawBytes, Moves) {
+  RawBytes from;
+  from.resize(1);
+  from.data()[0] = 5;
+  RawBytes to(std::move(from));
+  EXPECT_THAT(all_of(to), ElementsAre(5));
+  RawBytes other;
+  other = std::move(to);
+  EXPECT_THAT(all_of(other), ElementsAre(5));
 }
 
 }  // namespace

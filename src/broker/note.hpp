@@ -31,7 +31,8 @@ enum class Note : std::uint8_t {
   more_retained,
   newer_retained,
   enough_retained,
-  /// Some of them: request (u32), whether these are the last (u8), count (u32), then `Incoming` each.
+  /// Some of them: request (u32), for each true (u8) and `Incoming`, then false (u8) and whether these are the last
+  /// (u8).
   retained,
   /// Retained messages for a subscription of the program around: its place (u32), filter. Then each of them: its place
   /// (u32), `Incoming`.
@@ -75,7 +76,7 @@ class NoteWriter {
     return *this;
   }
   NoteWriter& raw(base::Bytes some) {
-    bytes_.insert(bytes_.end(), some.begin(), some.end());
+    if (!some.empty()) std::memcpy(space(some.size()), some.data(), some.size());
     return *this;
   }
   NoteWriter& text(std::string_view text) { return bytes(base::as_bytes(text)); }

@@ -1,7 +1,5 @@
 #include "broker/retained_requests.hpp"
 
-#include <vector>
-
 #include "broker/incoming.hpp"
 #include "session/message.hpp"
 
@@ -48,24 +46,26 @@ void RetainedRequests::more(unsigned from, NoteReader& note, session::Time now) 
   const auto found = served_.find(key(from, request));
   if (found == served_.end()) return;
   Served& served = *found->second;
-  std::vector<const session::Message*> some;
+  NoteWriter writer = peers_.to(from, Note::retained);
+  writer.number(request);
+  std::uint32_t count = 0;
   std::size_t bytes = 0;
   std::size_t steps = kStepsMax;
-  while (some.size() < kMessagesMax && bytes < kBytesMax) {
+  while (count < kMessagesMax && bytes < kBytesMax) {
     const Retained* const retained = served.walk.seek(steps);
     if (!retained) break;
     if (due(*retained, served.until, served.without, now)) {
-      some.push_back(&*retained->message);
+      writer.prefetch();
+      write(writer.number(true), incoming_of(*retained->message));
+      ++count;
       bytes += retained->message->size();
     }
     served.walk.advance();
     if (steps > 0) --steps;
   }
-  work_.add(kStepsMax - steps + some.size());
+  work_.add(kStepsMax - steps + count);
   const bool all = served.walk.done();
-  NoteWriter writer = peers_.to(from, Note::retained);
-  writer.number(request).number(all).number(static_cast<std::uint32_t>(some.size()));
-  for (const session::Message* message : some) write(writer, incoming_of(*message));
+  writer.number(false).number(all);
   if (all) served_.erase(found);
 }
 
@@ -81,12 +81,13 @@ void RetainedRequests::enough(unsigned from, NoteReader& note) {
 ClientSession* RetainedRequests::came(NoteReader& note) {
   const auto found = requests_.find(note.number<std::uint32_t>());
   RetainedRequest* const request = found == requests_.end() ? nullptr : found->second;
-  const bool all = note.number<bool>();
-  for (auto count = note.number<std::uint32_t>(); count > 0; --count) {
+  while (note.number<bool>()) {
+    note.prefetch();
     const Incoming one = read_incoming(note);
     if (!request) continue;
     request->come_.push(messages_.make(one.topic, one.payload, one.properties, one.qos, one.expires));
   }
+  const bool all = note.number<bool>();
   if (!request) return nullptr;
   request->asked_ = false;
   request->all_ = all;

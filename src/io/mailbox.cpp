@@ -3,9 +3,9 @@
 namespace shoal::io {
 namespace {
 
-// Unused letters that are kept, and the memory that each may keep.
+// Unused letters that are kept, and the memory that they may keep together.
 constexpr std::size_t kBlanksMax = 16;
-constexpr std::size_t kBlankBytesMax = 256 * 1024;
+constexpr std::size_t kBlankBytesMax = 4 * 1024 * 1024;
 
 }  // namespace
 
@@ -39,6 +39,7 @@ Letter& Mailbox::blank() {
   if (blanks_.empty()) return *new Letter(*this, number_);
   Letter& letter = *blanks_.back();
   blanks_.pop_back();
+  blank_bytes_ -= letter.bytes.capacity();
   return letter;
 }
 
@@ -51,11 +52,12 @@ void Mailbox::collect() {
   for (Letter* letter = returned_.exchange(nullptr); letter;) {
     Letter& read = *std::exchange(letter, letter->next_);
     unread_bytes_ -= read.bytes.size();
-    if (blanks_.size() >= kBlanksMax || read.bytes.capacity() > kBlankBytesMax) {
+    if (blanks_.size() >= kBlanksMax || blank_bytes_ + read.bytes.capacity() > kBlankBytesMax) {
       delete &read;
       continue;
     }
     read.bytes.clear();
+    blank_bytes_ += read.bytes.capacity();
     blanks_.push_back(&read);
   }
 }
@@ -64,6 +66,7 @@ void Mailbox::shrink() {
   collect();
   for (Letter* letter : blanks_) delete letter;
   blanks_ = std::vector<Letter*>();
+  blank_bytes_ = 0;
 }
 
 std::uint64_t Mailbox::unread_bytes() {

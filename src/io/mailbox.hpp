@@ -70,6 +70,7 @@ class Mailbox {
   std::atomic<Letter*> letters_{nullptr};   // the newest first
   std::atomic<Letter*> returned_{nullptr};  // what others have read of this one's
   std::vector<Letter*> blanks_;
+  std::size_t blank_bytes_ = 0;
   std::uint64_t unread_bytes_ = 0;
 };
 

@@ -10,7 +10,8 @@ namespace {
 
 void write(Mailbox& from, Mailbox& to, std::uint8_t what) {
   Letter& letter = from.blank();
-  letter.bytes.push_back(what);
+  letter.bytes.resize(1);
+  *letter.bytes.data() = what;
   to.put(letter);
 }
 
@@ -51,7 +52,7 @@ TEST(MailboxTest, LettersAreUsedAgain) {
   EXPECT_EQ(from.unread_bytes(), 0u);
   Letter& again = from.blank();
   EXPECT_EQ(&again, first);
-  EXPECT_TRUE(again.bytes.empty());
+  EXPECT_EQ(again.bytes.size(), 0u);
   EXPECT_EQ(again.from, 0u);
   to.put(again);
 }
@@ -85,12 +86,13 @@ TEST(MailboxTest, WhatWasKnownBeforeIsReadBefore) {
   std::array<Mailbox, 3> boxes{Mailbox(0), Mailbox(1), Mailbox(2)};
   const auto number = [](const Letter& letter) {
     std::uint32_t n = 0;
-    for (std::size_t i = 4; i-- > 0;) n = n << 8 | letter.bytes[i];
+    for (std::size_t i = 4; i-- > 0;) n = n << 8 | letter.bytes.data()[i];
     return n;
   };
   const auto tell = [&](std::size_t from, std::size_t to, std::uint32_t n) {
     Letter& letter = boxes[from].blank();
-    for (int i = 0; i < 4; ++i) letter.bytes.push_back(static_cast<std::uint8_t>(n >> (8 * i)));
+    letter.bytes.resize(4);
+    for (int i = 0; i < 4; ++i) letter.bytes.data()[i] = static_cast<std::uint8_t>(n >> (8 * i));
     boxes[to].put(letter);
   };
   // 0 counts, to 2 and then to 1; 1 passes on what it read; 2 must have read it from 0 by then.
