@@ -3,6 +3,7 @@
 #include <cstring>
 #include <filesystem>
 #include <map>
+#include <set>
 #include <tuple>
 #include <utility>
 
@@ -196,10 +197,12 @@ class Loader {
   }
 
   void read_named() {
-    for (const std::string& name : *names_) {
+    for (const std::string& name : std::set(names_->begin(), names_->end())) {
+      if (!valid_name(name)) continue;
       const fs::path path = folder_ / "instances.d" / (name + ".toml");
       std::error_code error;
-      if (valid_name(name) && fs::exists(path, error)) read_file(path);
+      if (fs::exists(path, error)) read_file(path);
+      else if (error) report({shown(path)}, "cannot read this file: " + error.message());
     }
     for (const InstanceConfig& instance : known_->instances)
       if (!is_named(instance.name)) fleet_.instances.push_back(instance);

@@ -303,6 +303,15 @@ TEST_F(LoadSome, TheOthersStayAsTheyWere) {
   EXPECT_THAT(found({"x"}), ElementsAre("b 2001", "a 2002", "x-1 2004", "x 3003"));
 }
 
+TEST_F(LoadSome, NamedTwiceIsReadOnce) { EXPECT_THAT(found({"x", "a", "x", "a"}), testing::SizeIs(4)); }
+
+// A link to itself cannot be looked into, whoever asks.
+TEST_F(LoadSome, WhatCannotBeLookedForIsNotGone) {
+  fs::remove_all(folder_ / "instances.d");
+  fs::create_symlink("instances.d", folder_ / "instances.d");
+  EXPECT_THAT(found({"x"}), ElementsAre("instances.d/x.toml: cannot read this file: Too many levels of symbolic links"));
+}
+
 TEST_F(LoadSome, WhatIsGoneIsLeftOut) {
   fs::remove(folder_ / "instances.d/x.toml");
   fs::remove(folder_ / "instances.d/x-1.toml");
