@@ -27,7 +27,8 @@ int refuse(const CLI::App& app, const CLI::ParseError& error, Context& context) 
     words += ' ' + command->get_name();
   }
   const bool incomplete = !command->get_subcommands({}).empty() && dynamic_cast<const CLI::RequiredError*>(&error);
-  context.fail(kUsage, (incomplete ? no_command(app, *command) : error.what()) + "; see `" + words + " --help`");
+  const std::string what = incomplete ? no_command(app, *command) : error.what();
+  context.fail(kUsage, what + (what.ends_with('?') ? " See `" : "; see `") + words + " --help`");
   return kUsage;
 }
 

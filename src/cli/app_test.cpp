@@ -80,7 +80,7 @@ TEST_F(AppTest, WrongUsageIsOneLineThatNamesTheHelp) {
 
 TEST_F(AppTest, AnUnknownCommandIsNamedWithTheNearest) {
   EXPECT_EQ(shoal({"pss", "--json"}), kUsage);
-  EXPECT_EQ(err.str(), "shoal: unknown command \"pss\"; did you mean \"ps\"?; see `shoal --help`\n");
+  EXPECT_EQ(err.str(), "shoal: unknown command \"pss\"; did you mean \"ps\"? See `shoal --help`\n");
   EXPECT_EQ(shoal({"users", "list", "lab"}), kUsage);
   EXPECT_EQ(err.str(), "shoal: unknown command \"list\"; there are: add, rm, ls; see `shoal users --help`\n");
   EXPECT_EQ(shoal({"users", "add", "lab"}), kUsage);

@@ -15,10 +15,6 @@ using api::Verb;
 using base::Time;
 using fleet::State;
 
-Failure no_such(const std::string& name) {
-  return {404, "no_such_instance", "there is no instance " + name + "; `shoal ps` lists them"};
-}
-
 /// `what`: why it cannot be asked that.
 Failure external_failure(const std::string& name, const std::string& what) {
   return {422, "external", name + " is an external broker; " + what};
@@ -48,6 +44,10 @@ std::int64_t wall_ms() {
 }
 
 }  // namespace
+
+Failure Requests::no_such(const std::string& name) {
+  return {404, "no_such_instance", "there is no instance " + name + "; `shoal ps` lists them"};
+}
 
 Requests::Requests(RunningFleet& fleet, std::string version, Clock now, Acts acts)
     : fleet_(fleet), version_(std::move(version)), now_(std::move(now)), acts_(std::move(acts)) {

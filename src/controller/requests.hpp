@@ -79,6 +79,7 @@ class Requests : public api::Service, public Watcher {
   static constexpr base::milliseconds kLookEvery{2'000};
 
  private:
+  static api::Failure no_such(const std::string& name);
   void wait_for_stats(std::set<std::string> names, WaitingForStats::Answer answer);
   /// Tells all that wait.
   template <class Tell>

@@ -30,9 +30,7 @@ Result<void> write(const config::Places& places, const config::FleetConfig& know
 }  // namespace
 
 void Requests::edit(const api::Edit& edit, api::Reply<api::Applied> reply) {
-  if (!edit.remove.empty() && !fleet_.state(edit.remove)) {
-    return reply(Failure{404, "no_such_instance", "there is no instance " + edit.remove + "; `shoal ps` lists them"});
-  }
+  if (!edit.remove.empty() && !fleet_.state(edit.remove)) return reply(no_such(edit.remove));
   if (auto written = write(acts_.places, fleet_.config(), edit); !written) return reply(failure_of(written.error()));
   api::Apply how{.wait = edit.wait};
   for (const api::Edit::NewInstance& one : edit.create) how.only.push_back(one.name);
