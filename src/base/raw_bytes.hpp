@@ -4,7 +4,6 @@
 #include <cstdint>
 #include <cstdlib>
 #include <new>
-#include <utility>
 
 namespace shoal::base {
 
@@ -13,16 +12,8 @@ namespace shoal::base {
 class RawBytes {
  public:
   RawBytes() = default;
-  RawBytes(RawBytes&& other) noexcept
-      : data_(std::exchange(other.data_, nullptr)),
-        size_(std::exchange(other.size_, 0)),
-        capacity_(std::exchange(other.capacity_, 0)) {}
-  RawBytes& operator=(RawBytes&& other) noexcept {
-    std::swap(data_, other.data_);
-    std::swap(size_, other.size_);
-    std::swap(capacity_, other.capacity_);
-    return *this;
-  }
+  RawBytes(const RawBytes&) = delete;
+  RawBytes& operator=(const RawBytes&) = delete;
   ~RawBytes() { std::free(data_); }
 
   std::uint8_t* data() { return data_; }

@@ -38,16 +38,5 @@ TEST(RawBytes, GrowsByDoublingAndKeepsWhatIsInIt) {
   for (std::size_t at = 0; at < bytes.size(); ++at) ASSERT_EQ(bytes.data()[at], static_cast<std::uint8_t>(at + 1));
 }
 
-TEST(RawBytes, Moves) {
-  RawBytes from;
-  from.resize(1);
-  from.data()[0] = 5;
-  RawBytes to(std::move(from));
-  EXPECT_THAT(all_of(to), ElementsAre(5));
-  RawBytes other;
-  other = std::move(to);
-  EXPECT_THAT(all_of(other), ElementsAre(5));
-}
-
 }  // namespace
 }  // namespace shoal::base

@@ -100,7 +100,7 @@ class Loader {
     const Entry* instances = root.find("instances");
     if (!instances || !table(*instances, "instances")) return;
     for (const Entry& entry : instances->value.entries) {
-      if (names_ && !is_named(entry.key)) continue;
+      if (!is_read(entry.key)) continue;
       if (const Node* node = table(entry, "instances." + entry.key)) read_instance(entry.key, entry.at, *node, folder_);
     }
   }
@@ -192,8 +192,8 @@ class Loader {
     else read_instance(path.stem(), {file}, std::get<Node>(parsed), path.parent_path());
   }
 
-  bool is_named(const std::string& name) const {
-    return std::find(names_->begin(), names_->end(), name) != names_->end();
+  bool is_read(const std::string& name) const {
+    return !names_ || std::find(names_->begin(), names_->end(), name) != names_->end();
   }
 
   void read_named() {
@@ -205,7 +205,7 @@ class Loader {
       else if (error) report({shown(path)}, "cannot read this file: " + error.message());
     }
     for (const InstanceConfig& instance : known_->instances)
-      if (!is_named(instance.name)) fleet_.instances.push_back(instance);
+      if (!is_read(instance.name)) fleet_.instances.push_back(instance);
     // As `load` has them: those of the main file by where they are in it, then those of the folder by file.
     const auto before = [](const InstanceConfig& a, const InstanceConfig& b) {
       if (a.at.line == 0 && b.at.line == 0) return a.name + ".toml" < b.name + ".toml";

@@ -1,12 +1,12 @@
 #include "controller/external_orphans.hpp"
 
-#include <poll.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <csignal>
 
+#include "controller/wait_readable.hpp"
 #include "fleet/supervisor.hpp"
 
 namespace shoal::controller {
@@ -15,12 +15,6 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr std::chrono::seconds kDeath{1};  // a killed process has this long
-
-bool ends(const base::UniqueFd& process, Clock::time_point until) {
-  const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(until - Clock::now()).count();
-  pollfd wanted{.fd = process.get(), .events = POLLIN, .revents = 0};
-  return ::poll(&wanted, 1, static_cast<int>(std::max<std::int64_t>(0, left))) == 1;
-}
 
 }  // namespace
 
@@ -40,9 +34,9 @@ std::size_t ExternalOrphans::wait(Time until) {
   until = std::min(until, terminated_ + fleet::SupervisorOptions{}.stop_limit);
   std::size_t left = 0;
   for (const Orphan& orphan : orphans_) {
-    if (!ends(orphan.process, until)) {
+    if (!wait_readable(orphan.process.get(), until)) {
       kill_group(orphan.record.process);
-      if (!ends(orphan.process, Clock::now() + kDeath)) {
+      if (!wait_readable(orphan.process.get(), Clock::now() + kDeath)) {
         ++left;
         continue;
       }

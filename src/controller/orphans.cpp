@@ -1,11 +1,11 @@
 #include "controller/orphans.hpp"
 
-#include <poll.h>
 #include <unistd.h>
 
 #include <algorithm>
 
 #include "controller/external_orphans.hpp"
+#include "controller/wait_readable.hpp"
 #include "controller/worker_sockets.hpp"
 
 namespace shoal::controller {
@@ -13,13 +13,6 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 using std::chrono::milliseconds;
-
-/// False when the time is over.
-bool wait_for(int fd, Clock::time_point until) {
-  const auto left = std::chrono::duration_cast<milliseconds>(until - Clock::now()).count();
-  pollfd wanted{.fd = fd, .events = POLLIN, .revents = 0};
-  return left > 0 && ::poll(&wanted, 1, static_cast<int>(left)) == 1;
-}
 
 struct Orphan {
   link::Channel channel;
@@ -47,8 +40,8 @@ std::vector<Orphan> orphans(const std::string& run_dir) {
 bool wait_for_end(Orphan& orphan, Clock::time_point until) {
   for (;;) {
     auto received = orphan.channel.receive();
-    if (!received) return !orphan.process || wait_for(orphan.process.get(), until);
-    if (!received->has_value() && !wait_for(orphan.channel.fd(), until)) return false;
+    if (!received) return !orphan.process || wait_readable(orphan.process.get(), until);
+    if (!received->has_value() && !wait_readable(orphan.channel.fd(), until)) return false;
   }
 }
 
@@ -62,7 +55,7 @@ Result<Greeting> hear_greeting(link::Channel& channel, milliseconds limit) {
     auto received = channel.receive();
     if (!received) return std::move(received).error();
     if (!received->has_value()) {
-      if (!wait_for(channel.fd(), until)) return Error{ErrorCode::unavailable, "the worker does not answer"};
+      if (!wait_readable(channel.fd(), until)) return Error{ErrorCode::unavailable, "the worker does not answer"};
       continue;
     }
     link::Received& one = **received;

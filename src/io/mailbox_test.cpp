@@ -74,6 +74,28 @@ TEST(MailboxTest, ShrinkGivesBackWhatIsNotInUse) {
   to.put(blank);
 }
 
+TEST(MailboxTest, LargeLettersAreUsedAgainAsLongAsAllTogetherAreNotTooLarge) {
+  constexpr std::size_t kLarge = 1'500'000;
+  Mailbox from(0), to(1);
+  const auto send = [&](std::size_t size) {
+    Letter& letter = from.blank();
+    letter.bytes.resize(size);
+    to.put(letter);
+  };
+  const auto capacities = [&] {
+    std::size_t all = 0;
+    std::array<Letter*, 3> letters{};
+    for (Letter*& letter : letters) all += (letter = &from.blank())->bytes.capacity();
+    for (Letter* letter : letters) to.put(*letter);
+    to.read_all([](const Letter&) {});
+    return all;
+  };
+  for (int i = 0; i < 3; ++i) send(kLarge);
+  to.read_all([](const Letter&) {});
+  EXPECT_EQ(capacities(), 2 * kLarge);
+  EXPECT_EQ(capacities(), 2 * kLarge) << "taking them out and putting them back counts once";
+}
+
 TEST(MailboxTest, WhatIsNotReadGoesWithTheMailbox) {
   Mailbox from(0), to(1);
   write(from, to, 1);
