@@ -61,9 +61,16 @@ int note_bias(dl_phdr_info* program, std::size_t, void* bias) {
   return 1;  // the first one is the program
 }
 
+constexpr int kCrashes[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGSYS, SIGABRT};
+
+bool handled_by(int signal, void (*handler)(int)) {
+  struct sigaction now {};
+  return ::sigaction(signal, nullptr, &now) == 0 && now.sa_handler == handler;
+}
+
 }  // namespace
 
-void write_stacks_on_signals(link::WorkerPage& page) {
+StackSignals::StackSignals(link::WorkerPage& page) {
   g_page = &page;
   ::dl_iterate_phdr(note_bias, &page.load_bias);
   struct sigaction action {};
@@ -72,10 +79,17 @@ void write_stacks_on_signals(link::WorkerPage& page) {
   ::sigaction(SIGQUIT, &action, nullptr);
   action.sa_handler = on_crash;
   action.sa_flags = static_cast<int>(SA_RESETHAND);
-  for (const int signal : {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGSYS, SIGABRT}) {
-    struct sigaction now {};
-    if (::sigaction(signal, nullptr, &now) == 0 && now.sa_handler == SIG_DFL) ::sigaction(signal, &action, nullptr);
+  for (const int signal : kCrashes) {
+    if (handled_by(signal, SIG_DFL)) ::sigaction(signal, &action, nullptr);
   }
+}
+
+StackSignals::~StackSignals() {
+  std::signal(SIGQUIT, SIG_IGN);
+  for (const int signal : kCrashes) {
+    if (handled_by(signal, on_crash)) std::signal(signal, SIG_DFL);
+  }
+  g_page = nullptr;
 }
 
 }  // namespace shoal::worker

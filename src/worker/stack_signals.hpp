@@ -4,9 +4,17 @@
 
 namespace shoal::worker {
 
-/// From here on a thread that gets SIGQUIT writes into `page` where it is, and goes on; one that gets a signal of a
+/// While it lives, a thread that gets SIGQUIT writes into `page` where it is, and goes on; one that gets a signal of a
 /// crash (SEGV, BUS, ILL, FPE, SYS, ABRT) does so too, and dies of it. Signals of a crash that somebody else handles
-/// are left alone. `page` stays until the process ends. Once per process; before there are other threads.
-void write_stacks_on_signals(link::WorkerPage& page);
+/// are left alone. Afterwards SIGQUIT does nothing, and a crash is the system's affair again.
+///
+/// One per process at a time, made and destroyed while there are no other threads; `page` outlives it.
+class StackSignals {
+ public:
+  explicit StackSignals(link::WorkerPage& page);
+  ~StackSignals();
+  StackSignals(const StackSignals&) = delete;
+  StackSignals& operator=(const StackSignals&) = delete;
+};
 
 }  // namespace shoal::worker

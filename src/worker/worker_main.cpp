@@ -5,6 +5,7 @@
 
 #include <csignal>
 #include <new>
+#include <optional>
 #include <string_view>
 
 #include "link/exit_code.hpp"
@@ -61,7 +62,8 @@ int worker_main(int control_fd) {
   std::set_new_handler(end_without_memory);
   bound_what_malloc_keeps();
   Worker worker{base::UniqueFd(control_fd), take_signals()};
-  if (worker.page()) write_stacks_on_signals(*worker.page());
+  std::optional<StackSignals> stack_signals;  // ends before the worker does, whose page it writes to
+  if (worker.page()) stack_signals.emplace(*worker.page());
   if (auto served = worker.run(); !served) {
     say("shoal-worker: " + served.error().message + "\n");
     return 1;
