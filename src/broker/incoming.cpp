@@ -52,4 +52,24 @@ Incoming read_incoming(NoteReader& note) {
   return incoming;
 }
 
+void write_filters_there(NoteWriter& note, std::uint32_t changes,
+                         std::span<const topic::SubscriptionTree::Node> nodes) {
+  if (nodes.empty() || nodes.size() > FiltersThere::kMost) {
+    note.number(std::uint8_t{0});
+    return;
+  }
+  note.number(static_cast<std::uint8_t>(nodes.size())).number(changes);
+  std::memcpy(note.space(nodes.size_bytes()), nodes.data(), nodes.size_bytes());
+}
+
+FiltersThere read_filters_there(NoteReader& note) {
+  FiltersThere filters;
+  filters.count = note.number<std::uint8_t>();
+  if (filters.count == 0) return filters;
+  filters.changes = note.number<std::uint32_t>();
+  const base::Bytes nodes = note.raw(filters.count * sizeof filters.nodes[0]);
+  std::memcpy(filters.nodes.data(), nodes.data(), nodes.size());
+  return filters;
+}
+
 }  // namespace shoal::broker

@@ -14,7 +14,8 @@ namespace shoal::broker {
 
 /// What one shard of an instance tells another. Behind each, what is in it in that order.
 enum class Note : std::uint8_t {
-  /// A message for who subscribes to it there: `Incoming`, publisher's client id (when it is from there).
+  /// A message for who subscribes to it there: `Incoming`, publisher's client id (when it is from there),
+  /// `FiltersThere`.
   message,
   /// A message whose topic is retained there: `Incoming`, publisher's client id. It goes on to everybody from there.
   through,
@@ -22,7 +23,7 @@ enum class Note : std::uint8_t {
   went_through,
   /// The fullest queue that messages from there came to, in percent (u8).
   backlog,
-  /// The first of its subscriptions to a filter, and the end of the last: filter.
+  /// The first of its subscriptions to a filter: filter, node of its tree (u32). The end of the last: filter.
   subscribed,
   unsubscribed,
   /// Retained messages for a new subscription: request (u32), publisher whose are left out (u64), filter.

@@ -110,11 +110,14 @@ void SharedMember::each(Visit visit) const {
   for (const auto& membership : memberships_) visit(membership->group.filter, membership->options, membership->id);
 }
 
-/// All subscribers on another shard of the instance: it has one subscription for each filter that they have.
+/// All subscribers on another shard of the instance: it has one subscription for each filter that they have. Its
+/// identifier is the filter's node there.
 struct OtherShard final : Receiver {
   explicit OtherShard(unsigned of) : Receiver(Kind::shard), number(of) { announced = false; }
 
   unsigned number;
+  std::uint32_t filter_changes = 0;  ///< of its filters, that were heard of
+  bool tells_nodes = true;           ///< the nodes of all its filters are the identifiers of its subscriptions here
 };
 
 /// A subscription of the program that hosts the instance.

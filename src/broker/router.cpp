@@ -101,7 +101,7 @@ bool Router::accept(const Incoming& incoming, const ClientSession* publisher, bo
   counters_.received_bytes += incoming.payload.size();
   if (peers_ && goes_through(incoming)) return send_through(incoming, publisher);
   if (retain) this->retain(incoming, number_of(publisher));
-  return route(incoming, publisher);
+  return route(match(incoming.topic), incoming, publisher);
 }
 
 void Router::publish_will(const Incoming& incoming, const ClientSession& publisher, base::Time now) {
@@ -117,7 +117,7 @@ void Router::publish_own(std::string_view topic, std::string_view value, base::T
   budget_.exhausted = exhausted();
   start(incoming, now);
   retained_.set_own(publication_.message());
-  route(incoming, nullptr);
+  route(match(topic), incoming, nullptr);
 }
 
 // Everybody who subscribes to that.
@@ -154,8 +154,8 @@ bool Router::must_survive(const Incoming& incoming) {
 }
 
 // To everybody. False when nobody's subscription asks for it.
-bool Router::route(const Incoming& incoming, const ClientSession* publisher, const Relay& relay) {
-  const topic::Matches& matches = match(incoming.topic);
+bool Router::route(const topic::Matches& matches, const Incoming& incoming, const ClientSession* publisher,
+                   const Relay& relay) {
   const bool anybody = !matches.list.empty();
   budget_.work.add(matches.list.size());
   bool own = false;
@@ -178,7 +178,7 @@ bool Router::route(const Incoming& incoming, const ClientSession* publisher, con
 void Router::deliver(const topic::Match& match, std::span<const std::uint32_t> ids, const Incoming& incoming,
                      const Relay& relay) {
   auto& receiver = static_cast<Receiver&>(*match.subscriber);
-  if (receiver.kind == Receiver::Kind::shard) return tell(static_cast<OtherShard&>(receiver).number, incoming, relay);
+  if (receiver.kind == Receiver::Kind::shard) return tell(static_cast<OtherShard&>(receiver), ids, incoming, relay);
   const std::uint8_t qos = std::min(match.qos, publication_.qos());  // MQTT-3.8.4-8
   if (receiver.kind == Receiver::Kind::group) {
     const unsigned percent = shared_.deliver(static_cast<SharedGroup&>(receiver), publication_, incoming.retain);

@@ -59,10 +59,11 @@ class Router final : private topic::FilterListener {
 
   // What other shards told: router_peers.cpp.
   /// That one has subscribers to the filter from now on, or none any more.
-  void subscribed_elsewhere(unsigned shard, std::string_view filter);
+  void subscribed_elsewhere(unsigned shard, std::string_view filter, topic::SubscriptionTree::Node node);
   void unsubscribed_elsewhere(unsigned shard, std::string_view filter);
   /// A message that comes from one of them. `publisher`: when its session is here.
-  void message_from(const Incoming& incoming, const ClientSession* publisher, base::Time now);
+  void message_from(const Incoming& incoming, const ClientSession* publisher, const FiltersThere& filters,
+                    base::Time now);
   /// A message on a topic whose retained messages are here, from a publisher there. It goes on to everybody.
   void message_through(unsigned from, const Incoming& incoming, std::string_view publisher, base::Time now);
   /// What is retained here for a subscription of the program around another shard, and one of these for it here.
@@ -169,11 +170,13 @@ class Router final : private topic::FilterListener {
   bool accept(const Incoming& incoming, const ClientSession* publisher, bool retain);
   void retain(const Incoming& incoming, std::uint64_t publisher);
   std::uint64_t number_of(const ClientSession* publisher) const;
-  bool route(const Incoming& incoming, const ClientSession* publisher, const Relay& relay = {});
-  void tell(unsigned shard, const Incoming& incoming, const Relay& relay);
+  bool route(const topic::Matches& matches, const Incoming& incoming, const ClientSession* publisher,
+             const Relay& relay = {});
+  void tell(const OtherShard& other, std::span<const std::uint32_t> nodes, const Incoming& incoming,
+            const Relay& relay);
   bool goes_through(const Incoming& incoming);
   bool send_through(const Incoming& incoming, const ClientSession* publisher);
-  void filter_added(std::string_view filter) override;
+  void filter_added(std::string_view filter, topic::SubscriptionTree::Node node) override;
   void filter_removed(std::string_view filter) override;
   bool must_survive(const Incoming& incoming);
   void deliver(const topic::Match& match, std::span<const std::uint32_t> ids, const Incoming& incoming,
@@ -190,6 +193,7 @@ class Router final : private topic::FilterListener {
   topic::SubscriptionTree subscriptions_;
   std::vector<OtherShard> other_shards_;  // by number, with `peers_`; this one has nothing
   std::size_t subscriptions_elsewhere_ = 0;
+  std::uint32_t filter_changes_ = 0;  // that the others were told of
   SharedGroups shared_;
   RetainedStore retained_;
   std::unique_ptr<RetainedRequests> requests_;  // with `peers_`

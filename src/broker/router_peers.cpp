@@ -6,32 +6,42 @@
 
 namespace shoal::broker {
 
-void Router::filter_added(std::string_view filter) {
-  peers_->to_all(Note::subscribed, [&](NoteWriter note) { note.text(filter); });
+void Router::filter_added(std::string_view filter, topic::SubscriptionTree::Node node) {
+  ++filter_changes_;
+  peers_->to_all(Note::subscribed, [&](NoteWriter note) { note.text(filter).number(node); });
 }
 
 void Router::filter_removed(std::string_view filter) {
+  ++filter_changes_;
   peers_->to_all(Note::unsubscribed, [&](NoteWriter note) { note.text(filter); });
 }
 
-void Router::subscribed_elsewhere(unsigned shard, std::string_view filter) {
-  subscriptions_.subscribe(filter, &other_shards_[shard], {.qos = 2}, 0);
+void Router::subscribed_elsewhere(unsigned shard, std::string_view filter, topic::SubscriptionTree::Node node) {
+  OtherShard& other = other_shards_[shard];
+  ++other.filter_changes;
+  if (node > topic::SubscriptionTree::kIdMax) other.tells_nodes = false;
+  subscriptions_.subscribe(filter, &other, {.qos = 2}, other.tells_nodes ? node : 0);
   ++subscriptions_elsewhere_;
 }
 
 void Router::unsubscribed_elsewhere(unsigned shard, std::string_view filter) {
-  subscriptions_.unsubscribe(subscriptions_.find(filter, &other_shards_[shard]));
+  OtherShard& other = other_shards_[shard];
+  ++other.filter_changes;
+  subscriptions_.unsubscribe(subscriptions_.find(filter, &other));
   --subscriptions_elsewhere_;
 }
 
-// To another shard that has somebody for it.
-void Router::tell(unsigned shard, const Incoming& incoming, const Relay& relay) {
+// To another shard that has somebody for it, with filters at these nodes there.
+void Router::tell(const OtherShard& other, std::span<const std::uint32_t> nodes, const Incoming& incoming,
+                  const Relay& relay) {
   if (!relay.on) return;
-  NoteWriter note = peers_->message_to(shard, Note::message, incoming.size());
+  NoteWriter note = peers_->message_to(other.number, Note::message, incoming.size());
   write(note, incoming);
-  note.text(relay.from == shard ? relay.publisher : std::string_view());
+  note.text(relay.from == other.number ? relay.publisher : std::string_view());
+  if (!other.tells_nodes) nodes = {};
+  write_filters_there(note, other.filter_changes, nodes);
   budget_.work.add(1);
-  backlog_percent_ = std::max(backlog_percent_, peers_->backlog_percent(shard, budget_, publication_.now()));
+  backlog_percent_ = std::max(backlog_percent_, peers_->backlog_percent(other.number, budget_, publication_.now()));
 }
 
 // What is retained goes to all from the one shard that keeps it, so that everybody sees the same order; and what
@@ -55,11 +65,16 @@ bool Router::send_through(const Incoming& incoming, const ClientSession* publish
   return !match(incoming.topic).list.empty();
 }
 
-void Router::message_from(const Incoming& incoming, const ClientSession* publisher, base::Time now) {
+void Router::message_from(const Incoming& incoming, const ClientSession* publisher, const FiltersThere& filters,
+                          base::Time now) {
   backlog_percent_ = 0;
   budget_.exhausted = exhausted();
   start(incoming, now);
-  route(incoming, publisher, {.on = false});
+  const topic::Matches* matches = nullptr;
+  if (filters.changes == filter_changes_) matches = subscriptions_.match_at({filters.nodes.data(), filters.count});
+  if (matches) budget_.work.add(subscriptions_.match_work());
+  else matches = &match(incoming.topic);
+  route(*matches, incoming, publisher, {.on = false});
 }
 
 void Router::message_through(unsigned from, const Incoming& incoming, std::string_view publisher, base::Time now) {
@@ -70,7 +85,7 @@ void Router::message_through(unsigned from, const Incoming& incoming, std::strin
     if (retain_fits(incoming, now)) retain(incoming, publisher.empty() ? 0 : hash_(publisher));
     else deliveries_.hit(Bound::retained, incoming.topic);
   }
-  route(incoming, nullptr, {.from = from, .publisher = publisher});
+  route(match(incoming.topic), incoming, nullptr, {.from = from, .publisher = publisher});
   peers_->pass(from);
 }
 

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "broker/shard_harness.hpp"
+#include "mqtt/encode.hpp"
 
 // The same is said to an instance with one shard and to one with several, whose turns come in random order: clients get
 // the same from both. What was said before has arrived everywhere when the next is said.
@@ -221,6 +222,43 @@ TEST(SeveralShards, WhoHeardOfSomethingEndsATurn) {
   ASSERT_FALSE(other.wants_turn);
   Bed::hear(other.shard);
   EXPECT_TRUE(other.wants_turn);
+}
+
+// A shard tells with a message which filters it matches over there. These may be others by the time it arrives, or
+// more.
+TEST(SeveralShards, FiltersThatChangeWhileAMessageIsOnItsWayAreSearchedAgain) {
+  Bed bed(with([](BrokerOptions& o) { o.threads = 2; }));
+  const auto id_of = [&](unsigned shard) {
+    std::string id = "c";
+    while (bed.set->owner(id) != shard) id += 'c';
+    return id;
+  };
+  const std::string near_id = id_of(0), far_id = id_of(1);
+  Peer near(bed), far(bed);
+  near.connect({near_id}).skip();
+  far.connect({far_id}).subscribe("a/b", 0).skip();
+  std::vector<std::uint8_t> message, changes, filters;
+  mqtt::encode(mqtt::Publish{"a/b", base::as_bytes("x"), {}, 1, 1, false, false}, Version::v5, message);
+
+  near.give(message);
+  mqtt::append_filter(filters, {"a/+", {.qos = 1}}, true);
+  mqtt::encode(mqtt::Subscribe{1, {}, mqtt::FilterList(filters, true)}, Version::v5, changes);
+  far.give(changes);
+  bed.turn();
+  EXPECT_EQ(far.got(), (std::vector<std::string>{"SUBACK #1 1", "PUBLISH a/b=x q1 #1"}));
+  far.unsubscribe("a/+").skip();
+
+  near.give(message);
+  changes.clear();
+  filters.clear();
+  mqtt::append_filter(filters, {"a/b", {}}, false);
+  mqtt::encode(mqtt::Unsubscribe{1, {}, mqtt::FilterList(filters, false)}, Version::v5, changes);
+  filters.clear();
+  mqtt::append_filter(filters, {"c/d", {}}, true);  // takes the place of the other in the tree
+  mqtt::encode(mqtt::Subscribe{2, {}, mqtt::FilterList(filters, true)}, Version::v5, changes);
+  far.give(changes);
+  bed.turn();
+  EXPECT_EQ(far.got(), (std::vector<std::string>{"UNSUBACK #1 0", "SUBACK #2 0"}));
 }
 
 }  // namespace

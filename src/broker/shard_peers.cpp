@@ -31,7 +31,7 @@ void Shard::hear(unsigned from, Note note, NoteReader& reader) {
     case Note::subscribed: {
       const std::string_view filter = reader.text();
       if (mqtt::is_server_topic(filter)) sys_.wanted();
-      return router_.subscribed_elsewhere(from, filter);
+      return router_.subscribed_elsewhere(from, filter, reader.number<topic::SubscriptionTree::Node>());
     }
     case Note::unsubscribed: return router_.unsubscribed_elsewhere(from, reader.text());
     case Note::want_retained: return retained.wanted(from, reader);
@@ -74,7 +74,8 @@ void Shard::hear_message(unsigned from, Note note, NoteReader& reader) {
   switch (note) {
     case Note::message: {
       const std::string_view publisher = reader.text();
-      router_.message_from(incoming, publisher.empty() ? nullptr : sessions_.find(publisher), now());
+      const FiltersThere filters = read_filters_there(reader);
+      router_.message_from(incoming, publisher.empty() ? nullptr : sessions_.find(publisher), filters, now());
       break;
     }
     case Note::through: router_.message_through(from, incoming, reader.text(), now()); break;

@@ -64,7 +64,7 @@ SubscriptionTree::Handle SubscriptionTree::subscribe(std::string_view filter, Su
   }
   ++size_;
   ++generation_;
-  if (listener_ && subscriber->announced && entry.next == kNone) listener_->filter_added(filter);
+  if (listener_ && subscriber->announced && entry.next == kNone) listener_->filter_added(filter, node);
   return handle;
 }
 
@@ -235,6 +235,20 @@ const Matches& SubscriptionTree::match(std::string_view topic) {
   merge(slot.matches);
   cache_weight_ += slot.matches.weight();
   return slot.matches;
+}
+
+const Matches* SubscriptionTree::match_at(std::span<const Node> nodes) {
+  found_.clear();
+  for (const Node node : nodes) {
+    Handle handle = tree_.has(node) ? tree_.value(node).handle : kNone;
+    for (; handle != kNone; handle = entries_[handle].next) {
+      if (found_.size() == kFew) return nullptr;
+      found_.push_back(handle);
+    }
+  }
+  match_work_ = 1 + found_.size();
+  merge(uncached_);
+  return &uncached_;
 }
 
 void SubscriptionTree::match_own(std::string_view topic, Subscriber* subscriber, Matches& matches) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -37,8 +38,8 @@ struct Matches {
 /// Hears which filters there are of subscribers that are announced.
 class FilterListener {
  public:
-  /// One of them subscribes with that filter, and none did before.
-  virtual void filter_added(std::string_view filter) = 0;
+  /// One of them subscribes with that filter, and none did before. It is at this node until it is removed.
+  virtual void filter_added(std::string_view filter, std::uint32_t node) = 0;
   /// None does any more.
   virtual void filter_removed(std::string_view filter) = 0;
 
@@ -54,6 +55,7 @@ class SubscriptionTree {
   using Handle = std::uint32_t;
   using Node = std::uint32_t;
   static constexpr Node kNone = UINT32_MAX;
+  static constexpr std::uint32_t kIdMax = 0xfffffff;
 
   explicit SubscriptionTree(base::TextHash hash = base::TextHash()) : hash_(hash), tree_(hash), shapes_(hash) {}
 
@@ -68,7 +70,7 @@ class SubscriptionTree {
   Node node(Handle handle) const { return entries_[handle].node; }
 
   /// Adds a subscription. The caller sees to it that the subscriber has none with this filter.
-  /// `id` 0 means no identifier, it has 28 bits. The filter is valid (`mqtt::is_topic_filter`).
+  /// `id` 0 means no identifier, the most is `kIdMax`. The filter is valid (`mqtt::is_topic_filter`).
   Handle subscribe(std::string_view filter, Subscriber* subscriber, mqtt::SubscriptionOptions options,
                    std::uint32_t id);
   /// Replaces options and identifier (MQTT-3.8.4-3).
@@ -77,6 +79,10 @@ class SubscriptionTree {
 
   /// Who gets a message on `topic`. Valid until the next call of anything that is not const.
   const Matches& match(std::string_view topic);
+  /// The same from the nodes of all filters that match, for who has them already; a stranger's may be none. Null when
+  /// more than `kFew` have subscribed to them: then it is better searched for, which is remembered.
+  const Matches* match_at(std::span<const Node> nodes);
+  static constexpr std::size_t kFew = 16;
   /// The subscriber's copy of its own message: no-local subscriptions do not count (MQTT-3.8.3-3).
   /// `matches.list` has one entry or none.
   void match_own(std::string_view topic, Subscriber* subscriber, Matches& matches);
@@ -106,7 +112,7 @@ class SubscriptionTree {
   /// by how many such shapes there are, whatever the texts. What it finds comes to that.
   std::size_t search_max(std::size_t levels) const { return 1 + levels + shapes_.size(); }
   std::size_t search_added(std::string_view filter) const;
-  /// What the last `match` or `match_own` took: nodes and subscriptions looked at; 1 for a cached result.
+  /// What the last `match`, `match_at` or `match_own` took: nodes and subscriptions looked at; 1 for a cached result.
   std::size_t match_work() const { return match_work_; }
   /// Grows with every change: results of different values may differ.
   std::uint64_t generation() const { return generation_; }
@@ -128,7 +134,7 @@ class SubscriptionTree {
       no_local = options.no_local;
       retain_as_published = options.retain_as_published;
       retain_handling = options.retain_handling & 3;
-      id = identifier & 0xfffffff;
+      id = identifier & kIdMax;
     }
   };
   static_assert(sizeof(Entry) == 24);

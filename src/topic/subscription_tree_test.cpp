@@ -6,6 +6,7 @@
 #include <map>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "conformance/covers.hpp"
 
@@ -231,7 +232,7 @@ TEST_F(SubscriptionTreeTest, Shrinks) {
 // Who is not announced gets messages as everybody does.
 TEST_F(SubscriptionTreeTest, TheListenerHearsOfThoseWhoAreAnnounced) {
   struct Listener final : FilterListener {
-    void filter_added(std::string_view filter) override { heard += "+" + std::string(filter) + " "; }
+    void filter_added(std::string_view filter, std::uint32_t) override { heard += "+" + std::string(filter) + " "; }
     void filter_removed(std::string_view filter) override { heard += "-" + std::string(filter) + " "; }
     std::string heard;
   } listener;
@@ -256,6 +257,28 @@ TEST_F(SubscriptionTreeTest, TheListenerHearsOfThoseWhoAreAnnounced) {
   tree.unsubscribe(tree.find("a/b", &further));
   tree.subscribe("a/b", &ben, qos(0), 0);
   EXPECT_EQ(hear(), "+a/b ");
+}
+
+TEST_F(SubscriptionTreeTest, FromTheNodesOfTheFiltersComesWhatASearchFinds) {
+  tree.subscribe("a/b", &anna, qos(1), 3);
+  tree.subscribe("a/+", &anna, qos(2), 5);
+  tree.subscribe("#", &ben, qos(0), 0);
+  tree.subscribe("b/+", &ben, qos(2), 0);
+  const std::vector<SubscriptionTree::Node> nodes = {tree.find("a/+"), tree.find("#"), tree.find("a/b")};
+  ASSERT_NE(tree.match_at(nodes), nullptr);
+  EXPECT_EQ(text(*tree.match_at(nodes)), "anna:2[3,5] ben:0");
+  EXPECT_EQ(text(*tree.match_at(nodes)), match("a/b"));
+  EXPECT_EQ(text(*tree.match_at(std::vector<SubscriptionTree::Node>{12'345})), "");
+}
+
+TEST_F(SubscriptionTreeTest, MoreThanAFewAreBetterSearchedFor) {
+  std::vector<Client> clients(SubscriptionTree::kFew + 1);
+  for (std::size_t i = 0; i < SubscriptionTree::kFew; ++i) tree.subscribe("a", &clients[i], qos(0), 0);
+  const std::vector<SubscriptionTree::Node> nodes = {tree.find("a")};
+  ASSERT_NE(tree.match_at(nodes), nullptr);
+  EXPECT_EQ(tree.match_at(nodes)->list.size(), SubscriptionTree::kFew);
+  tree.subscribe("a", &clients.back(), qos(0), 0);
+  EXPECT_EQ(tree.match_at(nodes), nullptr);
 }
 
 }  // namespace
