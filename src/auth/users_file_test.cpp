@@ -15,8 +15,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-const std::string kHash = "$argon2id$v=19$m=8,t=1,p=1$c29tZXNhbHQ$AAAAAAAAAAAAAAAAAAAAAA";
-const std::string kOther = "$argon2id$v=19$m=8,t=1,p=1$c29tZXNhbHQ$AAAAAAAAAAAAAAAAAAAAAQ";
+const std::string kOneHash = "$argon2id$v=19$m=8,t=1,p=1$c29tZXNhbHQ$AAAAAAAAAAAAAAAAAAAAAA";
+const std::string kOtherHash = "$argon2id$v=19$m=8,t=1,p=1$c29tZXNhbHQ$AAAAAAAAAAAAAAAAAAAAAQ";
 
 class UsersFileTest : public testing::Test {
  protected:
@@ -47,33 +47,34 @@ class UsersFileTest : public testing::Test {
 };
 
 TEST(UsersFile, EditingKeepsCommentsAndOrder) {
-  auto file = UsersFile::parse("# first\nann:" + kHash + "\n\n# about bob\nbob:" + kHash, "f");
+  auto file = UsersFile::parse("# first\nann:" + kOneHash + "\n\n# about bob\nbob:" + kOneHash, "f");
   ASSERT_TRUE(file);
-  const auto replaced = file->set("ann", kOther);
+  const auto replaced = file->set("ann", kOtherHash);
   ASSERT_TRUE(replaced);
   EXPECT_FALSE(*replaced);
-  const auto added = file->set("cid", kHash);
+  const auto added = file->set("cid", kOneHash);
   ASSERT_TRUE(added);
   EXPECT_TRUE(*added);
   EXPECT_TRUE(file->remove("bob"));
   EXPECT_FALSE(file->remove("bob"));
-  EXPECT_EQ(file->text(), "# first\nann:" + kOther + "\n\n# about bob\ncid:" + kHash + "\n");
+  EXPECT_EQ(file->text(), "# first\nann:" + kOtherHash + "\n\n# about bob\ncid:" + kOneHash + "\n");
   EXPECT_EQ(file->names(), (std::vector<std::string>{"ann", "cid"}));
 }
 
 TEST(UsersFile, RefusesWhatItCouldNotReadBack) {
   UsersFile file("f");
-  for (const char* name : {"", "a:b", "#a", " a", "a ", "a\nb", "a\xff"}) EXPECT_FALSE(file.set(name, kHash)) << name;
+  for (const char* name : {"", "a:b", "#a", " a", "a ", "a\nb", "a\xff"})
+    EXPECT_FALSE(file.set(name, kOneHash)) << name;
   EXPECT_FALSE(file.set("ann", "secret"));
   EXPECT_EQ(file.text(), "");
 }
 
 TEST_F(UsersFileTest, ANewFileIsPrivateAndLeavesNothingBeside) {
   UsersFile file(file_);
-  ASSERT_TRUE(file.set("ann", kHash));
+  ASSERT_TRUE(file.set("ann", kOneHash));
   const auto saved = file.save();
   ASSERT_TRUE(saved) << saved.error().message;
-  EXPECT_EQ(read(), "ann:" + kHash + "\n");
+  EXPECT_EQ(read(), "ann:" + kOneHash + "\n");
   EXPECT_EQ(mode(), 0600u);
   EXPECT_EQ(files(), 1u);
 }
@@ -87,7 +88,7 @@ TEST_F(UsersFileTest, AnExistingFileKeepsItsModeAndOwner) {
   }
   auto file = UsersFile::open(file_);
   ASSERT_TRUE(file);
-  ASSERT_TRUE(file->set("ann", kHash));
+  ASSERT_TRUE(file->set("ann", kOneHash));
   ASSERT_TRUE(file->save());
   EXPECT_EQ(mode(), 0640u);
   struct stat about {};
@@ -98,7 +99,7 @@ TEST_F(UsersFileTest, AnExistingFileKeepsItsModeAndOwner) {
 
 TEST_F(UsersFileTest, ASymbolicLinkStaysOne) {
   const fs::path target = folder_ / "real.users";
-  std::ofstream(target) << "ann:" << kHash << '\n';
+  std::ofstream(target) << "ann:" << kOneHash << '\n';
   fs::create_symlink(target, file_);
   auto file = UsersFile::open(file_);
   ASSERT_TRUE(file);
@@ -143,7 +144,7 @@ TEST_F(UsersFileTest, SavingIntoAMissingFolderIsAnError) {
 
 TEST_F(UsersFileTest, LoadsALargeFile) {
   std::string text;
-  for (int i = 0; i < 20'000; ++i) text += "user" + std::to_string(i) + ':' + kHash + '\n';
+  for (int i = 0; i < 20'000; ++i) text += "user" + std::to_string(i) + ':' + kOneHash + '\n';
   write(text);
   const auto users = load_users(file_);
   ASSERT_TRUE(users);

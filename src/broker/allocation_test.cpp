@@ -127,7 +127,7 @@ class Wire final : public Transport {
   Client client_;
 };
 
-struct Case {
+struct Load {
   const char* name;
   Version version;
   bool keep;
@@ -135,7 +135,7 @@ struct Case {
   bool properties;
 };
 
-struct Allocations : testing::TestWithParam<std::tuple<Case, int>> {};
+struct Allocations : testing::TestWithParam<std::tuple<Load, int>> {};
 
 TEST_P(Allocations, NoneWhileSubscribersKeepUp) {
   const auto& [the_case, qos_number] = GetParam();
@@ -191,14 +191,14 @@ TEST_P(Allocations, NoneWhileSubscribersKeepUp) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Steady, Allocations,
-                         testing::Combine(testing::Values(Case{"V311Clean", Version::v3_1_1, false, 100, false},
-                                                          Case{"V311Kept", Version::v3_1_1, true, 100, false},
-                                                          Case{"V5Clean", Version::v5, false, 100, false},
-                                                          Case{"V5Kept", Version::v5, true, 100, false},
-                                                          Case{"V5CleanProperties", Version::v5, false, 100, true},
-                                                          Case{"V5KeptProperties", Version::v5, true, 100, true},
-                                                          Case{"V5Clean8KiB", Version::v5, false, 8192, false},
-                                                          Case{"V5Kept8KiBProperties", Version::v5, true, 8192, true}),
+                         testing::Combine(testing::Values(Load{"V311Clean", Version::v3_1_1, false, 100, false},
+                                                          Load{"V311Kept", Version::v3_1_1, true, 100, false},
+                                                          Load{"V5Clean", Version::v5, false, 100, false},
+                                                          Load{"V5Kept", Version::v5, true, 100, false},
+                                                          Load{"V5CleanProperties", Version::v5, false, 100, true},
+                                                          Load{"V5KeptProperties", Version::v5, true, 100, true},
+                                                          Load{"V5Clean8KiB", Version::v5, false, 8192, false},
+                                                          Load{"V5Kept8KiBProperties", Version::v5, true, 8192, true}),
                                           testing::Values(0, 1, 2)),
                          [](const auto& chosen) {
                            return std::string(std::get<0>(chosen.param).name) + "Qos" +
@@ -246,7 +246,7 @@ class Taken {
   std::size_t blocks_ = live_blocks;
 };
 
-constexpr std::size_t kMany = 10'000;
+constexpr std::size_t kMeasured = 10'000;
 
 class Quiet final : public Transport {
  public:
@@ -264,11 +264,11 @@ class Quiet final : public Transport {
 TEST(Memory, OfAnIdleConnection) {
   EXPECT_LE(sizeof(Connection), 296u);
   EXPECT_LE(sizeof(ClientSession), 200u);
-  Bed bed(with([](BrokerOptions& o) { o.limits.connections = o.limits.half_open = kMany; }));
+  Bed bed(with([](BrokerOptions& o) { o.limits.connections = o.limits.half_open = kMeasured; }));
   std::vector<std::unique_ptr<Quiet>> clients;
   std::vector<std::uint8_t> bytes;
   const Taken taken;
-  for (std::size_t i = 0; i < kMany; ++i) {
+  for (std::size_t i = 0; i < kMeasured; ++i) {
     const std::string id = "i" + std::to_string(i);
     bytes.clear();
     mqtt::Connect connect;
@@ -283,8 +283,8 @@ TEST(Memory, OfAnIdleConnection) {
     ASSERT_EQ(clients.back()->client.receive(bytes), bytes.size());
     bed.shard.turn_end();
   }
-  EXPECT_EQ(bed.stats().subscriptions_now, kMany);
-  const double each = taken.each(kMany) + sizeof(Connection) - sizeof(Quiet);
+  EXPECT_EQ(bed.stats().subscriptions_now, kMeasured);
+  const double each = taken.each(kMeasured) + sizeof(Connection) - sizeof(Quiet);
   std::printf("idle connection with a subscription: %.0f bytes\n", each);
   EXPECT_LE(each, 760);
 }
@@ -293,23 +293,23 @@ TEST(Memory, OfASubscription) {
   topic::SubscriptionTree tree;
   topic::Subscriber subscriber;
   const Taken taken;
-  for (std::size_t i = 0; i < kMany; ++i) {
+  for (std::size_t i = 0; i < kMeasured; ++i) {
     tree.subscribe("plant/" + std::to_string(i % 100) + "/" + std::to_string(i), &subscriber, {}, 0);
   }
-  std::printf("subscription: %.0f bytes\n", taken.each(kMany));
-  EXPECT_LE(taken.each(kMany), 150);
+  std::printf("subscription: %.0f bytes\n", taken.each(kMeasured));
+  EXPECT_LE(taken.each(kMeasured), 150);
 }
 
 TEST(Memory, OfARetainedMessage) {
   Bed bed;
   const std::string payload(64, 'x');
   const Taken taken;
-  for (std::size_t i = 0; i < kMany; ++i) {
+  for (std::size_t i = 0; i < kMeasured; ++i) {
     const std::string topic = "plant/" + std::to_string(i % 100) + "/" + std::to_string(i);
     ASSERT_TRUE(bed.shard.publish({.topic = topic, .payload = payload, .retain = true}));
   }
-  std::printf("retained message of %zu bytes: %.0f bytes\n", payload.size(), taken.each(kMany));
-  EXPECT_LE(taken.each(kMany), 300);
+  std::printf("retained message of %zu bytes: %.0f bytes\n", payload.size(), taken.each(kMeasured));
+  EXPECT_LE(taken.each(kMeasured), 300);
 }
 
 }  // namespace

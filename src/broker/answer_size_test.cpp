@@ -41,7 +41,7 @@ BrokerOptions two_levels() {
 }
 
 // What a client of that maximum packet size gets (0: it has none). `connack_size`: what it needs at least.
-Sent answer(const Answer& to, std::uint32_t packet_size_max, std::size_t* connack_size = nullptr) {
+Sent answer_within(const Answer& to, std::uint32_t packet_size_max, std::size_t* connack_size = nullptr) {
   Bed bed(two_levels());
   Peer peer(bed);
   peer.connect({.id = "c", .packet_size_max = packet_size_max != 0 ? std::optional(packet_size_max) : std::nullopt});
@@ -57,11 +57,11 @@ TEST(AnswerProperties, AreLeftOutWhereTheyDoNotFit) {
   for (const Answer& to : kAnswers) {
     SCOPED_TRACE(to_string(to.type));
     std::size_t smallest = 0;
-    const Sent full = answer(to, 0, &smallest);
+    const Sent full = answer_within(to, 0, &smallest);
     ASSERT_EQ(full.type, to.type);
     const std::size_t enough = std::max(smallest, full.bytes.size()) + 40;
     for (auto size = static_cast<std::uint32_t>(smallest); size <= enough; ++size) {
-      const Sent fits = answer(to, size);
+      const Sent fits = answer_within(to, size);
       EXPECT_EQ(fits.text(), full.text()) << size;
       EXPECT_LE(fits.bytes.size(), size);
     }

@@ -12,7 +12,7 @@ namespace {
 using testing::ElementsAre;
 using testing::IsEmpty;
 
-mqtt::Connack connack(const std::vector<Sent>& packets) {
+mqtt::Connack only_connack(const std::vector<Sent>& packets) {
   EXPECT_EQ(packets.size(), 1u);
   return packets.empty() ? mqtt::Connack{} : packets[0].as<mqtt::Connack>();
 }
@@ -146,16 +146,16 @@ TEST(Connect, AssignedClientIdIsToldAndKeepsTheSession) {
   Bed bed;
   Peer first(bed);
   first.connect({.id = "", .expiry_s = 100});
-  const std::string id(connack(first.take()).properties.text(PropertyId::assigned_client_identifier));
+  const std::string id(only_connack(first.take()).properties.text(PropertyId::assigned_client_identifier));
   EXPECT_FALSE(id.empty());
   Peer second(bed);
   const auto answer = second.connect({.id = ""}).take();
-  EXPECT_NE(connack(answer).properties.text(PropertyId::assigned_client_identifier), id);
+  EXPECT_NE(only_connack(answer).properties.text(PropertyId::assigned_client_identifier), id);
   first.disconnect();
   Peer again(bed);
   const auto resumed = again.connect({.id = id, .clean = false}).take();
-  EXPECT_TRUE(connack(resumed).session_present);
-  EXPECT_FALSE(connack(resumed).properties.has(PropertyId::assigned_client_identifier));
+  EXPECT_TRUE(only_connack(resumed).session_present);
+  EXPECT_FALSE(only_connack(resumed).properties.has(PropertyId::assigned_client_identifier));
 }
 
 TEST(Connect, SessionPresent) {
@@ -207,7 +207,7 @@ TEST(Connect, ConnackTellsLimits) {  // 3.2.2.3
   }));
   Peer peer(bed);
   const auto packets = peer.connect({.id = "c", .expiry_s = 100, .keep_alive_s = 40}).take();
-  const mqtt::Properties properties = connack(packets).properties;
+  const mqtt::Properties properties = only_connack(packets).properties;
   EXPECT_EQ(properties.number(PropertyId::receive_maximum), 7u);
   EXPECT_EQ(properties.number(PropertyId::maximum_packet_size), 5000u);
   EXPECT_EQ(properties.number(PropertyId::topic_alias_maximum), 3u);
@@ -220,9 +220,9 @@ TEST(Connect, ConnackLeavesOutWhatWasGranted) {
   Bed bed;
   Peer peer(bed);
   const auto packets = peer.connect({.id = "c", .expiry_s = 100, .keep_alive_s = 40}).take();
-  EXPECT_FALSE(connack(packets).properties.has(PropertyId::session_expiry_interval));
-  EXPECT_FALSE(connack(packets).properties.has(PropertyId::server_keep_alive));
-  EXPECT_FALSE(connack(packets).properties.has(PropertyId::assigned_client_identifier));
+  EXPECT_FALSE(only_connack(packets).properties.has(PropertyId::session_expiry_interval));
+  EXPECT_FALSE(only_connack(packets).properties.has(PropertyId::server_keep_alive));
+  EXPECT_FALSE(only_connack(packets).properties.has(PropertyId::assigned_client_identifier));
 }
 
 TEST(Connect, RefusedCredentials) {  // 3.1.4-2; 3.1.1: return code 4
@@ -241,7 +241,7 @@ TEST(Connect, RefusedCredentials) {  // 3.1.4-2; 3.1.1: return code 4
 }
 
 // About the first whose password is verified, wherever that is.
-void answer(Bed& bed, const auth::Verdict& verdict) {
+void decide(Bed& bed, const auth::Verdict& verdict) {
   for (unsigned i = 0; i <= bed.others.size(); ++i)
     bed.shard_at(i).authenticated(bed.authority.verifying.at(0), verdict);
 }
@@ -257,7 +257,7 @@ TEST(Connect, PacketsBehindConnectWaitForThePassword) {  // 3.1.4: the client ne
   EXPECT_THAT(peer.got(), IsEmpty());
   EXPECT_THAT(watcher.got(), IsEmpty());
   ASSERT_EQ(bed.authority.verifying.size(), 1u);
-  answer(bed, {auth::Decision::accepted, ""});
+  decide(bed, {auth::Decision::accepted, ""});
   bed.turn();
   EXPECT_THAT(peer.got(), ElementsAre("CONNACK 0", "PINGRESP"));
   EXPECT_THAT(watcher.got(), ElementsAre("PUBLISH t=early q0"));
@@ -273,7 +273,7 @@ TEST(Connect, PacketsBehindARefusedConnectAreNotProcessed) {
     bed.authority.decision = auth::Decision::needs_hash;
     Peer peer(bed, version);
     peer.connect({.id = "c", .user = "u", .password = "p"}).publish("t", "early");
-    answer(bed, {auth::Decision::refused, "wrong password"});
+    decide(bed, {auth::Decision::refused, "wrong password"});
     bed.turn();
     EXPECT_THAT(peer.got(), ElementsAre(version == Version::v5 ? "CONNACK 0x86" : "CONNACK 4"));
     EXPECT_TRUE(peer.closed());
@@ -288,7 +288,7 @@ TEST(Connect, GoneWhileThePasswordIsVerified) {
     Peer peer(bed);
     peer.connect({.id = "c", .user = "u", .password = "p"}).drop();
   }
-  answer(bed, {auth::Decision::accepted, ""});
+  decide(bed, {auth::Decision::accepted, ""});
   EXPECT_EQ(bed.stats().sessions_now, 0u);
   EXPECT_EQ(bed.stats().connections_now, 0u);
 }

@@ -21,11 +21,11 @@ using base::seconds;
 
 constexpr unsigned kActors = 5;
 constexpr std::uint16_t kInflight = 6;  // the instance's limit
-const std::vector<std::string> kTopics = {"t/a", "t/b", "t/b/c"};
-const std::vector<std::string> kFilters = {"t/a", "t/b", "t/+", "t/#", "#"};
+const std::vector<std::string> kScenarioTopics = {"t/a", "t/b", "t/b/c"};
+const std::vector<std::string> kScenarioFilters = {"t/a", "t/b", "t/+", "t/#", "#"};
 
 // A message on its way from the broker to a client, from PUBLISH to the end of its flow.
-struct Flow {
+struct Delivery {
   int serial = 0;
   std::uint8_t qos = 0;
   bool released = false;  // PUBREC was sent
@@ -55,7 +55,7 @@ struct Actor {
   base::Time ends{};  // while not connected
   std::map<std::string, mqtt::SubscriptionOptions> filters;
   std::map<std::pair<std::string, int>, std::deque<int>> due;  // topic and QoS: serials, not sent yet
-  std::map<std::uint16_t, Flow> flows;
+  std::map<std::uint16_t, Delivery> flows;
   std::set<std::uint16_t> taken;  // QoS 2 identifiers, not released
   std::set<int> promised;         // serials at QoS 1 and 2
   unsigned next_order = 0;
@@ -131,8 +131,8 @@ class Scenario {
     switch (below(16)) {
       case 0: subscribe(actor); break;
       case 1:
-        actor.filters.erase(kFilters[0]);
-        actor.peer->unsubscribe(kFilters[0]);
+        actor.filters.erase(kScenarioFilters[0]);
+        actor.peer->unsubscribe(kScenarioFilters[0]);
         break;
       case 2:
         actor.deaf = true;
@@ -161,14 +161,14 @@ class Scenario {
   void subscribe(Actor& actor) {
     const bool v5 = actor.version == Version::v5;
     const mqtt::SubscriptionOptions options{.qos = static_cast<std::uint8_t>(below(3)), .no_local = v5 && one_in(3)};
-    const std::string& filter = any(kFilters);
+    const std::string& filter = any(kScenarioFilters);
     actor.filters[filter] = options;
     actor.peer->subscribe(filter, options);
   }
 
   void publish(Actor& actor) {
     if (actor.outgoing.size() > 20) return;
-    Outgoing message{0, next_serial_++, any(kTopics), static_cast<std::uint8_t>(below(3)), false};
+    Outgoing message{0, next_serial_++, any(kScenarioTopics), static_cast<std::uint8_t>(below(3)), false};
     if (message.qos != 0) {
       do message.id = static_cast<std::uint16_t>(1 + below(40));
       while (find(actor, message.id) != actor.outgoing.end());
@@ -270,7 +270,7 @@ class Scenario {
     actor.to_send.clear();
     actor.session = actor.expiry_s != 0;
     actor.ends = bed_.now + seconds(actor.expiry_s);
-    for (const std::string& topic : kTopics) actor.due[{topic, 0}].clear();
+    for (const std::string& topic : kScenarioTopics) actor.due[{topic, 0}].clear();
   }
 
   // MQTT-3.2.2-4, -5: without a session on one side there is none on the other.
@@ -309,7 +309,7 @@ class Scenario {
     const int serial = std::stoi(std::string(base::as_text(packet.payload)));
     if (packet.dup) {
       ASSERT_TRUE(actor.flows.contains(packet.id)) << "DUP without a first time";
-      Flow& flow = actor.flows[packet.id];
+      Delivery& flow = actor.flows[packet.id];
       EXPECT_EQ(flow.serial, serial);
       EXPECT_FALSE(flow.released) << "after PUBREC (MQTT-4.3.3-6)";
       resent(actor, flow);
@@ -332,7 +332,7 @@ class Scenario {
     if (!actor.deaf) read(actor, packet, serial);
   }
 
-  void resent(Actor& actor, Flow& flow) {
+  void resent(Actor& actor, Delivery& flow) {
     EXPECT_FALSE(flow.here) << "sent again on the same connection";
     flow.here = true;
     EXPECT_GE(flow.order + 1, actor.last_resent) << "not in the original order";
@@ -355,7 +355,7 @@ class Scenario {
     EXPECT_TRUE(!is_error(packet.code) || packet.type == PacketType::pubcomp);
     if (packet.type == PacketType::pubrel) {
       ASSERT_TRUE(actor.flows.contains(packet.id));
-      Flow& flow = actor.flows[packet.id];
+      Delivery& flow = actor.flows[packet.id];
       EXPECT_TRUE(flow.qos == 2 && flow.released);
       if (!flow.here) resent(actor, flow);
       if (actor.deaf) return;

@@ -12,9 +12,9 @@
 namespace shoal::broker {
 namespace {
 
-constexpr int kMany = 200;
-
 struct ReadBackLogTest : testing::Test {
+  static constexpr int kMany = 200;
+
   std::string folder = std::filesystem::temp_directory_path() / "shoal_read_back_XXXXXX";
   store::LogContent content;
 

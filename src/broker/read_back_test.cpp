@@ -11,11 +11,10 @@
 namespace shoal::broker {
 namespace {
 
-constexpr std::size_t kPayload = 2'000;
-constexpr int kMany = 200;
-constexpr std::size_t kAll = kMany * kPayload;
-
 struct ReadBackTest : testing::Test {
+  static constexpr std::size_t kPayload = 2'000;
+  static constexpr int kMany = 200;
+  static constexpr std::size_t kAll = kMany * kPayload;
   static constexpr std::uint64_t kSegment = 20'000;
 
   store::MemoryStore::Disk disk;

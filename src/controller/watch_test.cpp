@@ -15,8 +15,8 @@ struct WatchTest : ::testing::Test, FakeFleet {
   void busy_with(const char* name, base::Time since) {
     processes.pulses[kSmall] = {.busy_since = since, .working_for = {pulse_id(name)}};
   }
-  void look_after(int seconds) {
-    now += base::seconds(seconds);
+  void look_after(int wait_s) {
+    now += base::seconds(wait_s);
     running.watch_workers(now);
   }
   void crash_while_working_for(const char* name, WorkerId worker) {

@@ -26,8 +26,8 @@ struct End final : TurnEnd {
   std::function<void()> callback;
 };
 
-struct Alarm final : Timer {
-  explicit Alarm(std::function<void(base::Time)> c) : callback(std::move(c)) {}
+struct Deadline final : Timer {
+  explicit Deadline(std::function<void(base::Time)> c) : callback(std::move(c)) {}
   void on_deadline(base::Time now) override { callback(now); }
   std::function<void(base::Time)> callback;
 };
@@ -176,7 +176,7 @@ TEST_F(ReactorTest, WatchingABadDescriptorIsAnError) {
 
 TEST_F(ReactorTest, TurnEndComesOncePerTurnAndLast) {
   End end([&] { happened.push_back("end"); });
-  Alarm due([&](base::Time) {
+  Deadline due([&](base::Time) {
     reactor->at_turn_end(end);
     happened.push_back("deadline");
   });
@@ -285,7 +285,7 @@ TEST_F(ReactorTest, AskedForBeforeRunTheTurnEndComes) {
 
 TEST_F(ReactorTest, DeadlinesAreMetAndNotEarly) {
   base::Time called{};
-  Alarm alarm([&](base::Time now) {
+  Deadline alarm([&](base::Time now) {
     called = now;
     EXPECT_EQ(now, reactor->now());
     reactor->stop();

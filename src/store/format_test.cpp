@@ -17,7 +17,7 @@ namespace {
 using Content = std::vector<std::uint8_t>;
 
 constexpr WallMs kCreated = 1'738'319'400'000;
-constexpr std::uint32_t kSalt = 0x5eed1234;
+constexpr std::uint32_t kExampleSalt = 0x5eed1234;
 
 std::vector<std::string> lines_of_page() {
   std::ifstream page(std::filesystem::path(__FILE__).parent_path() / "../../docs/formats/store.md");
@@ -63,13 +63,13 @@ template <class... Records>
 void append_batch(Content& segment, std::uint64_t number, WallMs at, const Records&... records) {
   RecordWriter writer(kBatchHeaderBytes);
   (writer.put(records), ...);
-  seal_batch(writer.bytes(), kSalt, number, at);
+  seal_batch(writer.bytes(), kExampleSalt, number, at);
   segment.insert(segment.end(), writer.bytes().begin(), writer.bytes().end());
 }
 
-Content written() {
+Content written_segment() {
   Content segment(kSegmentHeaderBytes);
-  encode({.salt = kSalt, .number = 1, .created = kCreated}, segment.data());
+  encode({.salt = kExampleSalt, .number = 1, .created = kCreated}, segment.data());
   append_batch(segment, 1, kCreated + 5, SessionRecord{1, "pump", 3600, 0, {}},
                SubscriptionRecord{1, "t/#", 1, false, false, 0});
   append_batch(segment, 2, kCreated + 1000, MessageRecord{1, 0, 1, "t/1", {}, base::as_bytes("on")},
@@ -78,10 +78,10 @@ Content written() {
   return segment;
 }
 
-TEST(StoreFormat, TheExampleOfThePageIsWhatIsWritten) { EXPECT_EQ(dumped(), written()); }
+TEST(StoreFormat, TheExampleOfThePageIsWhatIsWritten) { EXPECT_EQ(dumped(), written_segment()); }
 
 TEST(StoreFormat, ThePageExplainsEveryByteOfIt) {
-  const Content bytes = written();
+  const Content bytes = written_segment();
   std::size_t at = 0;
   for (const std::string& line : lines_of_page()) {
     // | 2c | `13 00 00 00` | 19 bytes of records |
@@ -99,7 +99,7 @@ TEST(StoreFormat, ThePageSaysWhatTheExampleComesTo) {
   const Content bytes = dumped();
   ASSERT_TRUE(decode_segment_header(bytes));
   Image image;
-  BatchScanner scanner(bytes, kSalt, 0);
+  BatchScanner scanner(bytes, kExampleSalt, 0);
   for (Batch batch; scanner.next(batch);) EXPECT_TRUE(image.apply_all(batch.records));
   EXPECT_EQ(scanner.end(), bytes.size());
   EXPECT_EQ(image.finish(), Image::Missing());

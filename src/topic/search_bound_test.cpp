@@ -14,20 +14,20 @@
 namespace shoal::topic {
 namespace {
 
-struct Client : Subscriber {
+struct NumberedClient : Subscriber {
   std::size_t number = 0;
 };
 
 struct Filters {
   void add(const std::string& filter) {
     texts.push_back(filter);
-    clients.emplace_back(new Client{{}, clients.size()});
+    clients.emplace_back(new NumberedClient{{}, clients.size()});
     handles.push_back(tree.subscribe(filter, clients.back().get(), {}, 0));
   }
   std::set<std::size_t> found(std::string_view topic) {
     std::set<std::size_t> numbers;
     for (const Match& match : tree.match(topic).list) {
-      EXPECT_TRUE(numbers.insert(static_cast<const Client*>(match.subscriber)->number).second);
+      EXPECT_TRUE(numbers.insert(static_cast<const NumberedClient*>(match.subscriber)->number).second);
     }
     return numbers;
   }
@@ -40,7 +40,7 @@ struct Filters {
   }
 
   std::vector<std::string> texts;
-  std::vector<std::unique_ptr<Client>> clients;
+  std::vector<std::unique_ptr<NumberedClient>> clients;
   std::vector<SubscriptionTree::Handle> handles;
   SubscriptionTree tree;
 };
@@ -52,7 +52,7 @@ std::size_t search(Filters& filters, std::string_view topic) {
 
 TEST(SearchBound, AMillionFilters) {
   constexpr std::size_t kFilters = 1'000'000;
-  Client client;
+  NumberedClient client;
   SubscriptionTree tree;
   std::vector<std::string> texts;
   for (std::size_t i = 0; texts.size() < kFilters; ++i) {
