@@ -12,8 +12,6 @@ namespace {
 
 // What the last message's topic and $SYS add to the index of retained messages.
 constexpr std::uint64_t kRetainedIndexMax = 30'000;
-// A message and four wills, which are not refused, may come when there is next to no room.
-constexpr std::uint64_t kMessageSizeMax = 22'000;
 // So small that segments are cleared all the time.
 constexpr std::uint64_t kSegmentBytes = 2'000;
 constexpr store::WallMs kWall = 1'700'000'000'000;
@@ -178,6 +176,7 @@ void Bed::check_all() {
                                           stats.queued_bytes_now <= stats.sessions_now * limits.queued_bytes),
         "queues are bounded");
   const session::MessagePool& messages = router.messages();
+  // A message and four wills, which are not refused, may come when there is next to no room.
   check(messages.bytes_now() + messages.absent_bytes_now() - router.retained().message_bytes() +
                 shard_->budget().entry_bytes_now <=
             limits.queued_bytes_total + (1 + kPeers) * kMessageSizeMax,

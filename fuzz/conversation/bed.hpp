@@ -36,6 +36,8 @@ class Authority final : public broker::Authority {
 class Bed {
  public:
   static constexpr std::size_t kPeers = 4;
+  /// The largest message: the host's are not bound by the packet limit.
+  static constexpr std::size_t kMessageSizeMax = 22'000;
 
   /// `stored`: with a store, which at the end has to have what there is.
   Bed(BrokerOptions options, bool stored);

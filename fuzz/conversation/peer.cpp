@@ -7,13 +7,6 @@
 #include "target.hpp"
 
 namespace shoal::fuzz {
-namespace {
-
-// The host's are not bound by the packet limit.
-constexpr std::size_t kMessageSizeMax = 22'000;
-
-}  // namespace
-
 Peer::Peer(Bed& bed)
     : bed_(bed),
       client_(std::make_unique<broker::Client>(bed.shard(), *this)),
@@ -140,7 +133,7 @@ void Peer::settle() {
     return;
   }
   // Answers up to twice the limit, and one message of any size.
-  check(client_->link().out.size() <= 2 * bed_.limits().output_bytes + kMessageSizeMax,
+  check(client_->link().out.size() <= 2 * bed_.limits().output_bytes + Bed::kMessageSizeMax,
         "what waits for a slow reader is bounded");
   for (const auto& [type, ids] : owed_) check(ids.empty(), "every packet is answered");
   check(subscribes_.empty() && unsubscribes_.empty(), "SUBSCRIBE and UNSUBSCRIBE are answered");

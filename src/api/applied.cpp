@@ -2,15 +2,12 @@
 
 #include <boost/json.hpp>
 
+#include "api/json_members.hpp"
+
 namespace shoal::api {
 namespace {
 
 namespace json = boost::json;
-
-std::string text_of(const json::object& object, std::string_view key) {
-  const json::value* value = object.if_contains(key);
-  return value && value->is_string() ? std::string(value->as_string()) : std::string();
-}
 
 bool is_true(const json::object& object, std::string_view key) {
   const json::value* value = object.if_contains(key);

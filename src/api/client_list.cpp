@@ -5,6 +5,8 @@
 #include <charconv>
 #include <utility>
 
+#include "api/json_members.hpp"
+
 namespace shoal::api {
 namespace {
 
@@ -22,13 +24,6 @@ constexpr std::array<std::pair<const char*, std::uint64_t ClientInfo::*>, 6> kNu
      {"queued_messages", &ClientInfo::queued_messages},
      {"queued_bytes", &ClientInfo::queued_bytes},
      {"in_flight", &ClientInfo::in_flight}}};
-
-std::uint64_t number(const json::object& object, const char* key) {
-  const json::value* const found = object.if_contains(key);
-  if (found == nullptr) return 0;
-  if (found->is_uint64()) return found->get_uint64();
-  return found->is_int64() && found->get_int64() > 0 ? static_cast<std::uint64_t>(found->get_int64()) : 0;
-}
 
 bool is_plain(unsigned char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_' ||
@@ -60,7 +55,7 @@ Result<ClientPage> client_page_from_json(std::string_view text) {
   const json::value* const clients = value.get_object().if_contains("clients");
   if (clients == nullptr || !clients->is_array()) return not_understood;
   ClientPage page;
-  page.next = number(value.get_object(), "next");
+  page.next = number_of(value.get_object(), "next").value_or(0);
   for (const json::value& one : clients->get_array()) {
     if (!one.is_object()) return not_understood;
     ClientInfo& client = page.clients.emplace_back();
@@ -68,7 +63,7 @@ Result<ClientPage> client_page_from_json(std::string_view text) {
       const json::value* const found = one.get_object().if_contains(key);
       if (found != nullptr && found->is_string()) client.*member = std::string(found->get_string());
     }
-    for (const auto& [key, member] : kNumbers) client.*member = number(one.get_object(), key);
+    for (const auto& [key, member] : kNumbers) client.*member = number_of(one.get_object(), key).value_or(0);
   }
   return page;
 }

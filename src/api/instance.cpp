@@ -2,25 +2,14 @@
 
 #include <boost/json.hpp>
 
+#include "api/json_members.hpp"
+
 namespace shoal::api {
 namespace {
 
 namespace json = boost::json;
 
 json::value text_or_null(const std::string& text) { return text.empty() ? json::value() : json::value(text); }
-
-std::string text(const json::object& object, std::string_view key) {
-  const json::value* found = object.if_contains(key);
-  return found != nullptr && found->is_string() ? std::string(found->get_string()) : std::string();
-}
-
-std::optional<std::uint64_t> number(const json::object& object, std::string_view key) {
-  const json::value* found = object.if_contains(key);
-  if (found == nullptr) return std::nullopt;
-  if (found->is_uint64()) return found->get_uint64();
-  if (found->is_int64() && found->get_int64() >= 0) return static_cast<std::uint64_t>(found->get_int64());
-  return std::nullopt;
-}
 
 std::optional<double> decimal(const json::object& object, std::string_view key) {
   const json::value* found = object.if_contains(key);
@@ -41,30 +30,30 @@ std::optional<Instance> from(const json::value& value) {
   if (!value.is_object()) return std::nullopt;
   const json::object& object = value.get_object();
   Instance instance;
-  instance.name = text(object, "name");
+  instance.name = text_of(object, "name");
   if (instance.name.empty()) return std::nullopt;
-  instance.state = text(object, "state");
-  instance.pid = static_cast<std::int64_t>(number(object, "pid").value_or(0));
-  instance.worker = text(object, "worker");
-  if (const std::string engine = text(object, "engine"); !engine.empty()) instance.engine = engine;
-  instance.program = text(object, "program");
-  instance.clients = number(object, "clients");
+  instance.state = text_of(object, "state");
+  instance.pid = static_cast<std::int64_t>(number_of(object, "pid").value_or(0));
+  instance.worker = text_of(object, "worker");
+  if (const std::string engine = text_of(object, "engine"); !engine.empty()) instance.engine = engine;
+  instance.program = text_of(object, "program");
+  instance.clients = number_of(object, "clients");
   instance.cpu_s = decimal(object, "cpu_s");
-  instance.restarts = static_cast<unsigned>(number(object, "restarts").value_or(0));
-  instance.uptime_s = number(object, "uptime_s").value_or(0);
-  instance.last_exit = text(object, "last_exit");
-  instance.log = text(object, "log");
-  instance.state_dir = text(object, "state_dir");
-  instance.alarm = text(object, "alarm");
+  instance.restarts = static_cast<unsigned>(number_of(object, "restarts").value_or(0));
+  instance.uptime_s = number_of(object, "uptime_s").value_or(0);
+  instance.last_exit = text_of(object, "last_exit");
+  instance.log = text_of(object, "log");
+  instance.state_dir = text_of(object, "state_dir");
+  instance.alarm = text_of(object, "alarm");
   if (const auto* limits = object.if_contains("worker_limits")) instance.worker_limits = limits_from(*limits);
-  instance.worker_memory_bytes = number(object, "worker_memory_bytes");
+  instance.worker_memory_bytes = number_of(object, "worker_memory_bytes");
   instance.worker_cpu_s = decimal(object, "worker_cpu_s");
   instance.listeners = texts(object, "listeners");
   instance.notes = texts(object, "notes");
   instance.last_lines = texts(object, "last_lines");
   if (const auto* stats = object.if_contains("stats"); stats != nullptr && stats->is_object()) {
     for (const auto& [key, ignored] : stats->get_object())
-      instance.stats.emplace_back(key, number(stats->get_object(), key).value_or(0));
+      instance.stats.emplace_back(key, number_of(stats->get_object(), key).value_or(0));
   }
   return instance;
 }
@@ -132,7 +121,7 @@ std::string error_message(std::string_view body) {
   const json::value value = parsed(body);
   if (value.is_object()) {
     const json::value* error = value.get_object().if_contains("error");
-    if (error != nullptr && error->is_object()) return text(error->get_object(), "message");
+    if (error != nullptr && error->is_object()) return text_of(error->get_object(), "message");
   }
   return std::string(body);
 }

@@ -2,6 +2,8 @@
 
 #include <boost/json.hpp>
 
+#include "api/json_members.hpp"
+
 namespace shoal::api {
 namespace {
 
@@ -9,19 +11,6 @@ namespace json = boost::json;
 
 json::value or_null(const std::optional<std::uint64_t>& number) {
   return number ? json::value(*number) : json::value();
-}
-
-std::optional<std::uint64_t> number(const json::object& object, std::string_view key) {
-  const json::value* const found = object.if_contains(key);
-  boost::system::error_code error;
-  const auto number = found && found->is_number() ? found->to_number<std::uint64_t>(error) : 0;
-  if (!found || !found->is_number() || error) return std::nullopt;
-  return number;
-}
-
-std::string text(const json::object& object, std::string_view key) {
-  const json::value* const found = object.if_contains(key);
-  return found && found->is_string() ? std::string(found->get_string()) : std::string();
 }
 
 }  // namespace
@@ -44,14 +33,14 @@ std::vector<Limit> limits_from(const json::value& array) {
   for (const json::value& one : array.get_array()) {
     if (!one.is_object()) continue;
     const json::object& object = one.get_object();
-    limits.push_back({.key = text(object, "key"),
-                      .limit = number(object, "limit"),
-                      .unit = text(object, "unit"),
-                      .use = number(object, "use"),
-                      .peak = number(object, "peak"),
-                      .hits = number(object, "hits"),
-                      .counter = text(object, "counter"),
-                      .in_force = text(object, "in_force")});
+    limits.push_back({.key = text_of(object, "key"),
+                      .limit = number_of(object, "limit"),
+                      .unit = text_of(object, "unit"),
+                      .use = number_of(object, "use"),
+                      .peak = number_of(object, "peak"),
+                      .hits = number_of(object, "hits"),
+                      .counter = text_of(object, "counter"),
+                      .in_force = text_of(object, "in_force")});
   }
   return limits;
 }

@@ -14,8 +14,6 @@ namespace shoal::bench {
 namespace {
 
 constexpr base::Duration kCloseLimit = base::seconds(10);
-constexpr base::Duration kSettle =
-    base::milliseconds(500);                // for the broker to let go what it needed only for a moment
 constexpr std::uint64_t kBranches = 1'000;  // that the filters are below
 
 void show_connects(Stage& stage, const Roll& roll, std::uint64_t count) {
@@ -132,7 +130,7 @@ void hold(Stage& stage, const ConnectOptions& options, std::uint64_t count, Repo
   Usage connecting(stage);
   const bool stands = connect_all(stage, roll, calls) && await_subscriptions(stage, roll);
   connecting.end();
-  if (stands) stage.linger(kSettle);
+  if (stands) stage.linger(Stage::kSettle);
   usage.end();
   stage.show([&roll](double) { return fmt::format("{} connections held", roll.connected - roll.ended); });
   Usage holding(stage);

@@ -14,8 +14,6 @@
 namespace shoal::bench {
 namespace {
 
-constexpr base::Duration kLinger = base::milliseconds(50);
-
 struct Counts {
   std::uint64_t stored = 0;
   std::uint64_t refused = 0;
@@ -181,7 +179,7 @@ class Retained {
     for (const auto& asker : askers_) asker->subscribe({root_ + "/#"}, options_.qos);
     stage_.wait([&] { return counts_.received >= expected; }, begin + stage_.settings().setup_limit);
     usage.end();
-    stage_.linger(kLinger);
+    stage_.linger(Stage::kForDuplicates);
     const double seconds = std::max(1e-9, std::chrono::duration<double>(counts_.last - begin).count());
     report_.add("seconds", seconds);
     report_.add("expected", expected);

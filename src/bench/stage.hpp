@@ -46,6 +46,10 @@ class Stage final : private io::Timer {
 
   /// Turns for so long, for what may still come; the first interrupt does not end it.
   void linger(base::Duration length);
+  /// For duplicates that come late.
+  static constexpr base::Duration kForDuplicates = base::milliseconds(50);
+  /// For the broker to let go what it needed only for a moment.
+  static constexpr base::Duration kSettle = base::milliseconds(500);
   /// Somebody wants it to end; from within a turn.
   void interrupt() { ++interrupts_; }
   bool interrupted() const { return interrupts_ > 0; }

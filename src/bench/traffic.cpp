@@ -18,9 +18,6 @@ constexpr base::Duration kStallAfter = base::seconds(1);
 constexpr base::Duration kQuietStep = base::milliseconds(200);
 constexpr unsigned kQuietSteps = 5;  // so many without anything: nothing comes any more
 constexpr base::Duration kDrainLimit = base::seconds(60);
-constexpr base::Duration kLinger = base::milliseconds(50);  // for late duplicates
-constexpr base::Duration kSettle =
-    base::milliseconds(500);  // for the broker to let go what it needed only for a moment
 constexpr base::Duration kNap = std::chrono::microseconds(200);
 constexpr std::uint64_t kNapOutstanding = 500;  // with fewer on their way a nap could be what limits the rate
 
@@ -74,7 +71,7 @@ class Traffic final : private io::Timer {
     usage.end();
     if (options_.mapping.kind != Mapping::Kind::cells) return true;
     const double seconds = usage.seconds();
-    stage_.linger(kSettle);
+    stage_.linger(Stage::kSettle);
     usage.end();
     const std::uint64_t count = std::uint64_t{options_.cells} * lanes_.size();
     report_.add("subscriptions", count);
@@ -97,7 +94,7 @@ class Traffic final : private io::Timer {
     drain();
     usage.end();
     // Not measured, but not missed either.
-    stage_.linger(kLinger);
+    stage_.linger(Stage::kForDuplicates);
     stage_.reactor().timers().cancel(*this);
     pacer_.reset();
     tell(usage, ended);

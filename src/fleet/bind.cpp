@@ -17,8 +17,6 @@
 namespace shoal::fleet {
 namespace {
 
-constexpr int kBacklog = 4096;
-
 /// The socket, or none and errno.
 base::UniqueFd listen_on(const config::ListenerConfig& listener) {
   sockaddr_storage address{};

@@ -13,6 +13,9 @@
 
 namespace shoal::fleet {
 
+/// How many connections may wait to be accepted, for each listener, where the system allows as many.
+inline constexpr int kBacklog = 4096;
+
 /// A socket that is bound and listening: non-blocking, close-on-exec, IPv6 only when it is IPv6.
 struct BoundListener {
   base::UniqueFd fd;  ///< none of one that is foreign: its port was free

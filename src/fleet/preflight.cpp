@@ -10,6 +10,8 @@
 #include <map>
 #include <sstream>
 
+#include "fleet/bind.hpp"
+
 namespace shoal::fleet {
 namespace {
 
@@ -19,8 +21,6 @@ using Level = Finding::Level;
 constexpr std::uint64_t kOwnDescriptors = 64;
 // For each instance: its log, its store's segments and lock.
 constexpr std::uint64_t kPerInstance = 8;
-// The backlog that listeners ask for.
-constexpr std::uint64_t kBacklog = 4096;
 constexpr std::uint64_t kLeastDisk = 64ull << 20;
 // Of a connection with a session and a subscription, beside what it queues.
 constexpr std::uint64_t kConnectionBytes = 1024;

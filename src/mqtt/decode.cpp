@@ -7,9 +7,6 @@
 namespace shoal::mqtt {
 namespace {
 
-constexpr ProtocolError malformed(const char* id, const char* what) { return {ReasonCode::malformed_packet, id, what}; }
-constexpr ProtocolError violated(const char* id, const char* what) { return {ReasonCode::protocol_error, id, what}; }
-
 constexpr ProtocolError kShort = malformed("MQTT-2.1.4", "packet ends too early");
 constexpr ProtocolError kLong = malformed("MQTT-2.1.4", "packet is longer than its content");
 constexpr ProtocolError kFlags = malformed("MQTT-2.1.3-1", "reserved flags of the fixed header are set");

@@ -71,9 +71,6 @@ Type type_of(PropertyId id) { return kRules[static_cast<std::size_t>(id)].type; 
 
 std::size_t prefixed_size(Bytes at) { return 2 + static_cast<std::size_t>(at[0] << 8 | at[1]); }
 
-constexpr ProtocolError malformed(const char* id, const char* what) { return {ReasonCode::malformed_packet, id, what}; }
-constexpr ProtocolError violated(const char* id, const char* what) { return {ReasonCode::protocol_error, id, what}; }
-
 constexpr ProtocolError kTruncated = malformed("MQTT-2.2.2.1", "property goes past the end of the properties");
 
 std::uint32_t big_endian(Bytes value) {

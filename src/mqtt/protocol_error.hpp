@@ -15,6 +15,11 @@ struct ProtocolError {
   const char* what = "";  ///< constant phrase
 };
 
+/// Bytes that are no packet.
+constexpr ProtocolError malformed(const char* id, const char* what) { return {ReasonCode::malformed_packet, id, what}; }
+/// A packet that is against the rules.
+constexpr ProtocolError violated(const char* id, const char* what) { return {ReasonCode::protocol_error, id, what}; }
+
 /// A decoded `T` or the peer's error.
 template <class T>
 class [[nodiscard]] Decoded {
