@@ -9,7 +9,7 @@ namespace {
 // Sent at a time, and nodes looked at for it.
 constexpr std::uint32_t kMessagesMax = 256;
 constexpr std::size_t kBytesMax = 32 * 1024;
-constexpr std::size_t kStepsMax = 5'000;
+constexpr std::size_t kNodesMax = 5'000;
 
 }  // namespace
 
@@ -50,7 +50,7 @@ void RetainedRequests::more(unsigned from, NoteReader& note, session::Time now) 
   writer.number(request);
   std::uint32_t count = 0;
   std::size_t bytes = 0;
-  std::size_t steps = kStepsMax;
+  std::size_t steps = kNodesMax;
   while (count < kMessagesMax && bytes < kBytesMax) {
     const Retained* const retained = served.walk.seek(steps);
     if (!retained) break;
@@ -63,7 +63,7 @@ void RetainedRequests::more(unsigned from, NoteReader& note, session::Time now) 
     served.walk.advance();
     if (steps > 0) --steps;
   }
-  work_.add(kStepsMax - steps + count);
+  work_.add(kNodesMax - steps + count);
   const bool all = served.walk.done();
   writer.number(false).number(all);
   if (all) served_.erase(found);

@@ -6,7 +6,7 @@ namespace shoal::broker {
 namespace {
 
 // What is told again in one turn, and looked at for that.
-constexpr std::size_t kBytesPerTurn = 256 * 1024;
+constexpr std::size_t kToldBytesPerTurn = 256 * 1024;
 constexpr std::size_t kThingsPerTurn = 20'000;
 constexpr std::size_t kThingsAtATime = 256;
 // What is read back at a time.
@@ -95,7 +95,7 @@ bool StoreClearing::step(Router& router) {
     }
   }
   StoreJournal::Segment& segment = *segment_;
-  const std::size_t end = journal_.store().batch().size() + kBytesPerTurn;
+  const std::size_t end = journal_.store().batch().size() + kToldBytesPerTurn;
   for (std::size_t things = 0; things < kThingsPerTurn && journal_.store().batch().size() < end;) {
     if (!segment.messages.empty()) {
       ++things;

@@ -9,7 +9,7 @@ namespace {
 
 // What is looked at, and given up, in one turn.
 constexpr std::size_t kMessagesPerTurn = 2'000;
-constexpr std::size_t kBytesPerTurn = 1024 * 1024;
+constexpr std::size_t kEvictedBytesPerTurn = 1024 * 1024;
 
 }  // namespace
 
@@ -57,7 +57,7 @@ bool StoreEviction::step() {
   note_finished();
   std::size_t count = 0;
   std::size_t bytes = 0;
-  while (count < kMessagesPerTurn && bytes < kBytesPerTurn) {
+  while (count < kMessagesPerTurn && bytes < kEvictedBytesPerTurn) {
     if (!current_ && !begin_next()) return false;
     StoreJournal::Segment* const segment = journal_.find(*current_);
     if (!segment || segment->messages.empty()) {

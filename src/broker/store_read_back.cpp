@@ -6,7 +6,7 @@ namespace shoal::broker {
 namespace {
 
 // What is put in place in one turn, and a request more.
-constexpr std::size_t kBytesPerTurn = 2 * 1024 * 1024;
+constexpr std::size_t kReadBackBytesPerTurn = 2 * 1024 * 1024;
 
 }  // namespace
 
@@ -47,7 +47,7 @@ void StoreReadBack::step(SessionTable& sessions, const std::function<void(Client
   std::size_t done = 0;
   // Who goes on may ask for more, which is for the next step.
   Answers answers = std::exchange(*answers_, {});
-  for (; done < answers.size() && bytes < kBytesPerTurn; ++done) {
+  for (; done < answers.size() && bytes < kReadBackBytesPerTurn; ++done) {
     const auto& [number, bodies] = answers[done];
     for (const store::Body& body : bodies) bytes += body.size();
     auto node = requests_.extract(number);

@@ -27,7 +27,7 @@ std::optional<std::string> store_of(Context& context, const std::string& name) {
   return instance->options.store_dir;
 }
 
-std::string text_of(const store::Totals& totals) {
+std::string totals_text(const store::Totals& totals) {
   const auto count = [](std::uint64_t n, const char* noun) {
     return std::to_string(n) + ' ' + noun + (n == 1 ? "" : "s");
   };
@@ -71,7 +71,7 @@ void back_up(Context& context, const std::string& name, const std::string& file)
   const store::Reading reading = store::comes_to(std::move(*content));
   const auto written = store::write_backup(reading.image, reading.alive_until, wall_now(), file);
   if (!written) return context.fail(kFailed, written.error().message);
-  context.out << name << ": " << text_of(store::count(reading.image)) << ", in " << *written << " bytes written to "
+  context.out << name << ": " << totals_text(store::count(reading.image)) << ", in " << *written << " bytes written to "
               << file << '\n';
   const std::size_t damages = reading.content.report.damages.size();
   if (damages == 0 && reading.missing.all() == 0) return;
@@ -88,7 +88,7 @@ void restore(Context& context, const std::string& name, const std::string& file,
     if (restored.error().code == ErrorCode::invalid_argument) message += "; --force keeps that aside";
     return context.fail(kFailed, message);
   }
-  context.out << name << ": " << text_of(restored->totals) << ", restored from " << file << '\n';
+  context.out << name << ": " << totals_text(restored->totals) << ", restored from " << file << '\n';
   if (!restored->kept_aside.empty()) context.out << "what was there before is in " << restored->kept_aside << '\n';
 }
 

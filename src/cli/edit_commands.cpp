@@ -14,9 +14,8 @@ namespace shoal::cli {
 namespace {
 
 using std::chrono::milliseconds;
-using std::chrono::seconds;
 
-std::string wait_of(seconds limit) { return "wait=" + std::to_string(milliseconds(limit).count()); }
+std::string wait_of(std::chrono::seconds limit) { return "wait=" + std::to_string(milliseconds(limit).count()); }
 
 /// Without a fleet that runs the files are changed here; then says what they come to.
 void done_in_files(Context& context, const Result<void>& done, const std::string& what) {
@@ -95,8 +94,8 @@ void create_instances(Context& context, const CreateOptions& options) {
     for (const auto& one : files) (void)config::remove_instance(context.places(), one.name);
     return;
   }
-  const auto response = context.call("POST", "/v1/instances?" + wait_of(options.limit), options.limit + seconds(10),
-                                     api::to_json(*instances));
+  const auto response = context.call("POST", "/v1/instances?" + wait_of(options.limit),
+                                     options.limit + std::chrono::seconds(10), api::to_json(*instances));
   if (!response) return;
   const auto applied = api::applied_from_json(response->body);
   if (!applied) return context.fail(kFailed, applied.error().message);
@@ -111,7 +110,7 @@ void create_instances(Context& context, const CreateOptions& options) {
     if (!step.error.empty()) context.fail(kFailed, step.instance + ": " + step.error);
 }
 
-void remove_instances(Context& context, const std::vector<std::string>& names, bool purge, seconds limit) {
+void remove_instances(Context& context, const std::vector<std::string>& names, bool purge, std::chrono::seconds limit) {
   if (!is_running(context)) {
     for (const std::string& name : names)
       done_in_files(context, config::remove_instance(context.places(), name), name + " removed; its data stays");
@@ -122,14 +121,14 @@ void remove_instances(Context& context, const std::vector<std::string>& names, b
   for (const std::string& name : *all) {
     const auto path = context.instance_path(name);
     if (!path) continue;
-    const auto response =
-        context.call("DELETE", *path + '?' + wait_of(limit) + (purge ? "&purge=1" : ""), limit + seconds(10));
+    const auto response = context.call("DELETE", *path + '?' + wait_of(limit) + (purge ? "&purge=1" : ""),
+                                       limit + std::chrono::seconds(10));
     if (response) context.out << name << (purge ? " removed with its data\n" : " removed; its data stays\n");
   }
 }
 
 void set_keys(Context& context, const std::vector<std::string>& names, const std::string& key, const std::string& value,
-              seconds limit) {
+              std::chrono::seconds limit) {
   if (!is_running(context)) {
     for (const std::string& name : names)
       done_in_files(context, config::set_key(context.places(), name, key, value), name + ": " + key + " = " + value);
@@ -141,7 +140,7 @@ void set_keys(Context& context, const std::vector<std::string>& names, const std
   for (const std::string& name : *all) {
     const auto path = context.instance_path(name);
     if (!path) continue;
-    const auto response = context.call("PATCH", *path + '?' + wait_of(limit), limit + seconds(10), body);
+    const auto response = context.call("PATCH", *path + '?' + wait_of(limit), limit + std::chrono::seconds(10), body);
     if (response) print_applied(context, response->body, false, false, limit);
   }
 }

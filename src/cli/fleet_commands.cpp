@@ -7,8 +7,6 @@
 namespace shoal::cli {
 namespace {
 
-using std::chrono::seconds;
-
 constexpr unsigned kLimitMax = 600;  // seconds; the API waits no longer
 
 CLI::Option* add_timeout(CLI::App* command, unsigned& limit) {
@@ -50,7 +48,7 @@ void add_up(CLI::App& app, Context& context) {
   add_timeout(up, options->limit);
   add_log_target(up, context)->excludes(detach);
   up->callback([&context, options] {
-    if (options->detach) up_in_background(context, seconds(options->limit), options->force);
+    if (options->detach) up_in_background(context, std::chrono::seconds(options->limit), options->force);
     else run_fleet(context, std::nullopt, options->force);
   });
 }
@@ -59,7 +57,7 @@ void add_down(CLI::App& app, Context& context) {
   const auto limit = std::make_shared<unsigned>(60);
   CLI::App* command = app.add_subcommand("down", "Stop the fleet; returns when everything has ended");
   add_timeout(command, *limit);
-  command->callback([&context, limit] { down(context, seconds(*limit)); });
+  command->callback([&context, limit] { down(context, std::chrono::seconds(*limit)); });
 }
 
 void add_listings(CLI::App& app, Context& context) {
@@ -95,7 +93,7 @@ void add_limits(CLI::App& app, Context& context) {
   command->add_flag("--json", options->limits.json, "An array of objects");
   add_timeout(command, options->limit);
   command->callback([&context, options] {
-    options->limits.limit = seconds(options->limit);
+    options->limits.limit = std::chrono::seconds(options->limit);
     show_limits(context, options->limits);
   });
 }
@@ -154,7 +152,7 @@ void add_verb(CLI::App& app, Context& context, const std::string& verb, const st
   add_timeout(command, options->limit);
   command->callback([&context, verb, options] {
     if (options->verb.names.empty() && !options->verb.all) throw CLI::RequiredError("NAME or --all");
-    options->verb.limit = seconds(options->limit);
+    options->verb.limit = std::chrono::seconds(options->limit);
     act_on_instances(context, verb, options->verb);
   });
 }
@@ -208,7 +206,7 @@ void add_apply(CLI::App& app, Context& context, const std::string& word, const s
   command->add_flag("--json", options->apply.json, "An object");
   add_timeout(command, options->limit);
   command->callback([&context, options] {
-    options->apply.limit = seconds(options->limit);
+    options->apply.limit = std::chrono::seconds(options->limit);
     apply_config(context, options->apply);
   });
 }
@@ -238,7 +236,7 @@ void add_edits(CLI::App& app, Context& context) {
       ->check(CLI::Range(1u, 10'000u));
   add_timeout(create, options->limit);
   create->callback([&context, options] {
-    options->create.limit = seconds(options->limit);
+    options->create.limit = std::chrono::seconds(options->limit);
     create_instances(context, options->create);
   });
 
@@ -249,17 +247,20 @@ void add_edits(CLI::App& app, Context& context) {
   CLI::App* remove = app.add_subcommand("rm", "Stop instances that were made by `create`, and remove their files");
   add_names(remove);
   remove->add_flag("--purge", options->purge, "Their state and logs, too");
-  remove->callback(
-      [&context, options] { remove_instances(context, options->names, options->purge, seconds(options->limit)); });
+  remove->callback([&context, options] {
+    remove_instances(context, options->names, options->purge, std::chrono::seconds(options->limit));
+  });
 
   CLI::App* enable = app.add_subcommand("enable", "Start instances now and with the fleet");
   add_names(enable);
-  enable->callback(
-      [&context, options] { set_keys(context, options->names, "enabled", "true", seconds(options->limit)); });
+  enable->callback([&context, options] {
+    set_keys(context, options->names, "enabled", "true", std::chrono::seconds(options->limit));
+  });
   CLI::App* disable = app.add_subcommand("disable", "Stop instances; they do not start with the fleet");
   add_names(disable);
-  disable->callback(
-      [&context, options] { set_keys(context, options->names, "enabled", "false", seconds(options->limit)); });
+  disable->callback([&context, options] {
+    set_keys(context, options->names, "enabled", "false", std::chrono::seconds(options->limit));
+  });
 
   CLI::App* set = app.add_subcommand("set", "Write a key of an instance into its file, and go over to it");
   set->add_option("NAME", options->name, "Instance, or a pattern")->required()->type_name("");
@@ -269,7 +270,7 @@ void add_edits(CLI::App& app, Context& context) {
       ->type_name("");
   add_timeout(set, options->limit);
   set->callback([&context, options] {
-    set_keys(context, {options->name}, options->key, options->value, seconds(options->limit));
+    set_keys(context, {options->name}, options->key, options->value, std::chrono::seconds(options->limit));
   });
 }
 

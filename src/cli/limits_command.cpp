@@ -11,7 +11,6 @@ namespace shoal::cli {
 namespace {
 
 using std::chrono::milliseconds;
-using std::chrono::seconds;
 
 struct Pair {
   std::string key;
@@ -63,7 +62,7 @@ void show_limits(Context& context, const LimitsOptions& options) {
   for (const Pair& pair : *pairs) {
     const std::string body = boost::json::serialize(boost::json::object{{"key", pair.key}, {"value", pair.value}});
     const auto response = context.call("PATCH", *path + "?wait=" + std::to_string(milliseconds(options.limit).count()),
-                                       options.limit + seconds(10), body);
+                                       options.limit + std::chrono::seconds(10), body);
     if (!response) return;
     if (!options.json) print_applied(context, response->body, false, false, options.limit);
   }

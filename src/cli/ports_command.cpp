@@ -15,7 +15,7 @@ namespace {
 /// A foreign broker binds it where it likes.
 std::string address_of(const config::ListenerConfig& listener) { return listener.foreign ? "*" : listener.host; }
 
-struct Row {
+struct PortRow {
   config::ListenerConfig listener;
   std::string instance;
   std::string state;  // of the instance; `-` when no fleet runs
@@ -31,7 +31,7 @@ config::PortRange ephemeral() {
 }
 
 /// What stands in the way of a port that is not open now, or may some day.
-std::string note_on(const Row& row, config::PortRange kernel) {
+std::string note_on(const PortRow& row, config::PortRange kernel) {
   const std::uint16_t port = row.listener.port.value_or(0);
   if (port == 0) return "none yet";
   if (row.state != "ready" && row.state != "starting" && row.state != "backoff") {
@@ -57,27 +57,27 @@ void list_ports(Context& context, bool json) {
   }
   const fleet::PortBook book(*config);
   const config::PortRange kernel = ephemeral();
-  std::vector<Row> rows;
+  std::vector<PortRow> rows;
   const auto state_of = [&](const std::string& name) -> std::string {
     const auto found = std::find_if(running.begin(), running.end(), [&](const auto& one) { return one.name == name; });
     return found == running.end() ? "-" : found->state;
   };
   for (const config::InstanceConfig& instance : config->instances) {
     for (std::size_t i = 0; i < instance.listeners.size(); ++i) {
-      Row row{instance.listeners[i], instance.name, state_of(instance.name), "auto"};
+      PortRow row{instance.listeners[i], instance.name, state_of(instance.name), "auto"};
       if (row.listener.port) row.from = "fixed (" + row.listener.at.line_text() + ')';
       else row.listener.port = book.remembered(instance.name, i);
       row.note = note_on(row, kernel);
       rows.push_back(std::move(row));
     }
   }
-  std::stable_sort(rows.begin(), rows.end(), [](const Row& a, const Row& b) {
+  std::stable_sort(rows.begin(), rows.end(), [](const PortRow& a, const PortRow& b) {
     return std::pair(a.listener.port.value_or(0), a.listener.host) <
            std::pair(b.listener.port.value_or(0), b.listener.host);
   });
   if (json) {
     boost::json::array all;
-    for (const Row& row : rows) {
+    for (const PortRow& row : rows) {
       boost::json::object one{{"port", row.listener.port.value_or(0)},
                               {"address", address_of(row.listener)},
                               {"instance", row.instance},
@@ -90,7 +90,7 @@ void list_ports(Context& context, bool json) {
     return;
   }
   std::vector<std::vector<std::string>> table{{"PORT", "ADDRESS", "INSTANCE", "STATE", "FROM", "NOTE"}};
-  for (const Row& row : rows) {
+  for (const PortRow& row : rows) {
     table.push_back({row.listener.port ? std::to_string(*row.listener.port) : "-", address_of(row.listener),
                      row.instance, row.state, row.from, row.note});
   }

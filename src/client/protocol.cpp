@@ -49,7 +49,7 @@ std::string return_code(std::uint8_t code) {
   return "unknown return code (" + std::to_string(code) + ')';
 }
 
-Error invalid(std::string message) { return {ErrorCode::invalid_argument, std::move(message)}; }
+Error invalid_request(std::string message) { return {ErrorCode::invalid_argument, std::move(message)}; }
 
 }  // namespace
 
@@ -91,12 +91,12 @@ Result<void> Protocol::check(const Outgoing& message) const {
   if (state_ != State::connected) return Error{ErrorCode::closed, "not connected"};
   if (message.topic.size() > kTextBytesMax || !mqtt::is_utf8_string(message.topic) ||
       !mqtt::is_topic_name(message.topic)) {
-    return invalid("the topic is not one to publish to (UTF-8, not empty, no + and #, up to 65535 bytes)");
+    return invalid_request("the topic is not one to publish to (UTF-8, not empty, no + and #, up to 65535 bytes)");
   }
-  if (message.qos > 2) return invalid("QoS must be 0, 1 or 2");
+  if (message.qos > 2) return invalid_request("QoS must be 0, 1 or 2");
   if (message.qos > server_qos_max_)
-    return invalid("the server offers QoS " + std::to_string(server_qos_max_) + " at most");
-  if (message.retain && !server_retains_) return invalid("the server does not retain messages");
+    return invalid_request("the server offers QoS " + std::to_string(server_qos_max_) + " at most");
+  if (message.retain && !server_retains_) return invalid_request("the server does not retain messages");
   return {};
 }
 
@@ -108,12 +108,12 @@ Result<std::uint16_t> Protocol::publish(const Outgoing& message, base::Time now)
   parts.properties = message.properties;
   parts.qos = message.qos;
   parts.retain = message.retain;
-  if (message.payload.size() > mqtt::kVarintMax) return invalid("the message is larger than MQTT allows");
+  if (message.payload.size() > mqtt::kVarintMax) return invalid_request("the message is larger than MQTT allows");
   const mqtt::PublishSize size = mqtt::publish_size(parts, options_.version);
-  if (size.remaining > mqtt::kVarintMax) return invalid("the message is larger than MQTT allows");
+  if (size.remaining > mqtt::kVarintMax) return invalid_request("the message is larger than MQTT allows");
   if (size.total > server_packet_size_max_) {
-    return invalid("the message is larger than the server accepts (" + std::to_string(server_packet_size_max_) +
-                   " bytes)");
+    return invalid_request("the message is larger than the server accepts (" + std::to_string(server_packet_size_max_) +
+                           " bytes)");
   }
   if (!has_room() || (message.qos != 0 && inflight_ >= inflight_max_)) return no_room();
   if (message.qos != 0) {
@@ -137,18 +137,18 @@ Result<std::uint16_t> Protocol::unsubscribe(std::span<const mqtt::FilterEntry> f
 
 Result<std::uint16_t> Protocol::request(std::span<const mqtt::FilterEntry> filters, bool subscribe, base::Time now) {
   if (state_ != State::connected) return Error{ErrorCode::closed, "not connected"};
-  if (filters.empty()) return invalid("there is no topic filter");
+  if (filters.empty()) return invalid_request("there is no topic filter");
   std::vector<std::uint8_t> raw;
   for (const mqtt::FilterEntry& entry : filters) {
     if (entry.filter.size() > kTextBytesMax || !mqtt::is_utf8_string(entry.filter) ||
         (mqtt::is_shared(entry.filter) ? !mqtt::split_shared(entry.filter) : !mqtt::is_topic_filter(entry.filter))) {
       std::string message = "not a topic filter: ";
       base::append_quoted(message, entry.filter);
-      return invalid(std::move(message));
+      return invalid_request(std::move(message));
     }
     mqtt::append_filter(raw, entry, subscribe);
   }
-  if (raw.size() > mqtt::kVarintMax - 16) return invalid("the topic filters are larger than MQTT allows");
+  if (raw.size() > mqtt::kVarintMax - 16) return invalid_request("the topic filters are larger than MQTT allows");
   if (!has_room() || pending_.size() >= 2u * options_.inflight_max) return no_room();
   const std::uint16_t id = pending_.take(subscribe ? Answer::suback : Answer::unsuback);
   const mqtt::FilterList list(raw, subscribe);

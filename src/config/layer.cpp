@@ -7,8 +7,8 @@ namespace {
 
 bool about_auth(const Setting& setting) { return setting.key->path.starts_with("auth."); }
 
-void read(Scope scope, const std::string& prefix, const Node& table, const std::string& folder,
-          std::vector<Setting>& settings, std::vector<Problem>& problems) {
+void read_table(Scope scope, const std::string& prefix, const Node& table, const std::string& folder,
+                std::vector<Setting>& settings, std::vector<Problem>& problems) {
   for (const Entry& entry : table.entries) {
     const std::string path = prefix + entry.key;
     const auto is_key = [&](const Key& k) { return k.scope == scope && k.path == path; };
@@ -24,7 +24,7 @@ void read(Scope scope, const std::string& prefix, const Node& table, const std::
     } else if (entry.value.kind != Kind::table) {
       problems.push_back({entry.value.at, path + ": expected a table, found " + entry.value.describe()});
     } else {
-      read(scope, path + '.', entry.value, folder, settings, problems);
+      read_table(scope, path + '.', entry.value, folder, settings, problems);
     }
   }
 }
@@ -72,7 +72,7 @@ void Layer::apply_worker(InstanceConfig& instance) const {
 Layer read_layer(Scope scope, const Node& table, const std::string& folder, std::vector<Problem>& problems) {
   Layer layer;
   const std::size_t before = problems.size();
-  read(scope, "", table, folder, layer.settings, problems);
+  read_table(scope, "", table, folder, layer.settings, problems);
   layer.broken = problems.size() != before;
   return layer;
 }

@@ -16,7 +16,7 @@ struct Unit {
 constexpr Unit kSizes[] = {{"GiB", 1u << 30}, {"MiB", 1u << 20}, {"KiB", 1u << 10}, {"B", 1}};
 constexpr Unit kDurations[] = {{"d", 86'400}, {"h", 3'600}, {"m", 60}, {"s", 1}};
 
-std::optional<std::uint64_t> parse(std::string_view text, std::span<const Unit> units) {
+std::optional<std::uint64_t> parse_quantity(std::string_view text, std::span<const Unit> units) {
   std::uint64_t number = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
   if (error != std::errc{}) return std::nullopt;
@@ -40,8 +40,8 @@ std::string format(std::uint64_t number, std::span<const Unit> units, std::strin
 
 }  // namespace
 
-std::optional<std::uint64_t> parse_size(std::string_view text) { return parse(text, kSizes); }
-std::optional<std::uint64_t> parse_duration(std::string_view text) { return parse(text, kDurations); }
+std::optional<std::uint64_t> parse_size(std::string_view text) { return parse_quantity(text, kSizes); }
+std::optional<std::uint64_t> parse_duration(std::string_view text) { return parse_quantity(text, kDurations); }
 std::string format_size(std::uint64_t bytes) { return format(bytes, kSizes, " "); }
 std::string format_duration(std::uint64_t seconds) { return format(seconds, kDurations, ""); }
 

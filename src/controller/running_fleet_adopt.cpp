@@ -19,7 +19,7 @@ constexpr std::string_view kLastExit = "note.last_exit";
 constexpr std::string_view kCrashes = "note.crashes";
 constexpr std::string_view kMovedOut = "note.moved_out";
 
-State state_of(const link::Message& message) {
+State told_state(const link::Message& message) {
   const std::string_view state = message.text("state");
   return state == "ready" ? State::ready : state == "stopping" ? State::stopping : State::starting;
 }
@@ -99,7 +99,7 @@ void RunningFleet::take_over(const Adopted& worker, link::Received& hosted, Time
     const std::string_view port = std::string_view(listener.url).substr(listener.url.rfind(':') + 1);
     std::from_chars(port.data(), port.data() + port.size(), listener.port);
   }
-  const State state = state_of(told);
+  const State state = told_state(told);
   instance->supervisor.adopt(state, static_cast<unsigned>(told.number(kRestarts).value_or(0)), now);
   if (state == State::ready) instance->ready_since = now - base::milliseconds(told.number("ready_ms").value_or(0));
   if (unknown) handle(*instance, Event::stop, now);

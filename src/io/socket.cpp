@@ -20,7 +20,7 @@ Error bad_url(std::string_view url) {
           "listener '" + std::string(url) + "' is not of the form mqtt://ADDRESS:PORT with a numeric address"};
 }
 
-Error system_error(int error, const std::string& what) {
+Error socket_error(int error, const std::string& what) {
   ErrorCode code = ErrorCode::io;
   switch (error) {
     case EADDRINUSE: code = ErrorCode::address_in_use; break;
@@ -106,12 +106,12 @@ std::string Endpoint::text() const {
 Result<base::UniqueFd> listen_on(const Endpoint& endpoint) {
   const std::string where = endpoint.text();
   base::UniqueFd fd(::socket(endpoint.data()->sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-  if (!fd) return system_error(errno, "cannot make a socket for " + where);
+  if (!fd) return socket_error(errno, "cannot make a socket for " + where);
   const int on = 1;
   ::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
   if (endpoint.ipv6()) ::setsockopt(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
-  if (::bind(fd.get(), endpoint.data(), endpoint.size()) != 0) return system_error(errno, "cannot bind " + where);
-  if (::listen(fd.get(), kBacklog) != 0) return system_error(errno, "cannot listen on " + where);
+  if (::bind(fd.get(), endpoint.data(), endpoint.size()) != 0) return socket_error(errno, "cannot bind " + where);
+  if (::listen(fd.get(), kBacklog) != 0) return socket_error(errno, "cannot listen on " + where);
   return fd;
 }
 
@@ -130,7 +130,7 @@ Result<base::UniqueFd> accept_one(int listener, Endpoint& peer) {
     case EBADF:
     case EINVAL:
     case ENOTSOCK:
-    case EOPNOTSUPP: return system_error(errno, "cannot accept a connection");
+    case EOPNOTSUPP: return socket_error(errno, "cannot accept a connection");
     default: return base::UniqueFd();  // none waiting, or it went away meanwhile
   }
 }
@@ -138,10 +138,10 @@ Result<base::UniqueFd> accept_one(int listener, Endpoint& peer) {
 Result<base::UniqueFd> connect_to(const Endpoint& endpoint) {
   const std::string where = endpoint.text();
   base::UniqueFd fd(::socket(endpoint.data()->sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-  if (!fd) return system_error(errno, "cannot make a socket for " + where);
+  if (!fd) return socket_error(errno, "cannot make a socket for " + where);
   no_delay(fd.get());
   if (::connect(fd.get(), endpoint.data(), endpoint.size()) != 0 && errno != EINPROGRESS) {
-    return system_error(errno, "cannot connect to " + where);
+    return socket_error(errno, "cannot connect to " + where);
   }
   return fd;
 }

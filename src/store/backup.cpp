@@ -34,7 +34,7 @@ ErrorCode code_of(Errno error) {
   }
 }
 
-Error refused(const std::string& file, const char* what, Errno error) {
+Error backup_error(const std::string& file, const char* what, Errno error) {
   return {code_of(error), "the backup " + file + " cannot be " + what + ": " + std::strerror(error)};
 }
 
@@ -101,11 +101,11 @@ Result<void> check_place(const std::string& file) {
   struct stat status {};
   if (::stat(file.c_str(), &status) != 0) {
     if (errno == ENOENT) return {};
-    return refused(file, "written", errno);
+    return backup_error(file, "written", errno);
   }
   if (!S_ISREG(status.st_mode)) return no("is not a regular file");
   const base::UniqueFd fd(::open(file.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!fd) return refused(file, "written", errno);
+  if (!fd) return backup_error(file, "written", errno);
   std::array<std::uint8_t, kSegmentHeaderBytes> header;
   const ssize_t got = ::read(fd.get(), header.data(), header.size());
   if (got != 0 && !decode_segment_header(base::Bytes(header).first(got > 0 ? static_cast<std::size_t>(got) : 0))) {
@@ -170,16 +170,16 @@ Result<LogContent> read_running(const std::string& path) {
 Result<std::uint64_t> write_backup(const Image& image, WallMs alive_until, WallMs now, const std::string& file) {
   if (auto ok = check_place(file); !ok) return std::move(ok).error();
   std::uint32_t salt = 0;
-  if (::getrandom(&salt, sizeof salt, 0) != sizeof salt) return refused(file, "written", errno);
+  if (::getrandom(&salt, sizeof salt, 0) != sizeof salt) return backup_error(file, "written", errno);
   std::string temporary = file + ".XXXXXX";
   const base::UniqueFd fd(::mkostemp(temporary.data(), O_CLOEXEC));
-  if (!fd) return refused(file, "written", errno);
+  if (!fd) return backup_error(file, "written", errno);
   BackupWriter writer(fd.get(), salt, alive_until);
   Errno error = writer.run(image, now);
   if (error == 0 && ::rename(temporary.c_str(), file.c_str()) != 0) error = errno;
   if (error != 0) {
     ::unlink(temporary.c_str());
-    return refused(file, "written", error);
+    return backup_error(file, "written", error);
   }
   // Without that the name may be gone after a power cut; a file system that cannot say so is not an error.
   if (const auto folder = read_directory(folder_of(file))) (void)(*folder)->sync();
@@ -188,17 +188,17 @@ Result<std::uint64_t> write_backup(const Image& image, WallMs alive_until, WallM
 
 Result<LogContent> read_backup(const std::string& file) {
   struct stat status {};
-  if (::stat(file.c_str(), &status) != 0) return refused(file, "read", errno);
-  if (!S_ISREG(status.st_mode)) return refused(file, "read", S_ISDIR(status.st_mode) ? EISDIR : EINVAL);
+  if (::stat(file.c_str(), &status) != 0) return backup_error(file, "read", errno);
+  if (!S_ISREG(status.st_mode)) return backup_error(file, "read", S_ISDIR(status.st_mode) ? EISDIR : EINVAL);
   const auto folder = read_directory(folder_of(file));
-  if (!folder) return refused(file, "read", EACCES);
+  if (!folder) return backup_error(file, "read", EACCES);
   std::unique_ptr<File> opened;
   const std::string name = std::filesystem::path(file).filename().string();
-  if (const Errno error = (*folder)->open(name, opened)) return refused(file, "read", error);
+  if (const Errno error = (*folder)->open(name, opened)) return backup_error(file, "read", error);
 
   std::array<std::uint8_t, kSegmentHeaderBytes> bytes;
   std::size_t got = 0;
-  if (const Errno error = opened->read(0, bytes, got)) return refused(file, "read", error);
+  if (const Errno error = opened->read(0, bytes, got)) return backup_error(file, "read", error);
   const auto header = decode_segment_header(base::Bytes(bytes).first(got));
   if (header && header->version > kFormatVersion) {
     return Error{ErrorCode::unavailable, "the backup " + file + " was written by a newer Shoal (it has format " +

@@ -136,7 +136,7 @@ class PosixDirectory final : public Directory {
   std::unique_ptr<base::FileLock> lock_;  // null: to look only
 };
 
-Error refused(const std::string& path, int error) {
+Error open_error(const std::string& path, int error) {
   const ErrorCode code = error == EACCES || error == EPERM ? ErrorCode::permission_denied
                          : error == ENOENT                 ? ErrorCode::not_found
                                                            : ErrorCode::io;
@@ -145,7 +145,7 @@ Error refused(const std::string& path, int error) {
 
 Result<base::UniqueFd> open_folder(const std::string& path) {
   base::UniqueFd fd(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!fd) return refused(path, errno);
+  if (!fd) return open_error(path, errno);
   return fd;
 }
 
@@ -155,8 +155,8 @@ bool is_damage(Errno error) { return error == EIO || error == EBADMSG || error =
 
 Result<std::unique_ptr<Directory>> open_directory(const std::string& path) {
   const std::string parent = std::filesystem::path(path).parent_path().string();
-  if (!parent.empty() && ::mkdir(parent.c_str(), 0750) != 0 && errno != EEXIST) return refused(path, errno);
-  if (::mkdir(path.c_str(), 0700) != 0 && errno != EEXIST) return refused(path, errno);
+  if (!parent.empty() && ::mkdir(parent.c_str(), 0750) != 0 && errno != EEXIST) return open_error(path, errno);
+  if (::mkdir(path.c_str(), 0700) != 0 && errno != EEXIST) return open_error(path, errno);
   auto fd = open_folder(path);
   if (!fd) return std::move(fd).error();
   auto lock = base::FileLock::take(path + '/' + kLock);

@@ -17,12 +17,11 @@ namespace {
 constexpr std::size_t kPieceBytes = 4u << 20;
 constexpr std::uint64_t kReserveMin = 8 * 1024;
 constexpr std::uint64_t kReserveMax = 1u << 20;
-constexpr std::size_t kBadKept = 4;
+constexpr std::size_t kSetAsideKept = 4;
 // A segment that was filled in less, or in more milliseconds: the next one may have twice or half as much.
 constexpr WallMs kFast = 2'000;
 constexpr WallMs kLeisurely = 60'000;
 constexpr std::uint64_t kSegmentMin = 256 * 1024;
-constexpr std::string_view kBad = ".bad";
 
 using Clock = std::chrono::steady_clock;
 
@@ -36,7 +35,7 @@ std::uint32_t random_salt() {
   return salt;
 }
 
-Error refused(const std::string& path, Errno error) {
+Error write_error(const std::string& path, Errno error) {
   const ErrorCode code = error == EACCES || error == EPERM || error == EROFS ? ErrorCode::permission_denied
                          : error == EMFILE || error == ENFILE                ? ErrorCode::resource_exhausted
                                                                              : ErrorCode::io;
@@ -54,7 +53,7 @@ Result<std::unique_ptr<Log>> Log::open(std::unique_ptr<Directory> directory, Log
   log->segment_bytes_ = std::min(kSegmentMin, options.segment_bytes);
   if (const Errno error = log->resume(content)) {
     // A disk that is full or fails comes back; what will not be allowed tomorrow either is said now.
-    if ((!no_space(error) && error != EIO) || log->segments_.empty()) return refused(log->path(), error);
+    if ((!no_space(error) && error != EIO) || log->segments_.empty()) return write_error(log->path(), error);
     log->failed(error);
   }
   log->committed_ = log->next_ - 1;
@@ -156,12 +155,12 @@ void Log::begin_segment() {
 // Another process may look at the file, but nobody reads it before it is needed.
 Errno Log::set_aside(std::uint64_t segment) {
   const std::string name = segment_name(segment);
-  if (const Errno error = directory_->rename(name, name + std::string(kBad))) return error;
+  if (const Errno error = directory_->rename(name, name + std::string(kSetAside))) return error;
   std::vector<std::string> names;
   if (directory_->list(names) != 0) return 0;
-  std::erase_if(names, [](const std::string& each) { return !each.ends_with(kBad); });
+  std::erase_if(names, [](const std::string& each) { return !each.ends_with(kSetAside); });
   std::sort(names.begin(), names.end());
-  for (std::size_t i = 0; i + kBadKept < names.size(); ++i) (void)directory_->remove(names[i]);
+  for (std::size_t i = 0; i + kSetAsideKept < names.size(); ++i) (void)directory_->remove(names[i]);
   return 0;
 }
 
@@ -463,7 +462,7 @@ Result<void> Log::flush() {
   while (running_) background_->finish();
   if (!waiting_.empty()) write_here();
   if (committed_ + 1 == next_) return {};
-  return refused(path(), error_);
+  return write_error(path(), error_);
 }
 
 std::string Log::trouble() const {

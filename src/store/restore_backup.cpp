@@ -17,7 +17,7 @@ namespace {
 
 constexpr const char* kUnderWay = "restore.tmp";
 
-Error refused(const std::string& store, const std::string& what, Errno error) {
+Error restore_error(const std::string& store, const std::string& what, Errno error) {
   const ErrorCode code =
       error == EACCES || error == EPERM || error == EROFS ? ErrorCode::permission_denied : ErrorCode::io;
   return {code, "the store " + store + " cannot be restored: " + what + ": " + std::strerror(error)};
@@ -40,8 +40,7 @@ std::string find_content(Directory& directory) {
 
 // Segments, and those that were set aside for being damaged.
 bool is_of_a_store(const std::string& name) {
-  constexpr std::string_view kBad = ".bad";
-  return segment_number(name.ends_with(kBad) ? name.substr(0, name.size() - kBad.size()) : name).has_value();
+  return segment_number(name.ends_with(kSetAside) ? name.substr(0, name.size() - kSetAside.size()) : name).has_value();
 }
 
 std::string stamp(WallMs now) {
@@ -52,12 +51,13 @@ std::string stamp(WallMs now) {
   return {text, std::strftime(text, sizeof text, "%Y%m%dT%H%M%SZ", &utc)};
 }
 
-std::string folder_of(const std::string& path) { return std::filesystem::path(path).parent_path().string(); }
+// Empty where the path has none.
+std::string parent_of(const std::string& path) { return std::filesystem::path(path).parent_path().string(); }
 
 // Root may restore for the user of the fleet: what it makes belongs to whoever has the folder it is in.
 void give_away(const std::string& path) {
   struct stat folder {};
-  if (::geteuid() != 0 || ::stat(folder_of(path).c_str(), &folder) != 0) return;
+  if (::geteuid() != 0 || ::stat(parent_of(path).c_str(), &folder) != 0) return;
   (void)!::lchown(path.c_str(), folder.st_uid, folder.st_gid);
 }
 
@@ -65,7 +65,7 @@ void give_away(const std::string& path) {
 void make_folder(const std::string& path, mode_t mode) {
   struct stat status {};
   if (path.empty() || ::stat(path.c_str(), &status) == 0) return;
-  make_folder(folder_of(path), 0750);
+  make_folder(parent_of(path), 0750);
   if (::mkdir(path.c_str(), mode) == 0) give_away(path);
 }
 
@@ -101,7 +101,7 @@ class Restoring {
   }
 
  private:
-  Error failed(const std::string& what, Errno error) const { return refused(directory_.path(), what, error); }
+  Error failed(const std::string& what, Errno error) const { return restore_error(directory_.path(), what, error); }
 
   Errno write(const LogContent::Segment& backup) {
     (void)directory_.remove(kUnderWay);
@@ -126,7 +126,7 @@ class Restoring {
         return failed(name + " cannot be moved to " + folder + "; what was moved is there", errno);
       }
     }
-    for (const std::string& each : {folder, folder_of(folder)}) {
+    for (const std::string& each : {folder, parent_of(folder)}) {
       if (const auto opened = read_directory(each)) (void)(*opened)->sync();
     }
     return {};

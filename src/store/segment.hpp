@@ -39,6 +39,8 @@ std::optional<SegmentHeader> decode_segment_header(base::Bytes bytes);
 /// `0000000000000001.log`
 std::string segment_name(std::uint64_t number);
 std::optional<std::uint64_t> segment_number(std::string_view name);
+/// Ends the name of a segment that was set aside for being damaged.
+inline constexpr std::string_view kSetAside = ".bad";
 
 /// Fills in the header at the start of `batch`, whose records are behind it.
 void seal_batch(std::span<std::uint8_t> batch, std::uint32_t salt, std::uint64_t number, WallMs at);
