@@ -4,6 +4,9 @@
 # USES is public (headers include headers), WITH is not: third-party headers stay inside the module. OUTER: the
 # broker's messages do not pass through it; where tests are built it is not optimized, which with sanitizers is most of
 # compiling it, and pointers are not checked for alignment, whose data are half of the program and slow its start.
+#
+# The preset dev compiles four files of a target as one: what is in an anonymous namespace needs a name that no other
+# source, or test, of the module has. release and tsan compile each file alone, where an include that is missing shows.
 option(SHOAL_TESTS "Build tests, examples and their dependencies" OFF)
 option(SHOAL_FUZZ "Build only the fuzz targets and what they use; needs clang" OFF)
 
