@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 
 from clients import Paho, Refused
-from fleet import alive, free_port, listening_ports, wait_until
+from fleet import ControlSocket, alive, free_port, listening_ports, wait_until
 from test_apply import HEAD, apply, instance
-from test_monitoring import Local, get
+from test_monitoring import get
 
 MOSQUITTO = "/usr/sbin/mosquitto"
 
@@ -127,7 +127,7 @@ def test_it_begins_as_a_program_expects(foreign):
 
 def test_metrics_readiness_ports_top_and_events(foreign):
     fleet, ports = two(foreign)
-    page = get(Local(fleet), "/metrics")[1]
+    page = get(ControlSocket(fleet.control_socket), "/metrics")[1]
     assert 'shoal_instance_up{instance="m1"} 1' in page
     assert 'shoal_worker_resident_memory_bytes{worker="m1",shared="false"}' in page
     families = {m[1] for m in re.finditer(r'^(\w+)\{[^}]*instance="m1"', page, re.M)}
@@ -136,7 +136,7 @@ def test_metrics_readiness_ports_top_and_events(foreign):
     begin = time.monotonic()
     fleet.ps()
     assert time.monotonic() - begin < 5, "nobody waits for it"
-    assert get(Local(fleet), "/readyz")[0] == 200
+    assert get(ControlSocket(fleet.control_socket), "/readyz")[0] == 200
 
     held = {one["instance"]: one for one in json.loads(fleet.cli("ports", "--json").stdout)}
     assert held["m1"]["port"] == ports[0] and held["m1"]["address"] == "*" and held["m1"]["state"] == "ready"
@@ -199,7 +199,7 @@ def test_one_that_does_not_start_says_why_with_its_last_lines(foreign):
     assert shown["state"] == "backoff" or shown["state"] == "starting"
     assert re.match(r"exited with code \d+", shown["last_exit"])
     wait_until(lambda: "Unknown configuration variable" in fleet.cli("status", "m1").stdout, "its own words")
-    ready, body, _ = get(Local(fleet), "/readyz")
+    ready, body, _ = get(ControlSocket(fleet.control_socket), "/readyz")
     assert ready == 503 and json.loads(body)[0]["name"] == "m1"
     wait_until(lambda: fleet.ps()["m1"]["state"] == "failed", "it gives up", 90)
     mosquitto(fleet, "m1", fleet.port("m1"))

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from clients import V5, Paho
 from exposition import Page
-from fleet import PATIENCE_S, SHOAL, free_port, wait_until
+from fleet import PATIENCE_S, SHOAL, ControlSocket, free_port, wait_until
 from wire import DISCONNECT, Wire
 
 REFERENCE = Path(__file__).resolve().parents[2] / "docs/reference/metrics.md"
@@ -33,19 +33,6 @@ persistence = "none"
 """
 
 
-class Local(http.client.HTTPConnection):
-    """HTTP on the control socket."""
-
-    def __init__(self, fleet):
-        super().__init__("shoal", timeout=PATIENCE_S)
-        self.path = str(fleet.home / "run" / "control.sock")
-
-    def connect(self):
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(self.path)
-
-
 def get(connection, target, method="GET"):
     connection.request(method, target)
     response = connection.getresponse()
@@ -53,7 +40,7 @@ def get(connection, target, method="GET"):
 
 
 def page(fleet):
-    status, text, content_type = get(Local(fleet), "/metrics")
+    status, text, content_type = get(ControlSocket(fleet.control_socket), "/metrics")
     assert status == 200 and content_type.startswith("text/plain; version=0.0.4"), content_type
     return Page(text)
 
@@ -97,7 +84,7 @@ def test_the_page_counts_what_happened(make_fleet):
 
 def test_promtool_takes_the_page(make_fleet):
     fleet, _ = monitored(make_fleet, ("lab", "small"))
-    status, text, _ = get(Local(fleet), "/metrics")
+    status, text, _ = get(ControlSocket(fleet.control_socket), "/metrics")
     assert status == 200
     Page(text)
     if not PROMTOOL:  # the whole of Prometheus comes with it: Page checks the format, and what it checks of names
@@ -152,7 +139,7 @@ def test_health_and_readiness(make_fleet):
     assert get(tcp, "/v1/instances")[0] == 404
     assert get(tcp, "/v1/shutdown", "POST")[0] == 404
     assert get(tcp, "/metrics", "POST")[0] == 405
-    assert get(Local(fleet), "/readyz")[0] == 200
+    assert get(ControlSocket(fleet.control_socket), "/readyz")[0] == 200
 
     def not_ready():
         status, text, _ = get(tcp, "/readyz")
@@ -240,7 +227,8 @@ def test_many_clients_come_in_pages(make_fleet):
         sizes = []
         after = 0
         while after is not None:
-            status, text, _ = get(Local(fleet), f"/v1/instances/lab/clients?limit=700&after={after}")
+            page_of_clients = f"/v1/instances/lab/clients?limit=700&after={after}"
+            status, text, _ = get(ControlSocket(fleet.control_socket), page_of_clients)
             assert status == 200 and len(text) < 1_000_000
             sizes.append(len(json.loads(text)["clients"]))
             after = json.loads(text)["next"]
