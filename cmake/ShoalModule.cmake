@@ -5,8 +5,8 @@
 # broker's messages do not pass through it; where tests are built it is not optimized, which with sanitizers is most of
 # compiling it, and pointers are not checked for alignment, whose data are half of the program and slow its start.
 #
-# The preset dev compiles four files of a target as one: what is in an anonymous namespace needs a name that no other
-# source, or test, of the module has. release and tsan compile each file alone, where an include that is missing shows.
+# Four files of a target are compiled as one in the preset dev, and of an OUTER module everywhere: most of compiling them
+# is headers. So what is in an anonymous namespace needs a name that no other source, or test, of the module has.
 option(SHOAL_TESTS "Build tests, examples and their dependencies" OFF)
 option(SHOAL_FUZZ "Build only the fuzz targets and what they use; needs clang" OFF)
 
@@ -64,6 +64,9 @@ function(shoal_module name)
     add_library(shoal_${name} STATIC ${sources})
     target_link_libraries(shoal_${name} PRIVATE ${arg_WITH})
     set_target_properties(shoal_${name} PROPERTIES EXCLUDE_FROM_ALL ${SHOAL_FUZZ})
+    if(arg_OUTER)
+      set_target_properties(shoal_${name} PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 4)
+    endif()
     if(SHOAL_TESTS AND arg_OUTER)
       target_compile_options(shoal_${name} PRIVATE ${quick_options})
       shoal_precompiled(shoal_${name} precompiled_outer)
