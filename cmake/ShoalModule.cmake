@@ -5,8 +5,9 @@
 # broker's messages do not pass through it; where tests are built it is not optimized, which with sanitizers is most of
 # compiling it, and pointers are not checked for alignment, whose data are half of the program and slow its start.
 #
-# Four files of a target are compiled as one in the preset dev, and of an OUTER module everywhere: most of compiling them
+# Eight files of a target are compiled as one in the preset dev, and of an OUTER module everywhere: most of compiling them
 # is headers. So what is in an anonymous namespace needs a name that no other source, or test, of the module has.
+# -DCMAKE_UNITY_BUILD=OFF compiles each alone: sooner done where one changes.
 option(SHOAL_TESTS "Build tests, examples and their dependencies" OFF)
 option(SHOAL_FUZZ "Build only the fuzz targets and what they use; needs clang" OFF)
 
@@ -64,8 +65,8 @@ function(shoal_module name)
     add_library(shoal_${name} STATIC ${sources})
     target_link_libraries(shoal_${name} PRIVATE ${arg_WITH})
     set_target_properties(shoal_${name} PROPERTIES EXCLUDE_FROM_ALL ${SHOAL_FUZZ})
-    if(arg_OUTER)
-      set_target_properties(shoal_${name} PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 4)
+    if(arg_OUTER AND NOT DEFINED CMAKE_UNITY_BUILD)
+      set_target_properties(shoal_${name} PROPERTIES UNITY_BUILD ON)
     endif()
     if(SHOAL_TESTS AND arg_OUTER)
       target_compile_options(shoal_${name} PRIVATE ${quick_options})
