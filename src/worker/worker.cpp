@@ -138,7 +138,9 @@ void Worker::hear() {
     auto received = channel_->receive();
     if (!received) return lose_controller();
     if (!received->has_value()) break;
+    const bool starts = (*received)->message.type() == link::type::kStart;
     obey(std::move(**received));
+    if (starts) break;  // what else came is for the next turn, after those of the other instances
   }
   if (channel_) want_write(channel_->waiting());
 }
@@ -234,21 +236,27 @@ void Worker::start(link::Received& received) {
   // Reactors are never less: those of a shared worker are for whoever comes next.
   runtime_.set_threads(std::max(starting->options.threads, link::worker_threads(received.message)));
   starting_.push_back(std::move(starting));
-  if (starting_.size() == 1) start_next();
+  if (starting_.size() > 1) return;
+  start_next();
+  on_started();
 }
 
-// One after the other, each by a thread of its own that then tells this one.
+// One after the other: those of which something has to be read, each by a thread of its own that then tells this one.
 void Worker::start_next() {
   Starting& next = *starting_.front();
+  const bool reads = next.options.persistence != Persistence::none || !next.options.auth.users_file.empty();
   if (page_) page_.page()->starting = pulse_id(next.name);
   const auto start = [this, &next] {
     next.broker = Broker::start(runtime_, std::move(next.options));
     next.done = true;
-    happened(events_.get());
   };
+  if (!reads && next.options.threads == 1) return start();
   const base::SignalsBlocked blocked;
   try {
-    starter_ = std::thread(start);
+    starter_ = std::thread([this, start] {
+      start();
+      happened(events_.get());
+    });
   } catch (const std::system_error&) {
     start();  // the others wait, then
   }

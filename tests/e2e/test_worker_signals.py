@@ -17,6 +17,20 @@ def send(pid, *numbers):
             return
 
 
+def ready_pid(fleet, name):
+    """Of its worker, which may have got a signal that nobody has noticed yet."""
+    one = fleet.ps()[name]
+    return one["pid"] if one["state"] == "ready" else None
+
+
+def answers(fleet, name):
+    try:
+        Paho(fleet.port(name), "x").close()
+    except OSError:
+        return False
+    return True
+
+
 def test_what_is_not_for_it_does_nothing(make_fleet):
     fleet = make_fleet(HEAD + instance("lab", "auto")).start()
     pid = fleet.pid("lab")
@@ -45,8 +59,7 @@ def test_during_start_and_stop(make_fleet):
     fleet = make_fleet(HEAD + instance("lab", "auto") + instance("other", "auto")).start()
     other = fleet.pid("other")
     for number in (signal.SIGUSR1, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGTERM, signal.SIGQUIT):
-        fleet.wait_ready()
-        before = fleet.pid("lab")
+        before = wait_until(lambda: ready_pid(fleet, "lab"), "it is ready")
         fleet.cli("restart", "lab", "--no-wait")
         send(before, number, number)  # it is stopping
         until = time.monotonic() + 5
@@ -55,6 +68,5 @@ def test_during_start_and_stop(make_fleet):
             if pid not in (None, before):
                 send(pid, number, number)  # it is starting, or has just started
                 break
-    fleet.wait_ready()
-    Paho(fleet.port("lab"), "x").close()
+    wait_until(lambda: answers(fleet, "lab"), "it is there in the end")
     assert fleet.pid("other") == other and fleet.ps()["other"]["restarts"] == 0
