@@ -95,9 +95,21 @@ def limit_descriptors(pid, count):
     resource.prlimit(pid, resource.RLIMIT_NOFILE, (count, resource.prlimit(pid, resource.RLIMIT_NOFILE)[1]))
 
 
+def settled_descriptors(pid):
+    """What each is, by number; none while they change."""
+    def look():
+        return {int(fd): os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")}
+    try:
+        before = look()
+        time.sleep(0.05)
+        return before if look() == before else None
+    except FileNotFoundError:
+        return None
+
+
 def first_beyond(pid):
     """A number that new descriptors cannot have, so that there are none, but for the reserve of the API."""
-    used = {int(fd): os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")}
+    used = wait_until(lambda: settled_descriptors(pid), "no connection is about to be closed")
     reserve = max(fd for fd, what in used.items() if what == "/dev/null")
     return max(reserve + 1, next(n for n in range(len(used) + 1) if n not in used))
 
