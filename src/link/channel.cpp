@@ -1,6 +1,7 @@
 #include "link/channel.hpp"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -87,6 +88,11 @@ Result<void> Channel::flush() {
     queue_.pop_front();
   }
   return {};
+}
+
+bool Channel::hung_up() const {
+  pollfd socket{.fd = socket_.get(), .events = 0, .revents = 0};
+  return ::poll(&socket, 1, 0) == 1 && (socket.revents & POLLHUP) != 0;
 }
 
 Result<std::optional<Received>> Channel::receive() {

@@ -43,6 +43,8 @@ class Channel {
   /// The next message, or nothing when there is none now. Malformed messages are skipped. Error:
   /// closed (the other end is gone, and everything it said has been read).
   Result<std::optional<Received>> receive();
+  /// The other end is closed. What it sent before that is still to be received, and then the error.
+  bool hung_up() const;
 
   static constexpr std::size_t kQueueMax = 16'384;
 

@@ -21,6 +21,22 @@ Ends connected() {
 
 base::UniqueFd some_file() { return base::UniqueFd(::open("/dev/null", O_RDONLY | O_CLOEXEC)); }
 
+TEST(Channel, HangingUpShowsBeforeTheLastWordsAreReceived) {
+  auto pair = Channel::pair();
+  ASSERT_TRUE(pair.ok());
+  Channel stays(std::move(pair->first));
+  {
+    Channel goes(std::move(pair->second));
+    ASSERT_TRUE(goes.send(Message("stats")).ok());
+    EXPECT_FALSE(stays.hung_up());
+  }
+  EXPECT_TRUE(stays.hung_up());
+  const auto last = stays.receive();
+  ASSERT_TRUE(last.ok() && last->has_value());
+  EXPECT_EQ((*last)->message.type(), "stats");
+  EXPECT_FALSE(stays.receive().ok());
+}
+
 TEST(Channel, CarriesMessagesAndDescriptorsInOrder) {
   auto [a, b] = connected();
   std::vector<base::UniqueFd> fds;

@@ -89,7 +89,6 @@ StackSignals::~StackSignals() {
   for (const int signal : kCrashes) {
     if (handled_by(signal, on_crash)) std::signal(signal, SIG_DFL);
   }
-  g_page = nullptr;
 }
 
 }  // namespace shoal::worker

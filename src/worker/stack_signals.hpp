@@ -8,7 +8,8 @@ namespace shoal::worker {
 /// crash (SEGV, BUS, ILL, FPE, SYS, ABRT) does so too, and dies of it. Signals of a crash that somebody else handles
 /// are left alone. Afterwards SIGQUIT does nothing, and a crash is the system's affair again.
 ///
-/// One per process at a time, made and destroyed while there are no other threads; `page` outlives it.
+/// One per process at a time, made before there are other threads. `page` outlives it and every thread that it has
+/// seen: one may be in a handler when it ends.
 class StackSignals {
  public:
   explicit StackSignals(link::WorkerPage& page);

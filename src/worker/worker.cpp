@@ -150,6 +150,7 @@ void Worker::meet_controllers() {
   for (;;) {
     base::UniqueFd socket(::accept4(listening_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
     if (!socket) return;
+    while (channel_ && channel_->hung_up()) hear();  // its last words
     if (channel_) continue;
     epoll_event interest{.events = EPOLLIN, .data = {}};
     if (::epoll_ctl(poll_.get(), EPOLL_CTL_ADD, socket.get(), &interest) != 0) continue;
@@ -241,16 +242,19 @@ void Worker::start(link::Received& received) {
   on_started();
 }
 
-// One after the other: those of which something has to be read, each by a thread of its own that then tells this one.
+// One after the other: those that have something to read or other threads to wait for, each by a thread of its own that
+// then tells this one.
 void Worker::start_next() {
   Starting& next = *starting_.front();
-  const bool reads = next.options.persistence != Persistence::none || !next.options.auth.users_file.empty();
+  const BrokerOptions& options = next.options;
+  const bool waits =
+      options.persistence != Persistence::none || !options.auth.users_file.empty() || options.threads > 1;
   if (page_) page_.page()->starting = pulse_id(next.name);
   const auto start = [this, &next] {
     next.broker = Broker::start(runtime_, std::move(next.options));
     next.done = true;
   };
-  if (!reads && next.options.threads == 1) return start();
+  if (!waits) return start();
   const base::SignalsBlocked blocked;
   try {
     starter_ = std::thread([this, start] {

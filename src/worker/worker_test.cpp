@@ -193,6 +193,21 @@ TEST_F(WorkerTest, RefusesWhatItCannotServeAndServesTheNext) {
   EXPECT_THAT(std::string(hear().text("error")), HasSubstr("already"));
 }
 
+TEST_F(WorkerTest, WhoComesBeforeTheLastOnesWordsAreAllHeardIsNotSentAway) {
+  hear();
+  start(lab());  // so that it does not end without a controller
+  EXPECT_EQ(hear().type(), type::kReady);
+  BrokerOptions options = lab();
+  options.auth.users_file = "/nonexistent/users";
+  for (int i = 0; i < 40; ++i) {
+    options.name = "lab" + std::to_string(i);
+    start(options);
+  }
+  channel_.reset();
+  come();
+  EXPECT_EQ(hear().type(), type::kHello);
+}
+
 TEST_F(WorkerTest, AnswersAboutInstancesItDoesNotHost) {
   hear();
   say(Message(type::kStop).add("name", std::string_view("gone")));
